@@ -1,0 +1,47 @@
+"""skilltrace: turn Claude Code sessions into evidence and score it against a skill's expectations.
+
+Public names load on first use, so that importing the package costs milliseconds.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOME = {
+    "TRACE_SCORER_MAP": "scorers",
+    "FileOperation": "session",
+    "Session": "session",
+    "TokenUsage": "session",
+    "ToolCall": "session",
+    "TraceEvent": "session",
+    "TraceMetrics": "metrics",
+    "TraceSummary": "metrics",
+    "build_scorers": "scorers",
+    "compute_trace_summary": "metrics",
+    "evaluate_skill": "evaluate",
+    "get_trace_from_mlflow": "score",
+    "get_trace_scorers": "scorers",
+    "load_ground_truth": "expectations",
+    "load_manifest": "expectations",
+    "parse_and_compute_metrics": "score",
+    "parse_transcript": "sources.transcript",
+    "session_from_trace": "sources.mlflow_trace",
+    "setup_autolog": "autolog",
+    "trace_eval": "score",
+}
+
+__all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
+__version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

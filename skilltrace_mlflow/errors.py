@@ -1,0 +1,46 @@
+"""Every error that a user can meet, under one root.
+
+A message is one line: what is wrong, where (file, line, key), and the way out. The command line
+maps the class to an exit code; nothing else does.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ConfigurationError",
+    "EvaluationError",
+    "InputError",
+    "SkillTraceError",
+    "TraceNotFoundError",
+]
+
+
+class SkillTraceError(Exception):
+    """Root of all errors of this package; `exit_code` is what the command line ends with."""
+
+    exit_code = 2
+
+
+class InputError(SkillTraceError):
+    """A file, a line or a value that cannot be read (exit code 2)."""
+
+
+class ConfigurationError(SkillTraceError):
+    """A manifest, a ground truth, an option or an environment that is wrong (exit code 2).
+
+    `problems` holds all messages of a file at once; the text joins them by newlines.
+    """
+
+    def __init__(self, *problems: str) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class EvaluationError(SkillTraceError):
+    """Something was asked that could not be evaluated: server gone, assessment lost (exit code 3)."""
+
+    exit_code = 3
+
+
+class TraceNotFoundError(EvaluationError):
+    """A trace, run or session that was named but is not there (exit code 3)."""

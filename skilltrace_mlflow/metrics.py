@@ -1,0 +1,276 @@
+"""Figures of a session: `TraceMetrics` (tokens, tools, files, conversation) and `TraceSummary`.
+
+Standard library only. The names of tools are as recorded; their categories come from the one table
+here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from skilltrace_mlflow.pricing import session_cost
+from skilltrace_mlflow.session import Session, TokenUsage, ToolCall, TraceEvent
+
+__all__ = [
+    "TraceMetrics",
+    "TraceSummary",
+    "compute_metrics",
+    "compute_trace_summary",
+    "tool_category",
+]
+
+_CATEGORIES = {
+    "bash": ("Bash", "BashOutput", "KillShell", "KillBash", "PowerShell", "Monitor"),
+    "file_ops": (
+        "Read",
+        "Write",
+        "Edit",
+        "MultiEdit",
+        "NotebookEdit",
+        "NotebookRead",
+        "Glob",
+        "Grep",
+        "LS",
+    ),
+    "web": ("WebFetch", "WebSearch"),
+    "agent": ("Task", "Agent", "SendMessage", "TaskOutput", "AgentOutputTool", "TaskStop"),
+    "skill": ("Skill", "SlashCommand"),
+    "planning": (
+        "TodoWrite",
+        "TodoRead",
+        "TaskCreate",
+        "TaskUpdate",
+        "TaskGet",
+        "TaskList",
+        "EnterPlanMode",
+        "ExitPlanMode",
+        "exit_plan_mode",
+    ),
+}
+_CATEGORY_OF = {name: category for category, names in _CATEGORIES.items() for name in names}
+
+
+def tool_category(name: str) -> str:
+    """Category of a tool: `bash`, `file_ops`, `mcp_<server>`, `web`, `agent`, `skill`, `planning`
+    or `other`. MCP tools are named `mcp__<server>__<tool>` by Claude Code.
+    """
+    if name.startswith("mcp__"):
+        return "mcp_" + name[len("mcp__") :].split("__", 1)[0]
+    return _CATEGORY_OF.get(name, "other")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceMetrics:
+    """Figures of one session. Times are aware datetimes, durations seconds, cost US dollars.
+
+    `files_modified` includes files that the session itself created earlier. File lists are sorted
+    and name each file once. `session` is the evidence they were computed from.
+    """
+
+    session_id: str | None
+    start_time: datetime | None
+    end_time: datetime | None
+    model: str | None
+    usage: TokenUsage
+    usage_main: TokenUsage
+    usage_complete: bool
+    tool_counts: Mapping[str, int]
+    tool_category_counts: Mapping[str, int]
+    tool_outcome_counts: Mapping[str, int]
+    tool_calls: tuple[ToolCall, ...]
+    files_created: tuple[str, ...]
+    files_modified: tuple[str, ...]
+    files_read: tuple[str, ...]
+    num_turns: int
+    num_user_messages: int
+    subagents: tuple[Mapping[str, Any], ...]
+    skills: tuple[Mapping[str, Any], ...]
+    cost_usd: float | None
+    session: Session = field(compare=False, repr=False)
+
+    @property
+    def total_input_tokens(self) -> int:
+        """Input tokens without the cache, sub-agents included."""
+        return self.usage.input_tokens
+
+    @property
+    def total_output_tokens(self) -> int:
+        """Output tokens, sub-agents included."""
+        return self.usage.output_tokens
+
+    @property
+    def total_cache_creation_tokens(self) -> int:
+        """Tokens written to the prompt cache."""
+        return self.usage.cache_creation_input_tokens
+
+    @property
+    def total_cache_read_tokens(self) -> int:
+        """Tokens read from the prompt cache."""
+        return self.usage.cache_read_input_tokens
+
+    @property
+    def total_tokens(self) -> int:
+        """Input plus output; the cache apart."""
+        return self.usage.total_tokens
+
+    @property
+    def total_tool_calls(self) -> int:
+        """Number of tool calls, whatever their outcome."""
+        return len(self.tool_calls)
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """Wall time between the first and the last entry."""
+        if self.start_time is None or self.end_time is None:
+            return None
+        return (self.end_time - self.start_time).total_seconds()
+
+    def to_dict(self, *, inputs: bool = False) -> dict[str, Any]:
+        """As plain JSON values; `inputs` adds each tool call's arguments (they can be large)."""
+        calls: list[dict[str, Any]] = []
+        for call in self.tool_calls:
+            entry: dict[str, Any] = {
+                "id": call.id,
+                "name": call.name,
+                "outcome": call.outcome,
+                "agent": call.agent,
+            }
+            if inputs:
+                entry["input"] = None if call.input is None else dict(call.input)
+            calls.append(entry)
+        outcomes = self.tool_outcome_counts
+        return {
+            "session_id": self.session_id,
+            "start_time": self.start_time.isoformat() if self.start_time else None,
+            "end_time": self.end_time.isoformat() if self.end_time else None,
+            "duration_seconds": self.duration_seconds,
+            "model": self.model,
+            "tokens": _token_dict(self.usage),
+            "tokens_main": _token_dict(self.usage_main),
+            "usage_complete": self.usage_complete,
+            "tools": {
+                "total_calls": self.total_tool_calls,
+                "by_name": dict(self.tool_counts),
+                "by_category": dict(self.tool_category_counts),
+                "succeeded": outcomes.get("succeeded", 0),
+                "failed": outcomes.get("failed", 0),
+                "denied": outcomes.get("denied", 0),
+                "interrupted": outcomes.get("interrupted", 0),
+                "unknown": outcomes.get("unknown", 0),
+                "calls": calls,
+            },
+            "files": {
+                "created": list(self.files_created),
+                "modified": list(self.files_modified),
+                "read": list(self.files_read),
+            },
+            "conversation": {
+                "turns": self.num_turns,
+                "user_messages": self.num_user_messages,
+            },
+            "subagents": [dict(agent) for agent in self.subagents],
+            "skills": [dict(skill) for skill in self.skills],
+            "cost_usd": self.cost_usd,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceSummary:
+    """The four figures that every result line carries. `tool_names` is sorted."""
+
+    event_count: int
+    tool_names: tuple[str, ...]
+    tool_calls_by_name: Mapping[str, int]
+    error_count: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "event_count": self.event_count,
+            "tool_names": list(self.tool_names),
+            "tool_calls_by_name": dict(self.tool_calls_by_name),
+            "error_count": self.error_count,
+        }
+
+
+def compute_metrics(session: Session) -> TraceMetrics:
+    """All figures of `session`."""
+    names = Counter(call.name for call in session.tool_calls)
+    per_agent: dict[str, TokenUsage] = {}
+    for step in session.steps:
+        per_agent[step.agent] = per_agent.get(step.agent, TokenUsage()) + step.usage
+    calls_per_agent = Counter(call.agent for call in session.tool_calls)
+    main = session.scoped("main")
+    return TraceMetrics(
+        session_id=session.session_id,
+        start_time=session.start_time,
+        end_time=session.end_time,
+        model=session.model,
+        usage=session.usage,
+        usage_main=main.usage,
+        usage_complete=session.usage_complete,
+        tool_counts=dict(sorted(names.items())),
+        tool_category_counts=dict(
+            sorted(Counter(tool_category(call.name) for call in session.tool_calls).items())
+        ),
+        tool_outcome_counts=Counter(call.outcome for call in session.tool_calls),
+        tool_calls=session.tool_calls,
+        files_created=_paths(session, "create"),
+        files_modified=_paths(session, "edit"),
+        files_read=_paths(session, "read"),
+        num_turns=session.turns,
+        num_user_messages=len(session.prompts),
+        subagents=tuple(
+            {
+                "id": agent.id,
+                "type": agent.type,
+                "tokens": _token_dict(per_agent.get(agent.id, TokenUsage())),
+                "tool_calls": calls_per_agent[agent.id],
+            }
+            for agent in session.subagents
+        ),
+        skills=tuple({"name": use.name, "status": use.status} for use in session.skills),
+        cost_usd=session_cost(session),
+        session=session,
+    )
+
+
+def compute_trace_summary(trace: Session | Iterable[TraceEvent]) -> TraceSummary:
+    """Summary of a session or of a list of events; an empty list gives zeros.
+
+    An error is an `error` event, or a tool result whose `outcome` is failed or denied.
+    """
+    events = trace.events if isinstance(trace, Session) else tuple(trace)
+    names = Counter(event.name or "" for event in events if event.type == "tool_call")
+    return TraceSummary(
+        event_count=len(events),
+        tool_names=tuple(sorted(names)),
+        tool_calls_by_name=dict(sorted(names.items())),
+        error_count=sum(
+            1
+            for event in events
+            if event.type == "error"
+            or (
+                event.type == "tool_result"
+                and event.metadata.get("outcome") in ("failed", "denied")
+            )
+        ),
+    )
+
+
+def _paths(session: Session, kind: str) -> tuple[str, ...]:
+    return tuple(sorted({op.file_path for op in session.files if op.type == kind}))
+
+
+def _token_dict(usage: TokenUsage) -> dict[str, int]:
+    return {
+        "total": usage.total_tokens,
+        "input": usage.input_tokens,
+        "output": usage.output_tokens,
+        "cache_creation": usage.cache_creation_input_tokens,
+        "cache_read": usage.cache_read_input_tokens,
+    }

@@ -1,0 +1,177 @@
+"""What an evaluation returns: one `TestResult` per test case and attempt, and the `Evaluation`.
+
+Reports, gates and exit codes read these; nothing here knows MLflow.
+"""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from skilltrace_mlflow.checks import Outcome, Verdict
+from skilltrace_mlflow.metrics import TraceSummary, compute_trace_summary
+from skilltrace_mlflow.session import Session
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["EXIT_FAILED", "EXIT_OK", "EXIT_UNKNOWN", "Evaluation", "GateResult", "TestResult"]
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_UNKNOWN = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class TestResult:
+    """The verdicts on one attempt at one test case.
+
+    `outcomes` holds every check that was expected, in order of name. `error` says why the test as a
+    whole could not be judged. `source` is the file or the trace it was judged on, `notes` what a
+    reader should know about that choice.
+    """
+
+    __test__ = False  # not a test class, whatever its name says to pytest
+
+    test_id: str
+    skill: str
+    attempt: int = 1
+    outcomes: tuple[Outcome, ...] = ()
+    session: Session | None = field(default=None, compare=False, repr=False)
+    trace_id: str | None = None
+    run_id: str | None = None
+    source: str | None = None
+    category: str | None = None
+    prompt: str | None = None
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+    @property
+    def judged(self) -> tuple[Outcome, ...]:
+        """The outcomes that say something: all but `not_applicable`."""
+        return tuple(o for o in self.outcomes if o.verdict is not Verdict.NOT_APPLICABLE)
+
+    @property
+    def verdict(self) -> Verdict:
+        """fail before error before unknown before pass; nothing judged at all is unknown."""
+        verdicts = {outcome.verdict for outcome in self.judged}
+        if self.error is not None:
+            verdicts.add(Verdict.ERROR)
+        for verdict in (Verdict.FAIL, Verdict.ERROR, Verdict.UNKNOWN, Verdict.PASS):
+            if verdict in verdicts:
+                return verdict
+        return Verdict.UNKNOWN
+
+    @property
+    def trace_summary(self) -> TraceSummary | None:
+        """Summary of the trace it was judged on, None where there was none."""
+        return None if self.session is None else compute_trace_summary(self.session)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateResult:
+    """A gate: the least figure required of a check (or a group of checks), and what was got.
+
+    `coverage` is the share of tests on which the check could be evaluated; a gate needs all of
+    them.
+    """
+
+    name: str
+    required: float
+    got: float | None
+    coverage: float
+    passed: bool
+    reason: str = ""
+    checks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluation:
+    """All results of one evaluation, its gates, and where it was logged.
+
+    `metrics` are the figures logged to the MLflow run. `incomplete` names what was lost on the way
+    (assessments that could not be logged): not empty means exit code 3 at least.
+    """
+
+    skill: str
+    results: tuple[TestResult, ...]
+    gates: tuple[GateResult, ...] = ()
+    run_id: str | None = None
+    experiment_id: str | None = None
+    tracking_uri: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    incomplete: tuple[str, ...] = ()
+
+    @property
+    def check_names(self) -> tuple[str, ...]:
+        """Names of all checks that were judged on any test, sorted."""
+        return tuple(sorted({o.check for result in self.results for o in result.judged}))
+
+    @property
+    def exit_code(self) -> int:
+        """0 all met, 1 an expectation or gate failed, 3 something could not be evaluated.
+
+        A check that a gate names is judged by its gate alone, every other check must pass on every
+        test.
+        """
+        gated = {name for gate in self.gates for name in gate.checks}
+        verdicts = {
+            outcome.verdict
+            for result in self.results
+            for outcome in result.judged
+            if outcome.check not in gated
+        }
+        if Verdict.FAIL in verdicts or any(not gate.passed for gate in self.gates):
+            return EXIT_FAILED
+        unjudged = any(
+            result.error is not None or not result.judged for result in self.results
+        )
+        if (
+            Verdict.UNKNOWN in verdicts
+            or Verdict.ERROR in verdicts
+            or unjudged
+            or self.incomplete
+            or not self.results
+        ):
+            return EXIT_UNKNOWN
+        return EXIT_OK
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row per test, attempt and check: test_id, attempt, check, verdict, score, rationale,
+        trace_id, run_id.
+        """
+        import pandas as pd
+
+        columns = ("test_id", "attempt", "check", "verdict", "score", "rationale")
+        rows = [
+            (r.test_id, r.attempt, o.check, str(o.verdict), o.score, o.rationale, r.trace_id)
+            for r in self.results
+            for o in r.judged
+        ]
+        frame = pd.DataFrame(rows, columns=[*columns, "trace_id"])
+        frame["run_id"] = self.run_id
+        return frame
+
+    def _repr_html_(self) -> str:
+        """The verdict matrix, tests by checks, for notebooks."""
+        marks = {"pass": "✓", "fail": "✗", "unknown": "?", "error": "!", "": ""}
+        names = self.check_names
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
+        body = []
+        for result in self.results:
+            by_name = {o.check: o for o in result.judged}
+            cells = []
+            for name in names:
+                outcome = by_name.get(name)
+                verdict = str(outcome.verdict) if outcome else ""
+                title = html.escape(outcome.rationale if outcome else "not expected", quote=True)
+                cells.append(f'<td title="{title}">{marks[verdict]} {verdict}</td>')
+            label = html.escape(f"{result.test_id} #{result.attempt}")
+            body.append(f"<tr><th>{label}</th>{''.join(cells)}</tr>")
+        return (
+            f"<table><caption>{html.escape(self.skill)}</caption>"
+            f"<thead><tr><th>test</th>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+        )

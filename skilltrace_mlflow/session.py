@@ -1,0 +1,391 @@
+"""The one record of what an agent did.
+
+Sources build a `Session`, checks read it; neither knows the other. All records are frozen and
+compare by value, so that a session read from its transcript and the same session read back from
+MLflow can be asserted equal. Fields with `compare=False` say where a record came from, not what
+happened.
+
+Standard library only: these classes travel to Spark executors and into self-contained scorers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Literal
+
+__all__ = [
+    "MAIN_AGENT",
+    "CallOutcome",
+    "Diagnostic",
+    "Evidence",
+    "FileOperation",
+    "Message",
+    "ModelStep",
+    "Scope",
+    "Session",
+    "SkillUse",
+    "SubAgent",
+    "TokenUsage",
+    "ToolCall",
+    "TraceEvent",
+]
+
+MAIN_AGENT = "main"
+"""Name of the main agent in every `agent` field; sub-agents carry their own id."""
+
+CallOutcome = Literal["succeeded", "failed", "denied", "interrupted", "unknown"]
+"""How a tool call ended. `failed` and `denied` need evidence (`is_error`), never a word in a text."""
+
+Scope = Literal["all", "main", "subagents"]
+
+Evidence = Literal[
+    "agents",
+    "cost",
+    "files",
+    "messages",
+    "permission_rules",
+    "skills",
+    "subagents",
+    "times",
+    "tool_categories",
+    "tool_inputs",
+    "tool_names",
+    "tool_order",
+    "tool_outcomes",
+    "tool_results",
+    "turns",
+    "usage",
+]
+"""The kinds of evidence that a source may lack as a whole, keys of `Session.missing`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenUsage:
+    """Token counts of one API response, or a sum of them.
+
+    `input_tokens` excludes the cache, as the Anthropic API and Claude Code count.
+    `cache_creation_1h_input_tokens` is the part of `cache_creation_input_tokens` that was written
+    with a lifetime of one hour; it costs more and matters to nothing else.
+    """
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_creation_input_tokens: int = 0
+    cache_read_input_tokens: int = 0
+    cache_creation_1h_input_tokens: int = 0
+
+    @property
+    def total_tokens(self) -> int:
+        """Input plus output; the cache is counted apart, as Claude Code and MLflow do."""
+        return self.input_tokens + self.output_tokens
+
+    def __add__(self, other: TokenUsage) -> TokenUsage:
+        return TokenUsage(
+            input_tokens=self.input_tokens + other.input_tokens,
+            output_tokens=self.output_tokens + other.output_tokens,
+            cache_creation_input_tokens=self.cache_creation_input_tokens
+            + other.cache_creation_input_tokens,
+            cache_read_input_tokens=self.cache_read_input_tokens + other.cache_read_input_tokens,
+            cache_creation_1h_input_tokens=self.cache_creation_1h_input_tokens
+            + other.cache_creation_1h_input_tokens,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelStep:
+    """One API response (one message id), however many lines or spans carried it.
+
+    `usage_complete` is false where the source is known to hold only a lower bound of the usage.
+    `position` orders steps, tool calls and messages among each other.
+    """
+
+    id: str
+    model: str | None = None
+    timestamp: datetime | None = None
+    agent: str = MAIN_AGENT
+    usage: TokenUsage = field(default_factory=TokenUsage)
+    usage_complete: bool = True
+    stop_reason: str | None = None
+    speed: str | None = None
+    web_search_requests: int = 0
+    cost_usd: float | None = field(default=None, compare=False)
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCall:
+    """One tool call and how it ended.
+
+    `input` is None where the source did not record it (redacted, or only counts are known);
+    `input_truncated` marks arguments that the source cut short. `name` is as recorded (`Task` and
+    `Agent` are one tool to a selector, not here). `outcome_reason` is a short phrase for people
+    ("Exit code 1", "permission rule"). `duration_ms` is None where the source's is synthetic.
+    `load_result` holds the result's text or a picklable callable that fetches it on demand, so that
+    large results cost no memory until somebody asks; it may raise InputError when the file changed.
+    """
+
+    id: str
+    name: str
+    input: Mapping[str, Any] | None = field(default_factory=dict)
+    timestamp: datetime | None = None
+    end_timestamp: datetime | None = None
+    outcome: CallOutcome = "unknown"
+    outcome_reason: str = field(default="", compare=False)
+    agent: str = MAIN_AGENT
+    message_id: str | None = field(default=None, compare=False)
+    input_truncated: bool = False
+    duration_ms: float | None = field(default=None, compare=False)
+    details: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    load_result: Callable[[], str | None] | str | None = field(
+        default=None, compare=False, repr=False
+    )
+    position: int = field(default=0, compare=False)
+
+    @property
+    def result(self) -> str | None:
+        """Text of the tool's result, None where there is none or the source lost it."""
+        return self.load_result() if callable(self.load_result) else self.load_result
+
+    @property
+    def success(self) -> bool:
+        """Whether the call is known to have succeeded."""
+        return self.outcome == "succeeded"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileOperation:
+    """A file that a successful tool call created, edited or read.
+
+    `file_path` is as the tool wrote it (usually absolute). A Write over an existing file and every
+    Edit are `edit`.
+    """
+
+    type: Literal["create", "edit", "read"]
+    file_path: str
+    content: str | None = field(default=None, compare=False, repr=False)
+    agent: str = MAIN_AGENT
+    call_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Message:
+    """A prompt that a person (or the calling program) gave, or text that an agent answered."""
+
+    role: Literal["user", "assistant"]
+    text: str
+    timestamp: datetime | None = None
+    agent: str = MAIN_AGENT
+    id: str | None = field(default=None, compare=False)
+    position: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubAgent:
+    """A sub-agent: its id (the `agent` field of its steps and calls), type, prompt and origin."""
+
+    id: str
+    type: str | None = None
+    prompt: str | None = field(default=None, compare=False)
+    parent_call_id: str | None = None
+    background: bool = field(default=False, compare=False)
+    status: str | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SkillUse:
+    """An attempt to load a skill. The three states are never collapsed: attempted ≠ loaded ≠ failed.
+
+    `attempted`: asked for, and nothing shows whether it was loaded.
+    """
+
+    name: str
+    status: Literal["attempted", "loaded", "failed"]
+    call_id: str | None = None
+    agent: str = MAIN_AGENT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Diagnostic:
+    """Something in the source that was odd but not fatal; `line` counts from 1."""
+
+    message: str
+    file: str | None = None
+    line: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TraceEvent:
+    """One event of a session, in the flat form that evaluation tools exchange.
+
+    `metadata` of a tool_result holds `outcome`; of a model_step `model` and token counts.
+    """
+
+    type: Literal["model_step", "tool_call", "tool_result", "message", "error"]
+    timestamp: datetime | None = None
+    id: str | None = None
+    name: str | None = None
+    input: Any = None
+    output: Any = None
+    text: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """What happened in one Claude Code session (or one turn of it): the evidence.
+
+    `tool_calls`, `steps` and `messages` include sub-agents' and are in time order.
+    `missing` maps a kind of evidence that this source does not carry to the reason in words; a
+    check that needs it says `unknown`. `usage_complete` is false where token figures are a lower
+    bound, and `usage_notes` say why. `cost_usd` is what the source recorded for the whole session,
+    None otherwise (see `pricing` for the computed one). `cache` holds what checks derived from the
+    calls (parsed commands), once per session.
+    """
+
+    session_id: str | None = None
+    steps: tuple[ModelStep, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    messages: tuple[Message, ...] = ()
+    files: tuple[FileOperation, ...] = ()
+    subagents: tuple[SubAgent, ...] = ()
+    skills: tuple[SkillUse, ...] = ()
+    api_errors: tuple[str, ...] = ()
+    start_time: datetime | None = None
+    end_time: datetime | None = None
+    cwd: str | None = None
+    git_branch: str | None = None
+    version: str | None = None
+    permission_mode: str | None = None
+    stop_reason: str | None = None
+    usage_complete: bool = True
+    usage_notes: tuple[str, ...] = field(default=(), compare=False)
+    cost_usd: float | None = field(default=None, compare=False)
+    missing: Mapping[Evidence, str] = field(default_factory=dict)
+    source: str = field(default="", compare=False)
+    diagnostics: tuple[Diagnostic, ...] = field(default=(), compare=False)
+    cache: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def model(self) -> str | None:
+        """The model of most of the main agent's API responses; of equals, the one used last."""
+        models = [s.model for s in self.steps if s.agent == MAIN_AGENT and s.model]
+        if not models:
+            return None
+        counts = Counter(models)
+        most = max(counts.values())
+        return next(m for m in reversed(models) if counts[m] == most)
+
+    @cached_property
+    def usage(self) -> TokenUsage:
+        """Sum over all API responses, sub-agents included; a lower bound if not complete."""
+        return sum((s.usage for s in self.steps), TokenUsage())
+
+    @property
+    def turns(self) -> int:
+        """API responses (distinct message ids) of the main agent."""
+        return sum(1 for s in self.steps if s.agent == MAIN_AGENT)
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """What a person (or the calling program) asked, in order."""
+        return tuple(m.text for m in self.messages if m.role == "user" and m.agent == MAIN_AGENT)
+
+    @property
+    def response(self) -> str | None:
+        """The main agent's last text, None if it never answered in words."""
+        for message in reversed(self.messages):
+            if message.role == "assistant" and message.agent == MAIN_AGENT:
+                return message.text
+        return None
+
+    def lacks(self, *kinds: Evidence) -> str | None:
+        """The reason why any of these kinds of evidence is missing, None if all are there."""
+        for kind in kinds:
+            if kind in self.missing:
+                return self.missing[kind]
+        return None
+
+    def scoped(self, scope: Scope) -> Session:
+        """This session as seen by `main` or `subagents` only; `all` is the session itself.
+
+        Usage of the parts stays marked incomplete only if a part's own steps are.
+        """
+        if scope == "all":
+            return self
+        key = ("scoped", scope)
+        if key not in self.cache:
+            want_main = scope == "main"
+
+            def inside(agent: str) -> bool:
+                return (agent == MAIN_AGENT) == want_main
+
+            steps = tuple(s for s in self.steps if inside(s.agent))
+            # Notes without a step to hang on (a span lost, a file missing) concern every part.
+            whole = not self.usage_complete and all(s.usage_complete for s in self.steps)
+            self.cache[key] = replace(
+                self,
+                steps=steps,
+                tool_calls=tuple(c for c in self.tool_calls if inside(c.agent)),
+                messages=tuple(m for m in self.messages if inside(m.agent)),
+                files=tuple(f for f in self.files if inside(f.agent)),
+                skills=tuple(s for s in self.skills if inside(s.agent)),
+                subagents=() if want_main else self.subagents,
+                usage_complete=not whole and all(s.usage_complete for s in steps),
+                cost_usd=None,
+            )
+        scoped: Session = self.cache[key]
+        return scoped
+
+    @cached_property
+    def events(self) -> tuple[TraceEvent, ...]:
+        """The session as a flat list of events in order; results are not loaded into it."""
+        entries: list[tuple[int, int, TraceEvent]] = []
+        for message in self.messages:
+            event = TraceEvent(
+                type="message",
+                timestamp=message.timestamp,
+                id=message.id,
+                name=message.role,
+                text=message.text,
+                metadata={"agent": message.agent},
+            )
+            entries.append((message.position, 1, event))
+        for step in self.steps:
+            event = TraceEvent(
+                type="model_step",
+                timestamp=step.timestamp,
+                id=step.id,
+                name=step.model,
+                metadata={
+                    "agent": step.agent,
+                    "input_tokens": step.usage.input_tokens,
+                    "output_tokens": step.usage.output_tokens,
+                },
+            )
+            entries.append((step.position, 0, event))
+        for call in self.tool_calls:
+            made = TraceEvent(
+                type="tool_call",
+                timestamp=call.timestamp,
+                id=call.id,
+                name=call.name,
+                input=call.input,
+                metadata={"agent": call.agent},
+            )
+            ended = TraceEvent(
+                type="tool_result",
+                timestamp=call.end_timestamp,
+                id=call.id,
+                name=call.name,
+                metadata={"agent": call.agent, "outcome": call.outcome},
+            )
+            entries.append((call.position, 2, made))
+            if call.end_timestamp is not None or call.outcome not in ("unknown", "interrupted"):
+                entries.append((call.position, 3, ended))
+        entries.sort(key=lambda entry: entry[:2])
+        errors = (TraceEvent(type="error", text=text) for text in self.api_errors)
+        return (*(event for _, _, event in entries), *errors)
