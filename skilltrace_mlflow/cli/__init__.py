@@ -1,0 +1,25 @@
+"""The command line: parse arguments, call one function, map the error to an exit code.
+
+Commands are found by name and imported when called, so that `--help` costs little more than
+starting Python.
+"""
+
+from __future__ import annotations
+
+import sys
+
+__all__ = ["main", "mlflow_eval_main"]
+
+
+def main() -> None:
+    """Entry point of `skilltrace-mlflow` and `skill-test`."""
+    from skilltrace_mlflow.cli._app import run
+
+    sys.exit(run(sys.argv[1:]))
+
+
+def mlflow_eval_main() -> None:
+    """Entry point of `mlflow-eval`, the subcommand of that name."""
+    from skilltrace_mlflow.cli._app import run
+
+    sys.exit(run(["mlflow-eval", *sys.argv[1:]]))

@@ -1,0 +1,124 @@
+"""The click group, its lazily imported commands, and the one place that maps errors to exit codes."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
+
+import click
+
+from skilltrace_mlflow import __version__
+from skilltrace_mlflow.cli._common import note
+from skilltrace_mlflow.errors import SkillTraceError
+
+__all__ = ["app", "run"]
+
+EXIT_USAGE = 2
+EXIT_INTERRUPTED = 130
+
+# Name on the command line: (module in this package, help in one line). Kept here so that the list
+# of commands can be printed without importing any of them.
+_COMMANDS = {
+    "autolog": ("autolog", "Set up, show or disable MLflow's tracing of Claude Code."),
+    "compare": ("compare", "Compare two evaluations: better, worse, appeared, vanished."),
+    "expect": ("expect", "Propose expectations from a recorded trace."),
+    "import": ("import_", "Log transcripts as MLflow traces, once each."),
+    "init": ("init", "Write a commented manifest and one test case for a skill."),
+    "list-traces": ("list_traces", "List sessions on this machine or traces of an experiment."),
+    "mlflow-eval": ("mlflow_eval", "Evaluate a skill's test cases and log to MLflow."),
+    "schema": ("schema", "Print the JSON Schema of a manifest or a ground truth."),
+    "show": ("show", "Show the timeline of one trace."),
+    "summarize": ("summarize", "Print the metrics of transcripts."),
+    "trace-eval": ("trace_eval", "Score traces against a skill's expectations."),
+    "validate": ("validate", "Check manifests and ground truths."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command's module only when that command is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"skilltrace_mlflow.cli.{_COMMANDS[cmd_name][0]}")
+        command: click.Command = module.command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            ctx.fail(f"No such command {args[0]!r}.{hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in sorted(_COMMANDS.items())])
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Example: skilltrace-mlflow summarize ~/.claude/projects/my-project/*.jsonl",
+)
+@click.version_option(__version__, prog_name="skilltrace-mlflow")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+@click.pass_context
+def app(ctx: click.Context, debug: bool) -> None:
+    """Score what Claude Code did, given a skill, against expectations written in YAML.
+
+    Exit codes: 0 all expectations met, 1 an expectation or gate failed, 2 bad usage, configuration
+    or input, 3 could not be evaluated, 130 interrupted.
+    """
+    ctx.obj = {"debug": debug}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line and return its exit code; errors become one line each."""
+    arguments = list(arguments)
+    debug = "--debug" in arguments
+    if debug:  # accepted anywhere, since a user adds it to the end of a command that failed
+        arguments = ["--debug", *(a for a in arguments if a != "--debug")]
+    with _quiet_pipe():
+        try:
+            result = app.main(args=arguments, standalone_mode=False, prog_name="skilltrace-mlflow")
+            sys.stdout.flush()
+        except click.exceptions.Exit as stop:
+            return stop.exit_code
+        except click.Abort:
+            note("interrupted")
+            return EXIT_INTERRUPTED
+        except KeyboardInterrupt:
+            note("interrupted")
+            return EXIT_INTERRUPTED
+        except click.ClickException as error:
+            error.show()
+            return EXIT_USAGE
+        except SkillTraceError as error:
+            if debug:
+                raise
+            for line in str(error).splitlines() or [type(error).__name__]:
+                note(f"error: {line}")
+            return error.exit_code
+        return result if isinstance(result, int) else 0
+    return 0
+
+
+@contextlib.contextmanager
+def _quiet_pipe() -> Iterator[None]:
+    """A reader that went away (`| head`) is no error of ours."""
+    try:
+        yield
+    except BrokenPipeError:
+        # Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

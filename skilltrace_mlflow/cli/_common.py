@@ -1,0 +1,157 @@
+"""What commands share: option groups, messages on standard error, writing the result."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from skilltrace_mlflow.errors import ConfigurationError
+
+__all__ = [
+    "ExpandedPath",
+    "evaluation_options",
+    "format_option",
+    "note",
+    "output_option",
+    "printable",
+    "resolve_format",
+    "store_options",
+    "verbosity_options",
+    "write_result",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+FORMATS = ("table", "json", "jsonl", "junit", "markdown")
+
+
+class ExpandedPath(click.Path):
+    """A path argument in which `~` is expanded, as everywhere in this package."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        if isinstance(value, str) and value.startswith("~"):
+            value = str(Path(value).expanduser())
+        return super().convert(value, param, ctx)
+
+
+def printable(text: str) -> str:
+    """`text` with control characters shown instead of obeyed by the terminal."""
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
+        for char in text
+    )
+
+
+def note(message: str) -> None:
+    """A message to the person, on standard error."""
+    click.echo(printable(message), err=True)
+
+
+def format_option(
+    *formats: str, default: str | None = None
+) -> Callable[[F], F]:
+    """`--format`; without `formats` all that results are printed in. Default: a table."""
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(formats or FORMATS),
+        default=default or "table",
+        show_default=True,
+        help="How the result is printed on standard output.",
+    )
+
+
+def output_option(function: F) -> F:
+    """`--output FILE`, written whole or not at all."""
+    return click.option(
+        "--output",
+        type=ExpandedPath(dir_okay=False),
+        metavar="FILE",
+        help="Write the result to FILE as well; the ending (.jsonl, .json, .xml, .md, .html) "
+        "names its format.",
+    )(function)
+
+
+def verbosity_options(function: F) -> F:
+    """`-q` and `-v`."""
+    function = click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")(
+        function
+    )
+    return click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")(function)
+
+
+def store_options(function: F) -> F:
+    """`--experiment` and `--tracking-uri`."""
+    function = click.option(
+        "--tracking-uri",
+        metavar="URI",
+        help="MLflow tracking server or store. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db",
+    )(function)
+    return click.option(
+        "--experiment", metavar="NAME_OR_ID", help="MLflow experiment, by name or id."
+    )(function)
+
+
+def evaluation_options(function: F) -> F:
+    """Options of every command that judges traces of a skill."""
+    for option in (
+        click.option(
+            "--allow-custom",
+            is_flag=True,
+            help="Let a manifest name package.module:function (it runs code).",
+        ),
+        click.option(
+            "--dump-traces",
+            is_flag=False,
+            flag_value=".skilltrace/traces",
+            default=None,
+            type=ExpandedPath(file_okay=False),
+            metavar="[DIR]",
+            help="Write each trace to DIR/<test_id>__<attempt>.json [.skilltrace/traces].",
+        ),
+        click.option(
+            "--include-trace", is_flag=True, help="Put the whole trace into each result line."
+        ),
+        click.option(
+            "--skills-dir",
+            type=ExpandedPath(file_okay=False),
+            metavar="DIR",
+            help="Where skills are. Default: SKILLTRACE_SKILLS_DIR, else the nearest skills/ upward.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+_ENDINGS = {
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".md": "markdown",
+    ".txt": "table",
+    ".xml": "junit",
+}
+
+
+def resolve_format(path: Path) -> str:
+    """The format that a file's ending names; ConfigurationError for one that names none."""
+    try:
+        return _ENDINGS[path.suffix.lower()]
+    except KeyError:
+        raise ConfigurationError(
+            f"--output {path}: the ending {path.suffix!r} names no format; "
+            f"use one of {', '.join(sorted(_ENDINGS))}"
+        ) from None
+
+
+def write_result(text: str) -> None:
+    """The result itself, to standard output and nowhere else."""
+    sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
