@@ -1,0 +1,1 @@
+"""Records Claude Code sessions: a scripted model API, and the scenarios it plays."""
