@@ -241,9 +241,11 @@ class Session:
     `tool_calls`, `steps` and `messages` include sub-agents' and are in time order.
     `missing` maps a kind of evidence that this source does not carry to the reason in words; a
     check that needs it says `unknown`. `usage_complete` is false where token figures are a lower
-    bound, and `usage_notes` say why. `cost_usd` is what the source recorded for the whole session,
-    None otherwise (see `pricing` for the computed one). `cache` holds what checks derived from the
-    calls (parsed commands), once per session.
+    bound, and `usage_notes` say why. `incomplete` says why calls, steps or messages may be missing
+    from the record ("line 12 is not JSON"): what is there still counts, but a ban or a maximum that
+    would pass only because nothing was found is `unknown` then. `cost_usd` is what the source
+    recorded for the whole session, None otherwise (see `pricing` for the computed one). `cache`
+    holds what checks derived from the calls (parsed commands), once per session.
     """
 
     session_id: str | None = None
@@ -265,6 +267,7 @@ class Session:
     usage_notes: tuple[str, ...] = field(default=(), compare=False)
     cost_usd: float | None = field(default=None, compare=False)
     missing: Mapping[Evidence, str] = field(default_factory=dict)
+    incomplete: tuple[str, ...] = field(default=(), compare=False)
     source: str = field(default="", compare=False)
     diagnostics: tuple[Diagnostic, ...] = field(default=(), compare=False)
     cache: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
