@@ -8,7 +8,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.metrics import TraceSummary, compute_trace_summary
@@ -17,10 +17,19 @@ from skilltrace_mlflow.session import Session
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["EXIT_FAILED", "EXIT_OK", "EXIT_UNKNOWN", "Evaluation", "GateResult", "TestResult"]
+__all__ = [
+    "EXIT_FAILED",
+    "EXIT_INPUT",
+    "EXIT_OK",
+    "EXIT_UNKNOWN",
+    "Evaluation",
+    "GateResult",
+    "TestResult",
+]
 
 EXIT_OK = 0
 EXIT_FAILED = 1
+EXIT_INPUT = 2
 EXIT_UNKNOWN = 3
 
 
@@ -29,8 +38,9 @@ class TestResult:
     """The verdicts on one attempt at one test case.
 
     `outcomes` holds every check that was expected, in order of name. `error` says why the test as a
-    whole could not be judged. `source` is the file or the trace it was judged on, `notes` what a
-    reader should know about that choice.
+    whole could not be judged; `bad_input` that its file could not be read. `session` is the
+    evidence (dropped, with only its `summary` kept, where thousands are scored). `source` is the
+    file or the trace it was judged on, `notes` what a reader should know about that choice.
     """
 
     __test__ = False  # not a test class, whatever its name says to pytest
@@ -40,6 +50,7 @@ class TestResult:
     attempt: int = 1
     outcomes: tuple[Outcome, ...] = ()
     session: Session | None = field(default=None, compare=False, repr=False)
+    summary: TraceSummary | None = None
     trace_id: str | None = None
     run_id: str | None = None
     source: str | None = None
@@ -47,6 +58,7 @@ class TestResult:
     prompt: str | None = None
     notes: tuple[str, ...] = ()
     error: str | None = None
+    bad_input: bool = False
 
     @property
     def judged(self) -> tuple[Outcome, ...]:
@@ -67,6 +79,8 @@ class TestResult:
     @property
     def trace_summary(self) -> TraceSummary | None:
         """Summary of the trace it was judged on, None where there was none."""
+        if self.summary is not None:
+            return self.summary
         return None if self.session is None else compute_trace_summary(self.session)
 
 
@@ -112,11 +126,14 @@ class Evaluation:
 
     @property
     def exit_code(self) -> int:
-        """0 all met, 1 an expectation or gate failed, 3 something could not be evaluated.
+        """2 an input was unreadable, 1 an expectation or gate failed, 3 something could not be
+        evaluated, 0 all met: the first that applies.
 
         A check that a gate names is judged by its gate alone, every other check must pass on every
         test.
         """
+        if any(result.bad_input for result in self.results):
+            return EXIT_INPUT
         gated = {name for gate in self.gates for name in gate.checks}
         verdicts = {
             outcome.verdict
@@ -126,9 +143,7 @@ class Evaluation:
         }
         if Verdict.FAIL in verdicts or any(not gate.passed for gate in self.gates):
             return EXIT_FAILED
-        unjudged = any(
-            result.error is not None or not result.judged for result in self.results
-        )
+        unjudged = any(result.error is not None or not result.judged for result in self.results)
         if (
             Verdict.UNKNOWN in verdicts
             or Verdict.ERROR in verdicts
@@ -151,7 +166,7 @@ class Evaluation:
             for r in self.results
             for o in r.judged
         ]
-        frame = pd.DataFrame(rows, columns=[*columns, "trace_id"])
+        frame: pd.DataFrame = pd.DataFrame(rows, columns=[*columns, "trace_id"])
         frame["run_id"] = self.run_id
         return frame
 

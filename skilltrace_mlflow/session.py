@@ -38,7 +38,7 @@ MAIN_AGENT = "main"
 """Name of the main agent in every `agent` field; sub-agents carry their own id."""
 
 CallOutcome = Literal["succeeded", "failed", "denied", "interrupted", "unknown"]
-"""How a tool call ended. `failed` and `denied` need evidence (`is_error`), never a word in a text."""
+"""How a tool call ended. `failed` and `denied` need evidence, never a word in a text."""
 
 Scope = Literal["all", "main", "subagents"]
 
@@ -197,7 +197,7 @@ class SubAgent:
 
 @dataclass(frozen=True, kw_only=True)
 class SkillUse:
-    """An attempt to load a skill. The three states are never collapsed: attempted ≠ loaded ≠ failed.
+    """An attempt to load a skill. Its three states are never collapsed.
 
     `attempted`: asked for, and nothing shows whether it was loaded.
     """

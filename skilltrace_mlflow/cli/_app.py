@@ -1,4 +1,4 @@
-"""The click group, its lazily imported commands, and the one place that maps errors to exit codes."""
+"""The click group, its lazily imported commands, and the mapping from errors to exit codes."""
 
 from __future__ import annotations
 

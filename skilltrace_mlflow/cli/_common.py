@@ -35,9 +35,7 @@ class ExpandedPath(click.Path):
     def __init__(self, **options: Any) -> None:
         super().__init__(path_type=Path, **options)
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Any:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if isinstance(value, str) and value.startswith("~"):
             value = str(Path(value).expanduser())
         return super().convert(value, param, ctx)
@@ -56,9 +54,7 @@ def note(message: str) -> None:
     click.echo(printable(message), err=True)
 
 
-def format_option(
-    *formats: str, default: str | None = None
-) -> Callable[[F], F]:
+def format_option(*formats: str, default: str | None = None) -> Callable[[F], F]:
     """`--format`; without `formats` all that results are printed in. Default: a table."""
     return click.option(
         "--format",
@@ -125,7 +121,7 @@ def evaluation_options(function: F) -> F:
             "--skills-dir",
             type=ExpandedPath(file_okay=False),
             metavar="DIR",
-            help="Where skills are. Default: SKILLTRACE_SKILLS_DIR, else the nearest skills/ upward.",
+            help="Where skills are [SKILLTRACE_SKILLS_DIR, else the nearest skills/ upward].",
         ),
     ):
         function = option(function)
