@@ -1,0 +1,65 @@
+"""Text of strangers made safe to show: test ids, commands and results come from an agent's world.
+
+Nothing here drops a character silently: what a terminal, a browser or an XML parser would obey is
+written out as an escape (`\\x1b`, `\\u202e`), and what is cut says how much was cut.
+"""
+
+from __future__ import annotations
+
+import re
+
+__all__ = ["clipped", "label", "one_line", "plain", "safe_json"]
+
+# Controls (but not tab and newline), bidirectional controls (they reorder the text around them,
+# Unicode TR 36 section 3), invisible characters that make two ids look alike, line and paragraph
+# separators, lone surrogates (no encoder takes them) and the two non-characters XML forbids.
+_HIDDEN = (
+    "\x7f-\x9f\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ufffe\uffff\ud800-\udfff\U000e0000-\U000e007f"
+)
+_OBEYED = re.compile(f"[\x00-\x08\x0b-\x1f{_HIDDEN}]")
+_OBEYED_IN_JSON = re.compile(f"[{_HIDDEN}]")
+_SPACES = re.compile(r"[ \t\n]+")
+
+
+def plain(text: str) -> str:
+    """`text` with every character that would be obeyed instead of shown written as an escape."""
+    return _OBEYED.sub(lambda match: _escape(match[0]), text.replace("\r\n", "\n"))
+
+
+def clipped(text: str, limit: int) -> str:
+    """`text` made plain, at most about `limit` characters; says how many were left out."""
+    if len(text) <= limit:
+        return plain(text)
+    return f"{plain(text[:limit])}… ({len(text) - limit:,} more characters)"
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """`text` made plain on one line, for a cell, a heading or an attribute."""
+    return _SPACES.sub(" ", clipped(text, limit)).strip()
+
+
+def label(test_id: str, attempt: int = 1, *, attempts: int = 1, limit: int = 120) -> str:
+    """The name of a test on one line, with its attempt where there are several."""
+    name = one_line(test_id, limit) or "(no id)"
+    return f"{name} #{attempt}" if attempts > 1 or attempt > 1 else name
+
+
+def safe_json(text: str) -> str:
+    """JSON text in which characters that a terminal would obey are JSON escapes; same value."""
+    return _OBEYED_IN_JSON.sub(lambda match: _json_escape(match[0]), text)
+
+
+def _escape(char: str) -> str:
+    code = ord(char)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _json_escape(char: str) -> str:
+    code = ord(char)
+    if code < 0x10000:
+        return f"\\u{code:04x}"
+    high, low = divmod(code - 0x10000, 0x400)
+    return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"

@@ -1,0 +1,211 @@
+"""The table for the terminal: what broke first, what the agent did instead, then the rest.
+
+Only `Text` objects are printed, never markup, so that `[red]` in a test id is shown as such.
+"""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from skilltrace_mlflow.checks import Outcome, Verdict
+from skilltrace_mlflow.report._text import label, one_line
+from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+    from rich.table import Table
+
+__all__ = ["headline", "problems", "render_table", "table_text", "what_happened"]
+
+_STYLES = {"pass": "green", "fail": "bold red", "error": "bold magenta", "unknown": "bold yellow"}
+_ORDER = {Verdict.FAIL: 0, Verdict.ERROR: 1, Verdict.UNKNOWN: 2, Verdict.PASS: 3}
+_MOST_PROBLEMS = 200
+_MOST_PASSED = 30
+_NARROW = 60
+
+
+def table_text(evaluation: Evaluation, *, width: int | None = None, color: bool = False) -> str:
+    """The table as a string; `width` is the terminal's unless given."""
+    from rich.console import Console
+
+    stream = io.StringIO()
+    console = Console(
+        file=stream,
+        width=width or shutil.get_terminal_size((100, 24)).columns,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        legacy_windows=False,
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
+    render_table(evaluation, console)
+    lines = (line.rstrip() for line in stream.getvalue().splitlines())
+    return "\n".join(lines) + "\n"
+
+
+def render_table(evaluation: Evaluation, console: Console) -> None:
+    """Print the evaluation: problems, gates, passes, notes, and one summary line at the end."""
+    for part in _parts(evaluation, console.width):
+        console.print(part, soft_wrap=False)
+
+
+def problems(evaluation: Evaluation) -> list[tuple[TestResult, Outcome]]:
+    """Everything that did not pass, failures before errors before unknowns, tests in order.
+
+    What kept a whole test from being judged comes as an outcome without a check's name.
+    """
+    found: list[tuple[TestResult, Outcome]] = []
+    for result in evaluation.results:
+        if result.error is not None:
+            found.append((result, Outcome(verdict=Verdict.ERROR, rationale=result.error)))
+        elif not result.judged:
+            reason = "nothing was expected of this test, so nothing was judged"
+            found.append((result, Outcome(verdict=Verdict.UNKNOWN, rationale=reason)))
+        found += [(result, o) for o in result.judged if o.verdict is not Verdict.PASS]
+    return sorted(found, key=lambda pair: _ORDER[pair[1].verdict])
+
+
+def what_happened(outcome: Outcome, limit: int = 400) -> str:
+    """Expected and observed on one line: the rationale, or what was missed where there is none."""
+    text = outcome.rationale or "; ".join(outcome.misses[:5]) or "no reason given"
+    return one_line(text, limit)
+
+
+def headline(evaluation: Evaluation) -> str:
+    """The summary line: verdict, counts of tests and checks, gates."""
+    tests = Counter(str(result.verdict) for result in evaluation.results)
+    checks = Counter(str(o.verdict) for result in evaluation.results for o in result.judged)
+    word = {0: "PASSED", 1: "FAILED"}.get(evaluation.exit_code, "NOT FULLY JUDGED")
+    parts = [
+        f"{word}  {one_line(evaluation.skill, 60)}",
+        f"{_plural(len(evaluation.results), 'test')}: {_counts(tests)}",
+        f"{_plural(sum(checks.values()), 'check')}: {_counts(checks)}",
+    ]
+    if evaluation.gates:
+        failed = sum(1 for gate in evaluation.gates if not gate.passed)
+        parts.append(f"{_plural(len(evaluation.gates), 'gate')}: {failed} failed")
+    return " · ".join(parts)
+
+
+def _parts(evaluation: Evaluation, width: int) -> Iterable[RenderableType]:
+    from rich.text import Text
+
+    found = problems(evaluation)
+    names = _labels(evaluation.results)
+    if found:
+        yield _problem_table(found[:_MOST_PROBLEMS], names, width)
+        if len(found) > _MOST_PROBLEMS:
+            rest = len(found) - _MOST_PROBLEMS
+            yield Text(f"… and {rest:,} more; --format jsonl or --report shows them all")
+        yield Text()
+    yield from _passes(evaluation, names)
+    if evaluation.gates:
+        yield _gate_table(evaluation.gates, width)
+        yield Text()
+    for text in evaluation.incomplete:
+        yield Text(f"lost: {one_line(text, 400)}", style=_STYLES["unknown"])
+    notes = [*evaluation.notes]
+    notes += [f"{names[id(r)]}: {note}" for r in evaluation.results for note in r.notes]
+    for text in notes[:_MOST_PASSED]:
+        yield Text(f"note: {one_line(text, 400)}", style="dim")
+    if len(notes) > _MOST_PASSED:
+        yield Text(f"… and {len(notes) - _MOST_PASSED:,} more notes", style="dim")
+    if evaluation.run_id:
+        yield Text(f"MLflow run {one_line(evaluation.run_id)}", style="dim")
+    style = {0: "bold green", 1: "bold red"}.get(evaluation.exit_code, "bold yellow")
+    yield Text(headline(evaluation), style=style)
+
+
+def _problem_table(
+    found: Sequence[tuple[TestResult, Outcome]], names: dict[int, str], width: int
+) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    if width < _NARROW:  # columns of four letters help nobody: one block per problem
+        blocks = Text()
+        for result, outcome in found:
+            verdict = str(outcome.verdict)
+            blocks.append(verdict.upper(), style=_STYLES[verdict])
+            blocks.append(f" {one_line(outcome.check, 60) or 'test'}", style="bold")
+            blocks.append(f" in {names[id(result)]}\n  {what_happened(outcome)}\n")
+        blocks.rstrip()
+        return blocks
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, expand=False)
+    table.add_column("verdict", no_wrap=True)
+    table.add_column("check", overflow="fold", max_width=max(18, width // 4))
+    table.add_column("expected and observed", overflow="fold", ratio=1)
+    table.add_column("test", overflow="fold", max_width=max(14, width // 4))
+    for result, outcome in found:
+        verdict = str(outcome.verdict)
+        table.add_row(
+            Text(verdict.upper(), style=_STYLES[verdict]),
+            Text(one_line(outcome.check, 80) or "(whole test)", style="bold"),
+            Text(what_happened(outcome)),
+            Text(names[id(result)]),
+        )
+    return table
+
+
+def _passes(evaluation: Evaluation, names: dict[int, str]) -> Iterable[RenderableType]:
+    from rich.text import Text
+
+    passed = [
+        (result, [o.check for o in result.judged if o.verdict is Verdict.PASS])
+        for result in evaluation.results
+    ]
+    passed = [(result, checks) for result, checks in passed if checks]
+    for result, checks in passed[:_MOST_PASSED]:
+        line = Text("pass  ", style=_STYLES["pass"])
+        line.append(f"{names[id(result)]}: ", style="none")
+        line.append(one_line(", ".join(checks), 600), style="dim")
+        yield line
+    if len(passed) > _MOST_PASSED:
+        yield Text(f"… and passes in {len(passed) - _MOST_PASSED:,} more tests", style="dim")
+    if passed:
+        yield Text()
+
+
+def _gate_table(gates: Sequence[GateResult], width: int) -> Table:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    table.add_column("gate", overflow="fold", max_width=max(16, width // 3))
+    table.add_column("required", justify="right")
+    table.add_column("got", justify="right")
+    table.add_column("judged", justify="right")
+    table.add_column("", no_wrap=True)
+    table.add_column("", overflow="fold")
+    for gate in sorted(gates, key=lambda gate: gate.passed):
+        verdict = "pass" if gate.passed else "fail"
+        table.add_row(
+            Text(one_line(gate.name, 80)),
+            Text(f"{gate.required:g}"),
+            Text("—" if gate.got is None else f"{gate.got:.3g}"),
+            Text(f"{gate.coverage:.0%}"),
+            Text(verdict.upper() if not gate.passed else verdict, style=_STYLES[verdict]),
+            Text(one_line(gate.reason, 300)),
+        )
+    return table
+
+
+def _labels(results: Sequence[TestResult]) -> dict[int, str]:
+    attempts = Counter(result.test_id for result in results)
+    return {id(r): label(r.test_id, r.attempt, attempts=attempts[r.test_id]) for r in results}
+
+
+def _plural(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
+def _counts(counter: Counter[str]) -> str:
+    words = (("fail", "failed"), ("error", "in error"), ("unknown", "unknown"), ("pass", "passed"))
+    return ", ".join(f"{counter[key]:,} {word}" for key, word in words if counter[key]) or "none"
