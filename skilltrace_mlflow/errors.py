@@ -37,7 +37,7 @@ class ConfigurationError(SkillTraceError):
 
 
 class EvaluationError(SkillTraceError):
-    """Something was asked that could not be evaluated: server gone, assessment lost (exit code 3)."""
+    """What was asked could not be evaluated: server gone, assessment lost (exit code 3)."""
 
     exit_code = 3
 

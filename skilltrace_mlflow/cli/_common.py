@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from skilltrace_mlflow.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from skilltrace_mlflow.results import Evaluation
+
 __all__ = [
     "ExpandedPath",
+    "emit",
     "evaluation_options",
     "format_option",
     "note",
     "output_option",
     "printable",
+    "progress_bar",
     "resolve_format",
     "store_options",
     "verbosity_options",
@@ -129,6 +135,7 @@ def evaluation_options(function: F) -> F:
 
 
 _ENDINGS = {
+    ".html": "html",
     ".json": "json",
     ".jsonl": "jsonl",
     ".md": "markdown",
@@ -151,3 +158,49 @@ def resolve_format(path: Path) -> str:
 def write_result(text: str) -> None:
     """The result itself, to standard output and nowhere else."""
     sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
+
+
+def emit(
+    evaluation: Evaluation,
+    *,
+    output_format: str,
+    output: Path | None = None,
+    report: Path | None = None,
+    dump_traces: Path | None = None,
+    include_trace: bool = False,
+    quiet: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Write an evaluation everywhere it was asked for; standard output comes last.
+
+    Files are written before anything is printed, so that a full disk is not hidden behind a table.
+    """
+    from skilltrace_mlflow.report import dump_sessions, render, write_atomic
+
+    if dump_traces is not None:
+        for path in dump_sessions(evaluation, dump_traces):
+            if verbose:
+                note(f"trace written to {path}")
+    if output is not None:
+        write_atomic(
+            output, render(evaluation, resolve_format(output), include_trace=include_trace)
+        )
+    if report is not None:
+        write_atomic(report, render(evaluation, "html"))
+        if not quiet:
+            note(f"report written to {report}")
+    write_result(render(evaluation, output_format, include_trace=include_trace))
+
+
+@contextlib.contextmanager
+def progress_bar(label: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A callable (done, total) that draws a bar on standard error if that is a terminal."""
+    if quiet or not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(label, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

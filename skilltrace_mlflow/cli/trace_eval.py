@@ -1,0 +1,204 @@
+"""`trace-eval`: score traces against a skill's expectations, without MLflow where they are files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from skilltrace_mlflow.cli._common import (
+    ExpandedPath,
+    emit,
+    evaluation_options,
+    format_option,
+    note,
+    output_option,
+    progress_bar,
+    store_options,
+    verbosity_options,
+)
+
+if TYPE_CHECKING:
+    from skilltrace_mlflow.results import Evaluation
+    from skilltrace_mlflow.sources.load import Evidence
+
+__all__ = ["command"]
+
+
+@click.command(
+    epilog="Example: skilltrace-mlflow trace-eval my-skill --trace session.jsonl",
+)
+@click.argument("skill", required=False)
+@click.option(
+    "--trace",
+    "traces",
+    multiple=True,
+    type=ExpandedPath(),
+    metavar="FILE",
+    help="A transcript or a dumped trace (repeatable; - reads standard input).",
+)
+@click.option(
+    "--trace-dir",
+    type=ExpandedPath(),
+    metavar="DIR",
+    help="Every session below DIR.",
+)
+@click.option("--run-id", metavar="ID", help="Each trace linked to this MLflow run.")
+@click.option("--trace-id", metavar="ID", help="One MLflow trace (a user turn).")
+@click.option("--session-id", metavar="ID", help="All turns of a session, in MLflow or local.")
+@click.option("--latest", is_flag=True, help="The newest trace of the experiment.")
+@click.option("--local", is_flag=True, help="This machine's newest session of this directory.")
+@click.option("--test-id", metavar="ID", help="Apply this test case's overrides.")
+@click.option(
+    "--manifest",
+    type=ExpandedPath(dir_okay=False),
+    metavar="FILE",
+    help="A manifest file instead of SKILL.",
+)
+@click.option("--log", is_flag=True, help="Write the verdicts to MLflow as assessments.")
+@click.option("--fail-under", multiple=True, metavar="NAME=VALUE", help="A gate, repeatable.")
+@click.option(
+    "--report",
+    type=ExpandedPath(dir_okay=False),
+    metavar="FILE.html",
+    help="Write an HTML report as well.",
+)
+@click.option("--workers", type=click.IntRange(min=1), help="Processes for many files [all cores].")
+@store_options
+@evaluation_options
+@format_option()
+@output_option
+@verbosity_options
+def command(
+    skill: str | None,
+    traces: tuple[Path, ...],
+    trace_dir: Path | None,
+    run_id: str | None,
+    trace_id: str | None,
+    session_id: str | None,
+    latest: bool,
+    local: bool,
+    test_id: str | None,
+    manifest: Path | None,
+    log: bool,
+    fail_under: tuple[str, ...],
+    report: Path | None,
+    workers: int | None,
+    experiment: str | None,
+    tracking_uri: str | None,
+    skills_dir: Path | None,
+    include_trace: bool,
+    dump_traces: Path | None,
+    allow_custom: bool,
+    **output_options: Any,
+) -> int:
+    """Score traces against SKILL's expectations.
+
+    SKILL is a skill's name, its folder, or (with --manifest) left out. Name the traces by one of
+    --trace, --trace-dir, --run-id, --trace-id, --session-id, --latest, --local.
+    """
+    from skilltrace_mlflow.expectations import load_manifest
+    from skilltrace_mlflow.gates import judge_gates, parse_fail_under
+    from skilltrace_mlflow.score import trace_eval
+
+    if (skill is None) == (manifest is None):
+        raise click.UsageError("Give either SKILL or --manifest FILE.")
+    chosen = _chosen(
+        {
+            "--trace": bool(traces),
+            "--trace-dir": trace_dir is not None,
+            "--run-id": run_id is not None,
+            "--trace-id": trace_id is not None,
+            "--session-id": session_id is not None,
+            "--latest": latest,
+            "--local": local and session_id is None,
+        }
+    )
+    loaded = load_manifest(skill if manifest is None else manifest, skills_dir=skills_dir)
+    gates = {**loaded.quality_gates, **parse_fail_under(fail_under)}
+    keep = bool(include_trace or dump_traces or report or log)
+    evidence: Iterator[Evidence] | tuple[()] = ()
+    if chosen not in ("--trace", "--trace-dir"):
+        evidence = _fetch(
+            chosen,
+            run_id=run_id,
+            trace_id=trace_id,
+            session_id=session_id,
+            local=local,
+            merge=test_id is not None,
+            experiment=experiment,
+            tracking_uri=tracking_uri,
+        )
+    with progress_bar("scoring", quiet=output_options["quiet"]) as progress:
+        evaluation = trace_eval(
+            loaded,
+            [str(trace) for trace in traces],
+            trace_dir=trace_dir,
+            evidence=evidence,
+            test_id=test_id,
+            workers=workers or os.cpu_count() or 1,
+            keep_sessions=keep,
+            whole_session=chosen in ("--trace", "--trace-dir", "--session-id", "--local"),
+            allow_custom=allow_custom,
+            progress=progress,
+        )
+    evaluation = _with_gates(evaluation, judge_gates(gates, evaluation.results))
+    for name in evaluation.notes:
+        note(name)
+    if log:
+        from skilltrace_mlflow.evaluate import log_evaluation
+
+        evaluation = log_evaluation(evaluation, experiment=experiment, tracking_uri=tracking_uri)
+    emit(
+        evaluation,
+        include_trace=include_trace,
+        dump_traces=dump_traces,
+        report=report,
+        **output_options,
+    )
+    return evaluation.exit_code
+
+
+def _chosen(given: dict[str, bool]) -> str:
+    names = [name for name, present in given.items() if present]
+    if len(names) != 1:
+        got = " and ".join(names) or "none"
+        raise click.UsageError(f"Name the traces by exactly one of {', '.join(given)}; got {got}.")
+    return names[0]
+
+
+def _with_gates(evaluation: Evaluation, gates: Any) -> Evaluation:
+    from dataclasses import replace
+
+    return replace(evaluation, gates=gates)
+
+
+def _fetch(
+    chosen: str,
+    *,
+    run_id: str | None,
+    trace_id: str | None,
+    session_id: str | None,
+    local: bool,
+    merge: bool,
+    experiment: str | None,
+    tracking_uri: str | None,
+) -> Iterator[Evidence]:
+    from skilltrace_mlflow.sources import load
+
+    if run_id is not None:
+        yield from load.sessions_of_run(run_id, tracking_uri=tracking_uri, merge=merge)
+    elif trace_id is not None:
+        yield load.session_of_trace(trace_id, tracking_uri=tracking_uri)
+    elif session_id is not None:
+        in_store = not local and (experiment is not None or tracking_uri is not None)
+        yield load.session_of_id(
+            session_id, in_store=in_store, experiment=experiment, tracking_uri=tracking_uri
+        )
+    elif chosen == "--latest":
+        yield load.latest_of_experiment(experiment, tracking_uri=tracking_uri)
+    else:
+        yield load.latest_local()

@@ -1,0 +1,277 @@
+"""Evidence meets expectations, without MLflow: what `trace-eval`, notebooks and Spark call."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from skilltrace_mlflow.checks import Outcome, run_check
+from skilltrace_mlflow.errors import ConfigurationError, SkillTraceError
+from skilltrace_mlflow.expectations import (
+    Expectation,
+    Manifest,
+    TestCase,
+    load_ground_truth,
+    load_manifest,
+    parse_expectations,
+)
+from skilltrace_mlflow.metrics import TraceMetrics, compute_metrics
+from skilltrace_mlflow.results import Evaluation, TestResult
+from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.sources.load import Evidence, load_file, short_name
+from skilltrace_mlflow.sources.locate import find_sessions
+
+__all__ = [
+    "SESSION_PREFIX",
+    "Target",
+    "parse_and_compute_metrics",
+    "score_session",
+    "trace_eval",
+]
+
+SESSION_PREFIX = "session."
+"""Outcomes of `session_expectations` carry the check's name behind this prefix."""
+
+# Below this many files a second process costs more than it saves.
+_PARALLEL_FROM = 8
+
+
+def parse_and_compute_metrics(path: str | os.PathLike[str]) -> TraceMetrics:
+    """Metrics of a transcript (or of a dumped trace); raises InputError for what is neither."""
+    return compute_metrics(load_file(path).session)
+
+
+def score_session(
+    session: Session | None,
+    expectations: Iterable[Expectation],
+    *,
+    session_expectations: Iterable[Expectation] = (),
+) -> tuple[Outcome, ...]:
+    """Judge a session by expectations; without a session every check is `unknown`.
+
+    `session_expectations` are judged on the same session and named `session.<check>`: use them
+    where `session` is the whole session, not one turn of it.
+    """
+    outcomes = [
+        run_check(item.spec, session, item.parameters, scope=item.scope) for item in expectations
+    ]
+    for item in session_expectations:
+        outcome = run_check(item.spec, session, item.parameters, scope=item.scope)
+        outcomes.append(replace(outcome, check=SESSION_PREFIX + outcome.check))
+    return tuple(sorted(outcomes, key=lambda outcome: outcome.check))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """What traces are judged against: the expectations that hold, and what to call the results."""
+
+    skill: str
+    expectations: tuple[Expectation, ...]
+    session_expectations: tuple[Expectation, ...] = ()
+    case: TestCase | None = None
+
+    @classmethod
+    def of(cls, manifest: Manifest, test_id: str | None = None) -> Target:
+        """The manifest's expectations, with those of one test case merged in if it is named.
+
+        Raises ConfigurationError if there is no such test case or nothing is expected at all: a
+        run that checks nothing must not look like a pass.
+        """
+        if test_id is None:
+            target = cls(
+                skill=manifest.name,
+                expectations=_enabled(manifest, manifest.trace_expectations),
+                session_expectations=_enabled(manifest, manifest.session_expectations),
+            )
+        else:
+            case = _find_case(manifest, test_id)
+            target = cls(
+                skill=manifest.name,
+                expectations=case.expectations,
+                session_expectations=case.session_expectations,
+                case=case,
+            )
+        if not target.expectations and not target.session_expectations:
+            raise ConfigurationError(
+                f"{manifest.path or manifest.name}: nothing is expected of a trace; write "
+                "trace_expectations (skilltrace-mlflow expect proposes some)"
+            )
+        return target
+
+    def judge(
+        self, evidence: Evidence, *, attempt: int = 1, whole_session: bool = True
+    ) -> TestResult:
+        """The verdicts on one trace; session expectations only where it is a whole session."""
+        case = self.case
+        return TestResult(
+            test_id=evidence.name if case is None else case.id,
+            skill=self.skill,
+            attempt=attempt,
+            outcomes=score_session(
+                evidence.session,
+                self.expectations,
+                session_expectations=self.session_expectations if whole_session else (),
+            ),
+            session=evidence.session,
+            trace_id=evidence.trace_id,
+            run_id=evidence.run_id,
+            source=evidence.source,
+            category=None if case is None else case.category,
+            prompt=next(iter(evidence.session.prompts), None),
+        )
+
+
+def trace_eval(
+    skill: str | os.PathLike[str] | Manifest,
+    traces: Sequence[str | os.PathLike[str] | Session] | str | os.PathLike[str] | Session = (),
+    *,
+    trace_dir: str | os.PathLike[str] | None = None,
+    evidence: Iterable[Evidence] = (),
+    test_id: str | None = None,
+    skills_dir: str | os.PathLike[str] | None = None,
+    workers: int = 1,
+    keep_sessions: bool = True,
+    whole_session: bool = True,
+    allow_custom: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Evaluation:
+    """Score traces against a skill's expectations, without MLflow.
+
+    `traces` are transcripts, dumped traces or sessions; `trace_dir` adds every session below a
+    folder; `evidence` what was fetched from elsewhere. `test_id` applies that test case's
+    overrides, the traces are then its attempts. With `workers` above 1 files are read and judged in
+    that many processes (call it under `if __name__ == "__main__"` then). `progress` is called with
+    (done, total).
+
+    Raises InputError for a bad file if it is the only one, ConfigurationError for a bad manifest; a
+    bad file among several becomes a result with `error` and `bad_input`.
+    """
+    manifest = skill if isinstance(skill, Manifest) else load_manifest(skill, skills_dir=skills_dir)
+    target = Target.of(manifest, test_id)
+    single = isinstance(traces, str | os.PathLike | Session)
+    given: list[Any] = [traces] if single else list(traces)  # type: ignore[arg-type]
+    files = [item for item in given if not isinstance(item, Session)]
+    lone = len(given) == 1 and trace_dir is None
+    if trace_dir is not None:
+        files += find_sessions(trace_dir)
+    collected = [*evidence]
+    for index, item in enumerate(given):
+        if isinstance(item, Session):
+            name = item.session_id or f"session-{index + 1}"
+            collected.append(Evidence(name=name, source=item.source or name, session=item))
+    results = [target.judge(item, whole_session=whole_session) for item in collected]
+    if lone and files:
+        results.append(target.judge(load_file(files[0])))
+    else:
+        results += _judge_files(
+            target, [os.fspath(file) for file in files], workers, keep_sessions, progress
+        )
+    if test_id is not None:
+        results = [replace(item, attempt=n) for n, item in enumerate(results, start=1)]
+    return Evaluation(skill=manifest.name, results=_unique_names(results))
+
+
+def _judge_files(
+    target: Target,
+    files: Sequence[str],
+    workers: int,
+    keep_sessions: bool,
+    progress: Callable[[int, int], None] | None,
+) -> list[TestResult]:
+    results: list[TestResult] = []
+    done = _spread(target, files, workers, keep_sessions)
+    for count, result in enumerate(done, start=1):
+        results.append(result)
+        if progress is not None:
+            progress(count, len(files))
+    return results
+
+
+def _spread(
+    target: Target, files: Sequence[str], workers: int, keep_sessions: bool
+) -> Iterator[TestResult]:
+    if workers <= 1 or len(files) < _PARALLEL_FROM:
+        yield from map(_Judge(target, keep_sessions), files)
+        return
+    import multiprocessing
+    from concurrent.futures import ProcessPoolExecutor
+
+    # A fresh interpreter, since a notebook's process has threads that a fork would copy half-way.
+    context = multiprocessing.get_context("spawn")
+    chunk = max(1, min(32, len(files) // (workers * 4)))
+    pool = ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(target, keep_sessions)
+    )
+    try:
+        yield from pool.map(_work, files, chunksize=chunk)
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+class _Judge:
+    """Judges one file after the other; one bad file among many is a result, not the end."""
+
+    def __init__(self, target: Target, keep_sessions: bool) -> None:
+        self.target = target
+        self.keep_sessions = keep_sessions
+
+    def __call__(self, file: str) -> TestResult:
+        target = self.target
+        try:
+            result = target.judge(load_file(file))
+        except SkillTraceError as error:
+            return TestResult(
+                test_id=short_name(file) if target.case is None else target.case.id,
+                skill=target.skill,
+                source=file,
+                error=str(error),
+                bad_input=True,
+            )
+        if self.keep_sessions:
+            return result
+        return replace(result, summary=result.trace_summary, session=None)
+
+
+_worker: _Judge | None = None
+
+
+def _start_worker(target: Target, keep_sessions: bool) -> None:
+    global _worker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent stops the pool
+    _worker = _Judge(target, keep_sessions)
+
+
+def _work(file: str) -> TestResult:
+    if _worker is None:
+        raise RuntimeError("a worker was used before it was started")
+    return _worker(file)
+
+
+def _enabled(manifest: Manifest, raw: Mapping[str, Any]) -> tuple[Expectation, ...]:
+    parsed = parse_expectations(raw, where=str(manifest.path or manifest.name))
+    return tuple(item for item in parsed if item.spec.name not in manifest.disabled)
+
+
+def _find_case(manifest: Manifest, test_id: str) -> TestCase:
+    cases = {case.id: case for case in load_ground_truth(manifest)}
+    if test_id in cases:
+        return cases[test_id]
+    near = difflib.get_close_matches(test_id, cases, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    raise ConfigurationError(f"{manifest.name}: no test case {test_id!r} in its ground truth{hint}")
+
+
+def _unique_names(results: Sequence[TestResult]) -> tuple[TestResult, ...]:
+    """Files of the same name in different folders are told apart by their path."""
+    counts = Counter((result.test_id, result.attempt) for result in results)
+    return tuple(
+        replace(result, test_id=result.source)
+        if counts[result.test_id, result.attempt] > 1 and result.source
+        else result
+        for result in results
+    )

@@ -1,0 +1,211 @@
+"""Whatever a person points at (a file, a folder, an id) to the sessions behind it.
+
+Files are told apart by content, not by name: a transcript, a dumped session, or a trace that MLflow
+wrote with `Trace.to_json()`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from skilltrace_mlflow.errors import InputError, TraceNotFoundError
+from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.sources.locate import find_local_session, local_sessions
+from skilltrace_mlflow.sources.mlflow_trace import is_claude_code_trace, session_from_trace
+from skilltrace_mlflow.sources.session_json import session_from_json
+from skilltrace_mlflow.sources.transcript import parse_transcript
+
+__all__ = [
+    "Evidence",
+    "latest_local",
+    "latest_of_experiment",
+    "load_file",
+    "session_of_id",
+    "session_of_trace",
+    "sessions_of_run",
+    "short_name",
+]
+
+_DOCUMENT_ENDING = ".json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """A session and where it came from; `name` is short, `source` whole, `trace_id` MLflow's."""
+
+    name: str
+    source: str
+    session: Session
+    trace_id: str | None = None
+    run_id: str | None = None
+
+
+def load_file(path: str | os.PathLike[str]) -> Evidence:
+    """The session in a transcript (`.jsonl`, `.jsonl.gz`, `-`), a dumped trace or a trace's JSON.
+
+    Raises InputError if the file is missing, a folder, or none of these.
+    """
+    text = str(path)
+    if text == "-":
+        return Evidence(name="stdin", source="-", session=parse_transcript("-"))
+    file = Path(path).expanduser()
+    if file.suffix.lower() == _DOCUMENT_ENDING and file.is_file():
+        return _load_document(file)
+    session = parse_transcript(file)
+    return Evidence(name=short_name(file), source=str(file), session=session)
+
+
+def session_of_trace(trace_id: str, *, tracking_uri: str | None = None) -> Evidence:
+    """One trace of an MLflow store: a user turn with its background agents.
+
+    Raises TraceNotFoundError if it is not there, EvaluationError if the store does not answer.
+    """
+    from skilltrace_mlflow.sources import mlflow_store
+
+    mlflow_store.probe(tracking_uri)
+    trace = mlflow_store.fetch_trace(trace_id, tracking_uri=tracking_uri)
+    return Evidence(
+        name=trace_id, source=trace_id, session=session_from_trace(trace), trace_id=trace_id
+    )
+
+
+def sessions_of_run(
+    run_id: str, *, tracking_uri: str | None = None, merge: bool = False
+) -> Iterator[Evidence]:
+    """The run's transcript artifact, else each trace linked to the run.
+
+    With `merge` the turns of one session become one evidence. Raises TraceNotFoundError if the run
+    has neither.
+    """
+    from skilltrace_mlflow.sources import mlflow_store
+
+    mlflow_store.probe(tracking_uri)
+    transcript = mlflow_store.fetch_run_transcript(run_id, tracking_uri=tracking_uri)
+    if transcript is not None:
+        yield Evidence(
+            name=transcript.stem,
+            source=f"run {run_id}: {transcript.name}",
+            session=parse_transcript(transcript),
+            run_id=run_id,
+        )
+        return
+    traces = mlflow_store.fetch_run_traces(run_id, tracking_uri=tracking_uri)
+    if not traces:
+        raise TraceNotFoundError(
+            f"run {run_id}: no trace is linked to it and it has no artifact trace.jsonl, "
+            "session.jsonl or transcript.jsonl; give --trace-id or --session-id"
+        )
+    groups: dict[str, list[object]] = {}
+    for trace in traces:
+        identity = trace.info.trace_id
+        session_id = trace.info.request_metadata.get("mlflow.trace.session")
+        groups.setdefault(session_id if merge and session_id else identity, []).append(trace)
+    for name, group in groups.items():
+        first = min(group, key=lambda t: t.info.request_time)  # type: ignore[attr-defined]
+        yield Evidence(
+            name=name,
+            source=f"run {run_id}: {name}",
+            session=session_from_trace(group),
+            trace_id=first.info.trace_id,  # type: ignore[attr-defined]
+            run_id=run_id,
+        )
+
+
+def session_of_id(
+    session_id: str,
+    *,
+    in_store: bool = False,
+    experiment: str | None = None,
+    tracking_uri: str | None = None,
+) -> Evidence:
+    """A whole session: this machine's transcript of that id, else all its turns in MLflow.
+
+    `in_store` looks in MLflow only. Raises TraceNotFoundError if it is in neither place.
+    """
+    if not in_store:
+        try:
+            return load_file(find_local_session(session_id))
+        except TraceNotFoundError:
+            if not _store_is_named():
+                raise
+    from skilltrace_mlflow.sources import mlflow_store
+
+    mlflow_store.probe(tracking_uri)
+    experiment_id = mlflow_store.resolve_experiment(experiment, tracking_uri=tracking_uri)
+    traces = mlflow_store.fetch_session_traces(session_id, experiment_id, tracking_uri=tracking_uri)
+    if not traces:
+        raise TraceNotFoundError(
+            f"session {session_id}: no trace of it in experiment {experiment_id}; "
+            "skilltrace-mlflow list-traces shows what is there"
+        )
+    first = min(traces, key=lambda trace: trace.info.request_time)
+    return Evidence(
+        name=session_id,
+        source=f"session {session_id}",
+        session=session_from_trace(traces),
+        trace_id=first.info.trace_id,
+    )
+
+
+def latest_of_experiment(experiment: str | None, *, tracking_uri: str | None = None) -> Evidence:
+    """The newest Claude Code trace of an experiment; TraceNotFoundError if it has none."""
+    from skilltrace_mlflow.sources import mlflow_store
+
+    mlflow_store.probe(tracking_uri)
+    experiment_id = mlflow_store.resolve_experiment(experiment, tracking_uri=tracking_uri)
+    for trace in mlflow_store.search_experiment_traces(experiment_id, tracking_uri=tracking_uri):
+        if is_claude_code_trace(trace):
+            return session_of_trace(trace.info.trace_id, tracking_uri=tracking_uri)
+    raise TraceNotFoundError(
+        f"experiment {experiment_id}: no Claude Code trace in it; skilltrace-mlflow import logs "
+        "transcripts, skilltrace-mlflow autolog setup records new sessions"
+    )
+
+
+def latest_local() -> Evidence:
+    """This machine's newest session of the current directory; TraceNotFoundError if none."""
+    sessions = local_sessions()
+    if not sessions:
+        raise TraceNotFoundError(
+            f"no Claude Code session of {Path.cwd()} on this machine; name one with --trace, or "
+            "list them with skilltrace-mlflow list-traces --local"
+        )
+    return load_file(sessions[0])
+
+
+def _store_is_named() -> bool:
+    names = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID")
+    return any(os.environ.get(name) for name in names)
+
+
+def short_name(path: str | os.PathLike[str]) -> str:
+    """A file's name without the endings that every transcript has."""
+    name = Path(path).name
+    for ending in (".gz", ".jsonl", ".json"):
+        name = name.removesuffix(ending)
+    return name
+
+
+def _load_document(file: Path) -> Evidence:
+    try:
+        document = json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{file}: not readable as JSON ({error}); a transcript's name ends in .jsonl"
+        ) from None
+    name = short_name(file)
+    if isinstance(document, dict) and "format" in document:
+        return Evidence(
+            name=name, source=str(file), session=session_from_json(document, source=str(file))
+        )
+    if isinstance(document, dict) and {"info", "data"} <= document.keys():
+        session = session_from_trace(document)
+        trace_id = document["info"].get("trace_id")
+        return Evidence(name=name, source=str(file), session=session, trace_id=trace_id)
+    raise InputError(
+        f"{file}: neither a dumped trace nor a trace's JSON; a transcript's name ends in .jsonl"
+    )
