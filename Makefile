@@ -1,0 +1,54 @@
+# The two commands of the README are `make demo` and `make test`. Each sets up what it needs.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+CONSTRAINTS = requirements/constraints.txt
+RECORDINGS ?=
+
+.PHONY: demo test check format unit browser docs record record-traces bench lock wheel clean
+
+$(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c $(CONSTRAINTS) -e ".[dev]"
+	touch $@
+
+demo: $(VENV)/.installed  ## evaluate the example skill on recorded sessions, on a local MLflow store
+	$(BIN)/python examples/demo.py
+
+test: check unit wheel  ## everything: format, lint, types, imports, tests, wheel
+
+check: $(VENV)/.installed  ## format, lint, strict types, import boundaries
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+unit: $(VENV)/.installed  ## the test suite
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+wheel: $(VENV)/.installed  ## build the wheel, install it alone, run it
+	$(BIN)/python tests/wheel_smoke.py
+
+format: $(VENV)/.installed
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+record: $(VENV)/.installed  ## record the sessions anew with the real Claude Code CLI
+	$(BIN)/python -m tests.recorder.record $(RECORDINGS)
+
+record-traces: $(VENV)/.installed  ## record what MLflow's retired tracer wrote of them
+	$(BIN)/python -m tests.recorder.record_traces $(RECORDINGS)
+
+docs: $(VENV)/.installed  ## write the generated reference pages
+	$(BIN)/python -m tests.docs.write_pages
+
+bench: $(VENV)/.installed
+	$(BIN)/python -m benchmarks
+
+lock: $(VENV)/.installed  ## pin everything anew
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip compile --universal --python-version 3.10 --extra dev --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o $(CONSTRAINTS) pyproject.toml
+
+clean:
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache demo-output
