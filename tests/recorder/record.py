@@ -10,20 +10,21 @@ each time; it must not exist beforehand or be one that an earlier run made.
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
-import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.recorder.invoke import Cli, InvocationError
 from tests.recorder.oracle import compare
+from tests.recorder.pages import make_certificate, web_site
 from tests.recorder.provenance import write_provenance
 from tests.recorder.sanitise import check_tree
-from tests.recorder.scenario import Run, Scenario, load_scenario
+from tests.recorder.scenario import Scenario, ScenarioError, load_scenario
 from tests.recorder.standin import StandIn
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ EXAMPLE_SKILL = REPOSITORY / "examples" / "skills" / "bronze-ingestion"
 EXAMPLE_TRACES = EXAMPLE_SKILL / "traces"
 
 _MARKER = ".made-by-the-recorder"
-_TIMEOUT = 180.0
 
 
 class RecordingError(RuntimeError):
@@ -54,17 +54,25 @@ def record(scenario: Scenario, home: Path, claude: str, destination: Path) -> No
     """
     project = home / scenario.project
     _prepare(scenario, home, project)
-    results: list[dict[str, Any]] = []
+    results: list[Mapping[str, Any]] = []
+    cli = Cli(binary=claude, home=home, project=project)
     values = {"cwd": str(project), "home": str(home)}
-    with StandIn(scenario, values) as standin:
+    with ExitStack() as stack:
+        if scenario.workspace.get("web_site"):
+            values["site"] = stack.enter_context(web_site(make_certificate(home / "tmp")))
+        standin = stack.enter_context(StandIn(scenario, values))
         for run in scenario.runs:
-            results.append(_invoke(run, scenario, standin, home, project, claude, results))
+            results.append(cli.invoke(run, scenario, standin, results))
     problems = standin.problems + standin.unplayed()
-    _keep(scenario, home, results, destination)
-    problems += [f"token totals differ: {line}" for line in compare(destination)]
-    problems += [f"left in {line}" for line in check_tree(destination)]
+    kept = home / "kept"
+    _keep(scenario, home, results, kept)
+    problems += [f"token totals differ: {line}" for line in compare(kept)]
+    problems += [f"left in {line}" for line in check_tree(kept)]
     if problems:
-        raise RecordingError(f"{scenario.name}: " + "; ".join(problems))
+        raise RecordingError("; ".join(problems))
+    if destination.exists():
+        shutil.rmtree(destination)
+    shutil.copytree(kept, destination)
 
 
 def _prepare(scenario: Scenario, home: Path, project: Path) -> None:
@@ -80,6 +88,8 @@ def _prepare(scenario: Scenario, home: Path, project: Path) -> None:
         target = project / name
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(_fill(text, values), encoding="utf-8")
+    for name, encoded in scenario.workspace.get("binary", {}).items():
+        (project / name).write_bytes(base64.b64decode(encoded))
     if "settings" in scenario.workspace:
         _write_json(project / ".claude" / "settings.json", scenario.workspace["settings"], values)
     if scenario.workspace.get("mcp_databricks"):
@@ -105,90 +115,9 @@ def _fill(text: str, values: Mapping[str, str]) -> str:
     return text
 
 
-def _invoke(
-    run: Run,
-    scenario: Scenario,
-    standin: StandIn,
-    home: Path,
-    project: Path,
-    claude: str,
-    earlier: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
-    command = [claude, "-p", "--model", scenario.model]
-    if run.prompts:
-        command += ["--verbose", "--input-format", "stream-json", "--output-format", "stream-json"]
-    else:
-        command += ["--output-format", "json"]
-    if run.resume:
-        command += ["--resume", str(earlier[-1]["session_id"])]
-    if run.fork:
-        command += ["--fork-session"]
-    command += [standin._fill(arg) for arg in run.args]
-    environment = {
-        "HOME": str(home),
-        "PATH": "/usr/bin:/bin",
-        "SHELL": "/bin/bash",
-        "LANG": "C.UTF-8",
-        "TMPDIR": str(home / "tmp"),
-        "CLAUDE_CODE_TMPDIR": str(home / "tmp"),
-        "ANTHROPIC_BASE_URL": standin.url,
-        "ANTHROPIC_API_KEY": "dummy-key-of-the-recorder",
-        "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
-        "DISABLE_AUTOUPDATER": "1",
-        "IS_SANDBOX": "1",
-        **run.env,
-    }
-    process = subprocess.Popen(
-        command,
-        cwd=project,
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=True,
-        encoding="utf-8",
-    )
-    try:
-        _talk(run, process, standin)
-        output, errors = process.communicate(run.prompt, timeout=_TIMEOUT)
-    except (subprocess.TimeoutExpired, BrokenPipeError):
-        os.killpg(process.pid, signal.SIGKILL)
-        output, errors = process.communicate()
-        problems = "; ".join(standin.problems + standin.unplayed())
-        raise RecordingError(f"{scenario.name}: stuck ({problems}) {errors[-500:]}") from None
-    return _result(run, scenario, process.returncode, output, errors)
-
-
-def _talk(run: Run, process: subprocess.Popen[str], standin: StandIn) -> None:
-    """Feed the prompts one by one, each when the main agent has asked for `after` answers."""
-    assert process.stdin is not None
-    for prompt in run.prompts:
-        deadline = time.monotonic() + _TIMEOUT
-        while standin.played() < prompt.get("after", 0) and time.monotonic() < deadline:
-            time.sleep(0.05)
-        message = {"role": "user", "content": prompt["text"]}
-        process.stdin.write(json.dumps({"type": "user", "message": message}) + "\n")
-        process.stdin.flush()
-
-
-def _result(run: Run, scenario: Scenario, code: int, output: str, errors: str) -> dict[str, Any]:
-    if code != run.exit_code:
-        said = (errors or output)[-800:]
-        raise RecordingError(f"{scenario.name}: claude ended with {code}: {said}")
-    if run.prompts:
-        lines = [json.loads(line) for line in output.split("\n") if line]
-        found = [line for line in lines if line.get("type") == "result"]
-        result: dict[str, Any] = found[-1]
-    else:
-        result = json.loads(output)
-    return result
-
-
 def _keep(
     scenario: Scenario, home: Path, results: Sequence[Mapping[str, Any]], destination: Path
 ) -> None:
-    if destination.exists():
-        shutil.rmtree(destination)
     destination.mkdir(parents=True)
     slug = "".join(c if c.isalnum() else "-" for c in str(home / scenario.project))
     source = home / ".claude" / "projects" / slug
@@ -216,6 +145,19 @@ def _publish_demo(name: str, recording: Path) -> None:
         shutil.copytree(subagents, target)
 
 
+def _record_by_name(name: str, home: Path, binary: str) -> bool:
+    try:
+        scenario = load_scenario(SCENARIOS / f"{name}.yaml")
+        record(scenario, home, binary, RECORDINGS / name)
+    except (InvocationError, RecordingError, ScenarioError) as error:
+        sys.stderr.write(f"FAILED {name}: {error}\n")
+        return False
+    if name.startswith("demo-"):
+        _publish_demo(name, RECORDINGS / name)
+    sys.stderr.write(f"{name}: recorded\n")
+    return True
+
+
 def main(arguments: Iterable[str] | None = None) -> int:
     """Record the named scenarios, or all of them; returns the process's exit code."""
     parser = argparse.ArgumentParser(prog="tests.recorder.record", description=__doc__)
@@ -227,16 +169,9 @@ def main(arguments: Iterable[str] | None = None) -> int:
         parser.error("no 'claude' on PATH: npm install @anthropic-ai/claude-code, or CLAUDE_BIN")
     names = options.names or sorted(path.stem for path in SCENARIOS.glob("*.yaml"))
     failed = 0
+    binary = str(Path(claude).resolve())
     for name in names:
-        scenario = load_scenario(SCENARIOS / f"{name}.yaml")
-        try:
-            record(scenario, options.home, str(Path(claude).resolve()), RECORDINGS / name)
-            if name.startswith("demo-"):
-                _publish_demo(name, RECORDINGS / name)
-            sys.stderr.write(f"{name}: recorded\n")
-        except RecordingError as error:
-            failed += 1
-            sys.stderr.write(f"FAILED {error}\n")
+        failed += not _record_by_name(name, options.home, binary)
     write_provenance(RECORDINGS, SCENARIOS)
     return 1 if failed else 0
 

@@ -78,7 +78,11 @@ class Agent:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One invocation of the CLI. With `prompts` they are fed one by one while it runs."""
+    """One invocation of the CLI. With `prompts` they are fed one by one while it runs.
+
+    A prompt has `text` or `interrupt: true`, and `after` (sent when the main agent has asked
+    for so many answers). `answers` refuses tools when the CLI asks for permission.
+    """
 
     prompt: str | None = None
     prompts: tuple[Mapping[str, Any], ...] = ()
@@ -86,6 +90,7 @@ class Run:
     resume: bool = False
     fork: bool = False
     env: Mapping[str, str] = field(default_factory=dict)
+    answers: Mapping[str, Any] = field(default_factory=dict)
     exit_code: int = 0
 
 
@@ -108,7 +113,10 @@ _BLOCKS = {"text": set[str](), "thinking": set[str](), "tool": {"input"}}
 
 def load_scenario(path: Path) -> Scenario:
     """Read and check one scenario file; raises `ScenarioError` naming file and key."""
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise ScenarioError(f"{path}: {error}") from None
     top = _mapping(path, "scenario", raw)
     known = {"about", "model", "project", "runs", "agents", "workspace", "side_answer"}
     _known(path, "scenario", top, known)

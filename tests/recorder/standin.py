@@ -31,8 +31,6 @@ _ERRORS = {
     500: "api_error",
     529: "overloaded_error",
 }
-# The smallest valid page for WebFetch scenarios; only this one path exists.
-_PAGE = "<html><title>Orders API</title><body><p>Orders, page by page.</p></body></html>"
 
 
 class StandIn:
@@ -119,9 +117,9 @@ class StandIn:
     def _capture(self, agent: Agent, request: Mapping[str, Any]) -> None:
         text = "\n".join(_text_of(message) for message in request.get("messages", []))
         for name, pattern in agent.captures.items():
-            found = re.search(pattern, text)
-            if found is not None:
-                self.values[name] = found.group(1)
+            found = re.findall(pattern, text)
+            if found:
+                self.values[name] = found[-1]
 
     def _message(
         self, request: Mapping[str, Any], agent: Agent, at: int, step: Step
@@ -142,7 +140,7 @@ class StandIn:
 
     def _block(self, key: str, index: int, block: Mapping[str, Any]) -> dict[str, Any]:
         if "text" in block:
-            return {"type": "text", "text": self._fill(block["text"])}
+            return {"type": "text", "text": self.fill(block["text"])}
         if "thinking" in block:
             signature = _identifier("EqQB", f"{key}/{index}/signature")
             return {"type": "thinking", "thinking": block["thinking"], "signature": signature}
@@ -150,7 +148,7 @@ class StandIn:
             "type": "tool_use",
             "id": _identifier("toolu_01", f"{key}/{index}"),
             "name": block["tool"],
-            "input": self._fill(block.get("input", {})),
+            "input": self.fill(block.get("input", {})),
         }
 
     def _side_message(self, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -169,15 +167,16 @@ class StandIn:
             "usage": usage,
         }
 
-    def _fill(self, value: Any) -> Any:
+    def fill(self, value: Any) -> Any:
+        """Replace `{name}` placeholders in every string of a JSON value."""
         if isinstance(value, str):
             for name, text in self.values.items():
                 value = value.replace("{" + name + "}", text)
             return value
         if isinstance(value, Mapping):
-            return {key: self._fill(item) for key, item in value.items()}
+            return {key: self.fill(item) for key, item in value.items()}
         if isinstance(value, list):
-            return [self._fill(item) for item in value]
+            return [self.fill(item) for item in value]
         return value
 
 
@@ -253,12 +252,7 @@ def _handler(standin: StandIn) -> type[BaseHTTPRequestHandler]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
-            if self.path == "/docs/orders":
-                self._send(200, _PAGE.encode(), "text/html; charset=utf-8")
-            elif self.path.startswith("/docs/"):
-                self._send(404, b"<html><body>no such page</body></html>", "text/html")
-            else:
-                self._json(200, {"data": [], "has_more": False})
+            self._json(200, {"data": [], "has_more": False})
 
         def do_HEAD(self) -> None:
             self._send(200, b"", "application/json")
