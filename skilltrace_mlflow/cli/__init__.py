@@ -13,13 +13,18 @@ __all__ = ["main", "mlflow_eval_main"]
 
 def main() -> None:
     """Entry point of `skilltrace-mlflow` and `skill-test`."""
-    from skilltrace_mlflow.cli._app import run
-
-    sys.exit(run(sys.argv[1:]))
+    _exit(sys.argv[1:])
 
 
 def mlflow_eval_main() -> None:
     """Entry point of `mlflow-eval`, the subcommand of that name."""
+    _exit(["mlflow-eval", *sys.argv[1:]])
+
+
+def _exit(arguments: list[str]) -> None:
     from skilltrace_mlflow.cli._app import run
 
-    sys.exit(run(["mlflow-eval", *sys.argv[1:]]))
+    code = run(arguments)
+    # A Databricks wheel task counts any SystemExit as a failure, exit code 0 included.
+    if code:
+        sys.exit(code)
