@@ -30,7 +30,7 @@ from tests.recorder.standin import StandIn
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["RECORDINGS", "SCENARIOS", "main", "record"]
+__all__ = ["RECORDINGS", "REPOSITORY", "SCENARIOS", "claim_home", "main", "record"]
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
@@ -75,14 +75,19 @@ def record(scenario: Scenario, home: Path, claude: str, destination: Path) -> No
     shutil.copytree(kept, destination)
 
 
-def _prepare(scenario: Scenario, home: Path, project: Path) -> None:
+def claim_home(home: Path) -> None:
+    """Make `home` an empty directory of the recorder; never touches one that is not its own."""
     if home.exists():
         if not (home / _MARKER).exists():
             raise RecordingError(f"{home} exists and was not made by the recorder: give --home")
         shutil.rmtree(home)
-    project.mkdir(parents=True)
+    (home / "tmp").mkdir(parents=True)
     (home / _MARKER).touch()
-    (home / "tmp").mkdir()
+
+
+def _prepare(scenario: Scenario, home: Path, project: Path) -> None:
+    claim_home(home)
+    project.mkdir()
     values = {"cwd": str(project), "home": str(home)}
     for name, text in scenario.workspace.get("files", {}).items():
         target = project / name
