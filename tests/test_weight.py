@@ -1,0 +1,68 @@
+"""Starting costs milliseconds: what is heavy is imported only where it is needed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SKILL = ROOT / "examples" / "skills" / "bronze-ingestion"
+HEAVY = ("mlflow", "pandas", "pyspark", "databricks.sdk", "numpy")
+
+
+def heavy_modules_after(code: str) -> list[str]:
+    program = f"import sys\n{code}\nprint([n for n in {HEAVY!r} if n in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
+    )
+    found: list[str] = eval(done.stdout.splitlines()[-1])  # noqa: S307 - printed just above
+    return found
+
+
+def command(*arguments: str, code: int = 0) -> str:
+    return f"from skilltrace_mlflow.cli._app import run\nassert run({list(arguments)!r}) == {code}"
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param("import skilltrace_mlflow", id="import"),
+        pytest.param(command("--help"), id="help"),
+        pytest.param(
+            command("summarize", str(SKILL / "traces/demo-good.jsonl")),
+            id="summarize",
+        ),
+        pytest.param(
+            command(
+                "trace-eval",
+                str(SKILL),
+                "--trace",
+                str(SKILL / "traces/demo-failing.jsonl"),
+                code=1,
+            ),
+            id="trace-eval",
+        ),
+        pytest.param(
+            command("validate", str(SKILL)),
+            id="validate",
+        ),
+        pytest.param(
+            command("show", str(SKILL / "traces/demo-subagent.jsonl")),
+            id="show",
+        ),
+    ],
+)
+def test_light_paths_import_nothing_heavy(code: str) -> None:
+    assert heavy_modules_after(code) == []
+
+
+def test_every_public_name_resolves_and_no_other_does() -> None:
+    import skilltrace_mlflow
+
+    for name in skilltrace_mlflow.__all__:
+        assert getattr(skilltrace_mlflow, name) is not None
+    with pytest.raises(AttributeError, match="no_such_name"):
+        _ = skilltrace_mlflow.no_such_name
