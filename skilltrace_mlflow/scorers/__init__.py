@@ -22,7 +22,7 @@ from skilltrace_mlflow.scorers._feedback import (
     value_to_outcomes,
 )
 
-__all__ = [  # noqa: PLE0604 - the registry knows the rest
+__all__ = [
     "TRACE_SCORER_MAP",
     "as_response",
     "as_session",

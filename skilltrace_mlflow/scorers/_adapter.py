@@ -83,8 +83,8 @@ def get_trace_scorers(
     if manifest_or_expectations is None:
         if scope == "session":
             raise ConfigurationError(
-                "get_trace_scorers(scope='session') needs a manifest or expectations: MLflow passes "
-                "none to session-level scorers"
+                "get_trace_scorers(scope='session') needs a manifest or expectations: MLflow "
+                "passes none to session-level scorers"
             )
         return list(scorer_map().values())
     raw: Mapping[str, Any]

@@ -31,8 +31,11 @@ from skilltrace_mlflow.session import (
 __all__ = ["is_metrics_dict", "session_from_metrics_dict"]
 
 _KEYS = frozenset(
-    "conversation cost_usd duration_seconds end_time files model session_id skills start_time "
-    "subagents tokens tokens_main tools usage_complete".split()
+    (
+        *("conversation", "cost_usd", "duration_seconds", "end_time", "files", "model"),
+        *("session_id", "skills", "start_time", "subagents", "tokens", "tokens_main"),
+        *("tools", "usage_complete"),
+    )
 )
 _OUTCOMES: tuple[str, ...] = get_args(CallOutcome)
 _MOST_CALLS = 1_000_000
