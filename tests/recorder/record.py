@@ -177,7 +177,8 @@ def main(arguments: Iterable[str] | None = None) -> int:
     binary = str(Path(claude).resolve())
     for name in names:
         failed += not _record_by_name(name, options.home, binary)
-    write_provenance(RECORDINGS, SCENARIOS)
+    if failed < len(names):
+        write_provenance(RECORDINGS, SCENARIOS)
     return 1 if failed else 0
 
 

@@ -34,7 +34,10 @@ def rewrite(text: str, replacements: Mapping[str, str]) -> str:
 
 
 def leaks(text: str, host: str | None = None) -> list[str]:
-    """What in `text` tells something about a machine or a person, one line per finding."""
+    """What in `text` tells something about a machine or a person, one line per finding.
+
+    `host` is the host name to look for: this machine's by default, none when empty.
+    """
     found = [
         f"{what}: {match.group()}"
         for what, pattern in _PATTERNS.items()
@@ -46,11 +49,11 @@ def leaks(text: str, host: str | None = None) -> list[str]:
     return sorted(set(found))
 
 
-def check_tree(folder: Path) -> list[str]:
+def check_tree(folder: Path, host: str | None = None) -> list[str]:
     """Leaks in every file below `folder`, each with the file it stands in."""
     return [
         f"{path.relative_to(folder)}: {leak}"
         for path in sorted(folder.rglob("*"))
         if path.is_file()
-        for leak in leaks(path.read_text(encoding="utf-8", errors="replace"))
+        for leak in leaks(path.read_text(encoding="utf-8", errors="replace"), host)
     ]
