@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.checks import Outcome, Verdict
+from skilltrace_mlflow.figures import figures
 from skilltrace_mlflow.metrics import TraceSummary, compute_trace_summary
 from skilltrace_mlflow.session import Session
 
@@ -39,8 +40,9 @@ class TestResult:
 
     `outcomes` holds every check that was expected, in order of name. `error` says why the test as a
     whole could not be judged; `bad_input` that its file could not be read. `session` is the
-    evidence (dropped, with only its `summary` kept, where thousands are scored). `source` is the
-    file or the trace it was judged on, `notes` what a reader should know about that choice.
+    evidence (dropped, with only its `summary` and `numbers` kept, where thousands are scored).
+    `source` is the file or the trace it was judged on, `notes` what a reader should know about that
+    choice.
     """
 
     __test__ = False  # not a test class, whatever its name says to pytest
@@ -51,6 +53,7 @@ class TestResult:
     outcomes: tuple[Outcome, ...] = ()
     session: Session | None = field(default=None, compare=False, repr=False)
     summary: TraceSummary | None = None
+    numbers: Mapping[str, float | int | None] | None = None
     trace_id: str | None = None
     run_id: str | None = None
     source: str | None = None
@@ -82,6 +85,17 @@ class TestResult:
         if self.summary is not None:
             return self.summary
         return None if self.session is None else compute_trace_summary(self.session)
+
+    @property
+    def figures(self) -> Mapping[str, float | int | None] | None:
+        """Tokens, calls, turns, seconds and cost of the trace, None where there was none."""
+        if self.numbers is not None:
+            return self.numbers
+        return None if self.session is None else figures(self.session)
+
+    def without_session(self) -> TestResult:
+        """This result without the evidence, but with everything that a result line shows of it."""
+        return replace(self, summary=self.trace_summary, numbers=self.figures, session=None)
 
 
 @dataclass(frozen=True, kw_only=True)

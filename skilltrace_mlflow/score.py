@@ -234,7 +234,7 @@ class _Judge:
             )
         if self.keep_sessions:
             return result
-        return replace(result, summary=result.trace_summary, session=None)
+        return result.without_session()
 
 
 _worker: _Judge | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ExpandedPath",
+    "colourful",
     "emit",
     "evaluation_options",
     "format_option",
@@ -156,8 +158,18 @@ def resolve_format(path: Path) -> str:
 
 
 def write_result(text: str) -> None:
-    """The result itself, to standard output and nowhere else."""
+    """The result itself, to standard output and nowhere else.
+
+    What an old code page cannot show is written as an escape; a verdict must not die of a dash.
+    """
+    encoding = sys.stdout.encoding or "utf-8"
+    text = text.encode(encoding, "backslashreplace").decode(encoding)
     sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
+
+
+def colourful() -> bool:
+    """Whether standard output is a terminal that wants colours."""
+    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
 
 def emit(
@@ -189,7 +201,7 @@ def emit(
         write_atomic(report, render(evaluation, "html"))
         if not quiet:
             note(f"report written to {report}")
-    write_result(render(evaluation, output_format, include_trace=include_trace))
+    write_result(render(evaluation, output_format, include_trace=include_trace, color=colourful()))
 
 
 @contextlib.contextmanager

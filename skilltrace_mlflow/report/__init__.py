@@ -4,14 +4,22 @@ Everything is rendered from one `Evaluation`; nothing here imports MLflow or pan
 """
 
 from skilltrace_mlflow.report._files import write_atomic
+from skilltrace_mlflow.report.comparison import render_comparison
+from skilltrace_mlflow.report.dump import dump_sessions
+from skilltrace_mlflow.report.junit import to_junit
 from skilltrace_mlflow.report.lines import to_json, to_jsonl
+from skilltrace_mlflow.report.markdown import to_markdown
 from skilltrace_mlflow.report.render import render
 from skilltrace_mlflow.report.table import render_table
 
 __all__ = [
+    "dump_sessions",
     "render",
+    "render_comparison",
     "render_table",
     "to_json",
     "to_jsonl",
+    "to_junit",
+    "to_markdown",
     "write_atomic",
 ]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from skilltrace_mlflow.errors import ConfigurationError
+from skilltrace_mlflow.report.junit import to_junit
 from skilltrace_mlflow.report.lines import to_json, to_jsonl
+from skilltrace_mlflow.report.markdown import to_markdown
 from skilltrace_mlflow.report.table import table_text
 from skilltrace_mlflow.results import Evaluation
 
@@ -20,7 +22,7 @@ def render(
     width: int | None = None,
     color: bool = False,
 ) -> str:
-    """The evaluation as `table`, `json` or `jsonl`.
+    """The evaluation as `table`, `json`, `jsonl`, `junit` or `markdown`.
 
     `width` and `color` are the terminal's and concern the table only; `include_trace` concerns the
     JSON formats only. Raises ConfigurationError for another format.
@@ -29,6 +31,8 @@ def render(
         "table": lambda: table_text(evaluation, width=width, color=color),
         "json": lambda: to_json(evaluation, include_trace=include_trace),
         "jsonl": lambda: to_jsonl(evaluation, include_trace=include_trace),
+        "junit": lambda: to_junit(evaluation),
+        "markdown": lambda: to_markdown(evaluation),
     }
     if format not in formats:
         raise ConfigurationError(f"format {format!r} is not one of {', '.join(sorted(formats))}")

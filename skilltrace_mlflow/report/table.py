@@ -5,13 +5,12 @@ Only `Text` objects are printed, never markup, so that `[red]` in a test id is s
 
 from __future__ import annotations
 
-import io
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.checks import Outcome, Verdict
+from skilltrace_mlflow.report._console import printed, terminal_width
 from skilltrace_mlflow.report._text import label, one_line
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 
@@ -23,6 +22,7 @@ __all__ = ["headline", "problems", "render_table", "table_text", "what_happened"
 
 _STYLES = {"pass": "green", "fail": "bold red", "error": "bold magenta", "unknown": "bold yellow"}
 _ORDER = {Verdict.FAIL: 0, Verdict.ERROR: 1, Verdict.UNKNOWN: 2, Verdict.PASS: 3}
+_WORDS = {0: "PASSED", 1: "FAILED", 2: "UNREADABLE INPUT"}
 _MOST_PROBLEMS = 200
 _MOST_PASSED = 30
 _NARROW = 60
@@ -30,22 +30,8 @@ _NARROW = 60
 
 def table_text(evaluation: Evaluation, *, width: int | None = None, color: bool = False) -> str:
     """The table as a string; `width` is the terminal's unless given."""
-    from rich.console import Console
-
-    stream = io.StringIO()
-    console = Console(
-        file=stream,
-        width=width or shutil.get_terminal_size((100, 24)).columns,
-        force_terminal=color,
-        color_system="standard" if color else None,
-        legacy_windows=False,
-        highlight=False,
-        emoji=False,
-        markup=False,
-    )
-    render_table(evaluation, console)
-    lines = (line.rstrip() for line in stream.getvalue().splitlines())
-    return "\n".join(lines) + "\n"
+    columns = width or terminal_width()
+    return printed(_parts(evaluation, columns), width=columns, color=color)
 
 
 def render_table(evaluation: Evaluation, console: Console) -> None:
@@ -80,7 +66,9 @@ def headline(evaluation: Evaluation) -> str:
     """The summary line: verdict, counts of tests and checks, gates."""
     tests = Counter(str(result.verdict) for result in evaluation.results)
     checks = Counter(str(o.verdict) for result in evaluation.results for o in result.judged)
-    word = {0: "PASSED", 1: "FAILED"}.get(evaluation.exit_code, "NOT FULLY JUDGED")
+    word = {0: "PASSED", 1: "FAILED", 2: "UNREADABLE INPUT"}.get(
+        evaluation.exit_code, "NOT FULLY JUDGED"
+    )
     parts = [
         f"{word}  {one_line(evaluation.skill, 60)}",
         f"{_plural(len(evaluation.results), 'test')}: {_counts(tests)}",
@@ -117,7 +105,7 @@ def _parts(evaluation: Evaluation, width: int) -> Iterable[RenderableType]:
         yield Text(f"… and {len(notes) - _MOST_PASSED:,} more notes", style="dim")
     if evaluation.run_id:
         yield Text(f"MLflow run {one_line(evaluation.run_id)}", style="dim")
-    style = {0: "bold green", 1: "bold red"}.get(evaluation.exit_code, "bold yellow")
+    style = {0: "bold green", 1: "bold red", 2: "bold red"}.get(evaluation.exit_code, "bold yellow")
     yield Text(headline(evaluation), style=style)
 
 

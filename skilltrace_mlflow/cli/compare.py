@@ -1,0 +1,82 @@
+"""`skilltrace-mlflow compare A B`: better, worse, appeared, vanished."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from skilltrace_mlflow.cli._common import (
+    colourful,
+    format_option,
+    output_option,
+    write_result,
+)
+
+__all__ = ["command"]
+
+EXIT_REGRESSION = 1
+
+
+@click.command(
+    "compare",
+    epilog="Example: skilltrace-mlflow compare last-week.jsonl results.jsonl --fail-on-regression",
+)
+@click.argument("before", metavar="A")
+@click.argument("after", metavar="B")
+@click.option(
+    "--fail-on-regression",
+    is_flag=True,
+    help="Exit with 1 if something got worse or vanished, or a figure rose beyond --tolerance.",
+)
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(min=0.0),
+    default=0.1,
+    show_default=True,
+    metavar="SHARE",
+    help="How much tokens, calls, turns, seconds and cost may rise before that is a regression.",
+)
+@click.option("--tracking-uri", metavar="URI", help="MLflow tracking server or store.")
+@format_option("table", "markdown", "json")
+@output_option
+@click.pass_context
+def command(
+    ctx: click.Context,
+    before: str,
+    after: str,
+    fail_on_regression: bool,
+    tolerance: float,
+    tracking_uri: str | None,
+    output_format: str,
+    output: Path | None,
+) -> None:
+    """Compare two evaluations, each the id of an MLflow run or a JSONL file of results.
+
+    A test or a check that vanished, and a pass that became unknown, count as regressions. A figure
+    (less is better) is worse only if it rose by more than the tolerance and chance alone does not
+    explain it.
+    """
+    from skilltrace_mlflow.cli._common import resolve_format
+    from skilltrace_mlflow.compare import compare_results
+    from skilltrace_mlflow.errors import ConfigurationError
+    from skilltrace_mlflow.report import render_comparison, write_atomic
+    from skilltrace_mlflow.run_results import load_results
+
+    comparison = compare_results(
+        load_results(before, tracking_uri=tracking_uri),
+        load_results(after, tracking_uri=tracking_uri),
+        before_name=before,
+        after_name=after,
+        tolerance=tolerance,
+    )
+    if output is not None:
+        format_of_file = resolve_format(output)
+        if format_of_file not in ("table", "markdown", "json"):
+            raise ConfigurationError(
+                f"--output {output}: a comparison is written as .txt, .md or .json"
+            )
+        write_atomic(output, render_comparison(comparison, format_of_file))
+    write_result(render_comparison(comparison, output_format, color=colourful()))
+    if fail_on_regression and comparison.regressions:
+        ctx.exit(EXIT_REGRESSION)

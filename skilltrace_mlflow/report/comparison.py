@@ -1,0 +1,173 @@
+"""A comparison of two evaluations as table, Markdown and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from skilltrace_mlflow.compare import Change, CheckComparison, Comparison, FigureComparison
+from skilltrace_mlflow.errors import ConfigurationError
+from skilltrace_mlflow.figures import FIGURES
+from skilltrace_mlflow.report._console import printed
+from skilltrace_mlflow.report._json import dumps
+from skilltrace_mlflow.report._text import one_line
+from skilltrace_mlflow.report.markdown import escape, markdown_table
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = [
+    "CHANGE_HEAD",
+    "change_rows",
+    "check_rows",
+    "figure_rows",
+    "render_comparison",
+    "verdict",
+]
+
+CHANGE_HEAD = ("change", "test", "check", "before", "after", "why")
+CHECK_HEAD = ("check", "passed in A", "passed in B", "change", "95 % interval", "p", "tests")
+FIGURE_HEAD = ("per test", "A", "B", "change", "95 % interval", "", "tests")
+
+_STYLES = {"worse": "bold red", "vanished": "bold red", "better": "green", "changed": "yellow"}
+_MOST_CHANGES = 200
+
+
+def render_comparison(
+    comparison: Comparison,
+    format: str,  # noqa: A002 - the option's name
+    *,
+    width: int | None = None,
+    color: bool = False,
+) -> str:
+    """The comparison as `table`, `markdown` or `json`; ConfigurationError for another format."""
+    if format == "json":
+        return dumps(comparison.to_dict(), indent=2) + "\n"
+    if format == "markdown":
+        return _markdown(comparison)
+    if format == "table":
+        return _table(comparison, width, color)
+    raise ConfigurationError(f"format {format!r} is not one of json, markdown, table")
+
+
+def verdict(comparison: Comparison) -> str:
+    """The summary line."""
+    count = comparison.count
+    found = len(comparison.regressions)
+    word = f"{found} regression{'s' if found != 1 else ''}" if found else "No regression"
+    return (
+        f"{word}: {count('worse')} worse, {count('vanished')} vanished, {count('better')} better, "
+        f"{count('appeared')} appeared, {count('changed')} changed otherwise; "
+        f"{comparison.tests_in_both} tests in both"
+    )
+
+
+def change_rows(changes: Sequence[Change]) -> list[tuple[str, ...]]:
+    """Cells under `CHANGE_HEAD`, as plain text on one line each."""
+    return [
+        (
+            change.kind,
+            one_line(change.test_id, 120),
+            one_line(change.check, 80) if change.check is not None else "(whole test)",
+            change.before,
+            change.after,
+            one_line(change.rationale, 300),
+        )
+        for change in changes
+    ]
+
+
+def check_rows(checks: Sequence[CheckComparison]) -> list[tuple[str, ...]]:
+    """Cells under `CHECK_HEAD`; effect and interval are in percentage points."""
+    return [
+        (
+            one_line(check.name, 80),
+            _share(check.before_passed, check.before_judged),
+            _share(check.after_passed, check.after_judged),
+            "—" if check.effect is None else f"{100 * check.effect:+.1f} pp",
+            _interval(check.interval, 100, ".1f"),
+            "—" if check.p_value is None else f"{check.p_value:.3f}",
+            f"{check.pairs} paired" + (f", {check.unpaired} not judged" if check.unpaired else ""),
+        )
+        for check in checks
+    ]
+
+
+def figure_rows(figures: Sequence[FigureComparison]) -> list[tuple[str, ...]]:
+    """Cells under `FIGURE_HEAD`."""
+    return [
+        (
+            FIGURES[figure.name],
+            f"{figure.before:,.4g}" if abs(figure.before) < 1_000 else f"{figure.before:,.0f}",
+            f"{figure.after:,.4g}" if abs(figure.after) < 1_000 else f"{figure.after:,.0f}",
+            f"{figure.effect:+,.4g}"
+            + ("" if figure.relative is None else f" ({figure.relative:+.1%})"),
+            _interval(figure.interval, 1, ",.4g"),
+            figure.verdict,
+            f"{figure.pairs} paired",
+        )
+        for figure in figures
+    ]
+
+
+def _share(passed: int, judged: int) -> str:
+    return f"{passed} of {judged} ({passed / judged:.0%})" if judged else "not judged"
+
+
+def _interval(interval: tuple[float, float] | None, factor: float, spec: str) -> str:
+    if interval is None:
+        return "—"
+    low, high = interval
+    return f"{factor * low:+{spec}} to {factor * high:+{spec}}"
+
+
+def _markdown(comparison: Comparison) -> str:
+    parts = [
+        f"## {escape(comparison.before_name)} → {escape(comparison.after_name)}",
+        f"**{escape(verdict(comparison))}**",
+    ]
+    for title, head, rows in _sections(comparison):
+        shown = ([escape(cell) for cell in row] for row in rows[:_MOST_CHANGES])
+        parts += [f"### {title}", markdown_table([cell or " " for cell in head], shown)]
+        if len(rows) > _MOST_CHANGES:
+            parts.append(f"… and {len(rows) - _MOST_CHANGES:,} more.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _sections(
+    comparison: Comparison,
+) -> Iterable[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+    if comparison.changes:
+        yield "Changes", CHANGE_HEAD, change_rows(comparison.changes)
+    if comparison.checks:
+        yield "Checks", CHECK_HEAD, check_rows(comparison.checks)
+    if comparison.figures:
+        yield "Figures", FIGURE_HEAD, figure_rows(comparison.figures)
+
+
+def _table(comparison: Comparison, width: int | None, color: bool) -> str:
+    from rich.text import Text
+
+    parts: list[RenderableType] = [
+        Text(f"A  {one_line(comparison.before_name)}\nB  {one_line(comparison.after_name)}\n")
+    ]
+    for _, head, rows in _sections(comparison):
+        parts += [_rich_table(head, rows[:_MOST_CHANGES]), Text()]
+        if len(rows) > _MOST_CHANGES:
+            parts.append(Text(f"… and {len(rows) - _MOST_CHANGES:,} more; --format json has all"))
+    style = "bold red" if comparison.regressions else "bold green"
+    parts.append(Text(verdict(comparison), style=style))
+    return printed(parts, width=width, color=color)
+
+
+def _rich_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> RenderableType:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for title in head:
+        table.add_column(title, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+    return table

@@ -1,0 +1,48 @@
+"""Sessions as files: what `--dump-traces` leaves behind."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from pathlib import Path
+
+from skilltrace_mlflow.report._files import write_atomic
+from skilltrace_mlflow.report._json import dumps
+from skilltrace_mlflow.results import Evaluation
+from skilltrace_mlflow.sources.session_json import session_to_json
+
+__all__ = ["dump_sessions", "safe_name"]
+
+_UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
+_LONGEST = 100
+# Names that Windows takes for devices, whatever their ending.
+_DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
+
+
+def safe_name(text: str) -> str:
+    """A file name for `text` on any system: unsafe characters become `_`."""
+    name = _UNSAFE.sub("_", text)[:_LONGEST] or "_"
+    return f"_{name[1:]}" if name.startswith(".") or _DEVICES.match(name) else name
+
+
+def dump_sessions(evaluation: Evaluation, directory: str | os.PathLike[str]) -> tuple[Path, ...]:
+    """Write each result's session to `directory/<test_id>__<attempt>.json`; returns the paths.
+
+    Results without a session leave no file. Where two ids give one name (`a/b` and `a:b`, or `A`
+    and `a` on some file systems), the later one gets a hash. Raises SkillTraceError if a file
+    cannot be written.
+    """
+    folder = Path(directory).expanduser()
+    paths: dict[str, Path] = {}
+    for result in evaluation.results:
+        if result.session is None:
+            continue
+        name = f"{safe_name(result.test_id)}__{result.attempt}"
+        if name.lower() in paths:
+            digest = hashlib.sha256(result.test_id.encode("utf-8", "surrogatepass")).hexdigest()
+            name = f"{name}_{digest[:8]}"
+        path = folder / f"{name}.json"
+        write_atomic(path, dumps(session_to_json(result.session)) + "\n")
+        paths[name.lower()] = path
+    return tuple(paths.values())

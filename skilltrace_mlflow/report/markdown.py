@@ -1,0 +1,112 @@
+"""Markdown for the summary page of a CI job: problems first, then gates, then one line per test."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from skilltrace_mlflow.checks import Verdict
+from skilltrace_mlflow.report._text import label, one_line
+from skilltrace_mlflow.report.table import headline, problems, what_happened
+from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
+
+__all__ = ["escape", "markdown_table", "to_markdown"]
+
+# GitHub takes a job summary of at most 1 MiB; 300 rows of at most 1,500 characters stay below.
+_MOST_PROBLEMS = 300
+_MOST_TESTS = 1_000
+# Everything that starts markup inside a line, autolinks (http://) and emoji names (:x:) included.
+_MARKUP = re.compile(r"[\\`*_\[\]!|~$@]|:(?=\S)|(?<=www)\.", re.IGNORECASE)
+_ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
+
+
+def escape(text: str, limit: int = 400) -> str:
+    """`text` on one line such that Markdown shows it as it is, in a table too."""
+    shown = _MARKUP.sub(lambda match: "\\" + match[0], one_line(text, limit))
+    return re.sub("[&<>]", lambda match: _ENTITIES[match[0]], shown)
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table of cells that are already escaped."""
+    lines = [f"| {' | '.join(head)} |", f"| {' | '.join('---' for _ in head)} |"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join(lines)
+
+
+def to_markdown(evaluation: Evaluation) -> str:
+    """The evaluation as GitHub-flavoured Markdown."""
+    attempts = Counter(result.test_id for result in evaluation.results)
+    names = {
+        id(r): escape(label(r.test_id, r.attempt, attempts=attempts[r.test_id]))
+        for r in evaluation.results
+    }
+    parts = [
+        f"## {escape(evaluation.skill) or 'Evaluation'}",
+        f"**{escape(headline(evaluation))}**",
+    ]
+    found = problems(evaluation)
+    if found:
+        rows = [
+            (
+                f"**{outcome.verdict}**",
+                escape(outcome.check) or "(whole test)",
+                escape(what_happened(outcome)),
+                names[id(result)],
+            )
+            for result, outcome in found[:_MOST_PROBLEMS]
+        ]
+        parts.append(markdown_table(("verdict", "check", "expected and observed", "test"), rows))
+        if len(found) > _MOST_PROBLEMS:
+            parts.append(f"… and {len(found) - _MOST_PROBLEMS:,} more.")
+    if evaluation.gates:
+        parts += ["### Gates", _gates(evaluation.gates)]
+    if evaluation.results:
+        parts += ["### Tests", _tests(evaluation.results[:_MOST_TESTS], names)]
+        if len(evaluation.results) > _MOST_TESTS:
+            parts.append(f"… and {len(evaluation.results) - _MOST_TESTS:,} more.")
+    parts += [f"Lost: {escape(text)}" for text in evaluation.incomplete]
+    parts += [f"Note: {escape(text)}" for text in evaluation.notes]
+    if evaluation.run_id:
+        parts.append(f"MLflow run {escape(evaluation.run_id)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _gates(gates: Sequence[GateResult]) -> str:
+    rows = [
+        (
+            escape(gate.name),
+            f"{gate.required:g}",
+            "—" if gate.got is None else f"{gate.got:.3g}",
+            f"{gate.coverage:.0%}",
+            "pass" if gate.passed else "**fail**",
+            escape(gate.reason),
+        )
+        for gate in sorted(gates, key=lambda gate: gate.passed)
+    ]
+    return markdown_table(("gate", "required", "got", "judged", "verdict", "why"), rows)
+
+
+def _tests(results: Sequence[TestResult], names: dict[int, str]) -> str:
+    rows = []
+    for result in results:
+        counts = Counter(outcome.verdict for outcome in result.judged)
+        numbers = result.figures or {}
+        rows.append(
+            (
+                names[id(result)],
+                f"{result.verdict}" if result.verdict is Verdict.PASS else f"**{result.verdict}**",
+                f"{counts[Verdict.PASS]} of {len(result.judged)}",
+                _number(numbers.get("tool_calls")),
+                _number(numbers.get("total_tokens")),
+                _number(numbers.get("duration_seconds")),
+            )
+        )
+    head = ("test", "verdict", "checks passed", "tool calls", "tokens", "seconds")
+    return markdown_table(head, rows)
+
+
+def _number(value: float | int | None) -> str:
+    if value is None:
+        return "—"
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
