@@ -1,0 +1,24 @@
+"""`manifest.yaml` and `ground_truth.yaml` → validated expectations; their JSON Schemas."""
+
+from skilltrace_mlflow.expectations._locate import find_skills, skills_root
+from skilltrace_mlflow.expectations._merge import merge_expectations
+from skilltrace_mlflow.expectations._parse import Expectation, parse_expectations
+from skilltrace_mlflow.expectations._schema import ground_truth_schema, manifest_schema
+from skilltrace_mlflow.expectations.ground_truth import TestCase, load_ground_truth, select_cases
+from skilltrace_mlflow.expectations.manifest import Manifest, ScorerEntry, load_manifest
+
+__all__ = [
+    "Expectation",
+    "Manifest",
+    "ScorerEntry",
+    "TestCase",
+    "find_skills",
+    "ground_truth_schema",
+    "load_ground_truth",
+    "load_manifest",
+    "manifest_schema",
+    "merge_expectations",
+    "parse_expectations",
+    "select_cases",
+    "skills_root",
+]

@@ -1,0 +1,155 @@
+"""Raw trace keys → `Expectation` objects, with every problem named at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from skilltrace_mlflow.checks import CheckSpec, ParameterError, all_checks
+from skilltrace_mlflow.errors import ConfigurationError
+from skilltrace_mlflow.expectations._merge import drop_disabled, flatten, split_scope
+from skilltrace_mlflow.expectations._names import (
+    MLFLOW_SCORERS,
+    RESPONSE_CHECKS,
+    RESPONSE_KEYS,
+    did_you_mean,
+)
+from skilltrace_mlflow.expectations._schema import (
+    describe,
+    find_problems,
+    trace_keys,
+    trace_properties,
+)
+from skilltrace_mlflow.expectations._yaml import KeyPath, Problems
+from skilltrace_mlflow.session import Scope
+
+__all__ = ["Expectation", "build", "check_disabled", "parse_expectations"]
+
+_CONTAINERS = ("session_expectations", "trace_expectations")
+Report = Callable[[KeyPath, str, bool], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expectation:
+    """One check to run: its value as written (without `scope`), its parameters, and its scope."""
+
+    spec: CheckSpec
+    value: Any
+    parameters: Any
+    scope: Scope = "all"
+
+
+def parse_expectations(
+    raw: Mapping[str, Any], *, where: str = "expectations"
+) -> tuple[Expectation, ...]:
+    """Trace keys, directly or under `trace_expectations`, as validated expectations.
+
+    Keys that concern the response and `session_expectations` are left to others; `disabled` turns
+    checks off by name. Sorted by check. Raises ConfigurationError with all problems; `where` stands
+    in front of each.
+    """
+    problems = Problems(where=where)
+    if not isinstance(raw, Mapping):
+        raise ConfigurationError(f"{where}: got {describe(raw)}, expected a mapping")
+    nested = raw.get("trace_expectations")
+    if nested is not None and not isinstance(nested, Mapping):
+        problems.add(("trace_expectations",), f"got {describe(nested)}, expected a mapping")
+    known = trace_keys()
+    for key in raw:
+        if key not in known and key not in RESPONSE_KEYS and key not in _CONTAINERS:
+            hint = did_you_mean(str(key), [*known, *RESPONSE_KEYS, *_CONTAINERS])
+            problems.add((str(key),), f"unknown key {key!r}; {hint}")
+    for key in nested if isinstance(nested, Mapping) else ():
+        if key not in known:
+            hint = did_you_mean(str(key), known)
+            problems.add(("trace_expectations", str(key)), f"unknown key {key!r}; {hint}")
+    flat = {key: value for key, value in flatten(raw).items() if key in known}
+
+    def report(path: KeyPath, message: str, at_key: bool) -> None:
+        problems.add(path, message, at_key=at_key)
+
+    disabled = flat.pop("disabled", None) or ()
+    if isinstance(disabled, (list, tuple)):
+        check_disabled(disabled, report, ("disabled",))
+    else:
+        problems.add(("disabled",), f"got {describe(disabled)}, expected a list")
+        disabled = ()
+    expectations = build(drop_disabled(flat, manifest=disabled, test=()), report)
+    problems.raise_if_any()
+    return expectations
+
+
+def build(
+    flat: Mapping[str, Any], report: Report, *, shapes: bool = True, skip: Iterable[str] = ()
+) -> tuple[Expectation, ...]:
+    """Expectations of known, flat trace keys; problems go to `report`, their keys are left out.
+
+    `shapes=False` for values that the schema has seen already; keys in `skip` are known to be bad.
+    """
+    schemas = trace_properties()
+    bad = set(skip)
+    if shapes:
+        for key, value in flat.items():
+            if value is None or key in bad or key not in schemas:
+                continue
+            for path, message, at_key in find_problems(value, schemas[key]):
+                report((key, *path), message, at_key)
+                bad.add(key)
+    default: Scope = "all" if "scope" in bad else flat.get("scope") or "all"
+    found = []
+    for spec in all_checks().values():
+        companions = {k: flat[k] for k in spec.companions if flat.get(k) and k not in bad}
+        value = flat.get(spec.key)
+        if spec.key in bad or bad & set(spec.companions):
+            continue
+        if _is_empty(value):
+            for key in companions:
+                report((key,), f"has no effect without {spec.key!r}", True)
+            continue
+        value, own = split_scope(spec, value)
+        if _is_empty(value):
+            continue
+        try:
+            parameters = spec.parse(value, **companions)
+        except ParameterError as error:
+            report(_place(spec, flat, error.path), str(error), False)
+            continue
+        found.append(
+            Expectation(spec=spec, value=value, parameters=parameters, scope=own or default)
+        )
+    return tuple(found)
+
+
+def check_disabled(
+    names: Iterable[Any], report: Report, path: KeyPath, *, also: Iterable[str] = ()
+) -> None:
+    """Every name under `disabled` must be one of a check or a scorer (`also`: those listed)."""
+    checks = all_checks()
+    known = {
+        *checks,
+        *(spec.key for spec in checks.values()),
+        *RESPONSE_CHECKS,
+        *MLFLOW_SCORERS,
+        *also,
+    }
+    for index, name in enumerate(names):
+        if name not in known:
+            hint = did_you_mean(str(name), [*checks, *RESPONSE_CHECKS])
+            report((*path, index), f"no check is named {name!r}; {hint}", False)
+
+
+def _place(spec: CheckSpec, flat: Mapping[str, Any], path: KeyPath) -> KeyPath:
+    """Where a bad value stands: `parse` saw the short form, the file may hold the long one."""
+    value = flat.get(spec.key)
+    long = spec.main is not None and isinstance(value, Mapping) and "scope" in value
+    if path and path[0] in spec.companions:
+        return path
+    if long and spec.main in (value or {}) and (not path or path[0] != spec.main):
+        return (spec.key, spec.main or "", *path)
+    return (spec.key, *path)
+
+
+def _is_empty(value: Any) -> bool:
+    """Nothing expected: null, an empty list or mapping."""
+    return value is None or (isinstance(value, (list, Mapping)) and not value)

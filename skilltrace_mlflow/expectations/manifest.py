@@ -1,0 +1,343 @@
+"""`manifest.yaml`: what a skill's every test expects, which scorers run, and its gates."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from skilltrace_mlflow.checks import all_checks
+from skilltrace_mlflow.expectations._files import resolve_files
+from skilltrace_mlflow.expectations._locate import find_manifest
+from skilltrace_mlflow.expectations._merge import flatten
+from skilltrace_mlflow.expectations._names import (
+    CUSTOM_SCORER,
+    GATE_GROUPS,
+    MLFLOW_SCORERS,
+    RESPONSE_CHECKS,
+    did_you_mean,
+    snake_case,
+)
+from skilltrace_mlflow.expectations._parse import build, check_disabled
+from skilltrace_mlflow.expectations._schema import (
+    describe,
+    find_problems,
+    manifest_schema,
+    trace_keys,
+)
+from skilltrace_mlflow.expectations._yaml import Document, KeyPath, Problems, load_document
+
+__all__ = ["Manifest", "ScorerEntry", "gate_names", "load_manifest", "scorer_problem"]
+
+_TOP = (
+    "default_guidelines",
+    "description",
+    "disabled",
+    "evaluation",
+    "quality_gates",
+    "scorers",
+    "session_expectations",
+    "skill",
+    "skill_name",
+    "trace_expectations",
+)
+# Keys that decide a verdict: a near miss of one of them is a typo, not another tool's key.
+_GUARDED = tuple(key for key in _TOP if key not in ("description", "skill", "skill_name"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScorerEntry:
+    """A scorer that a manifest lists: its name, its arguments, and the list it stands in.
+
+    `group` is `enabled`, `llm_scorers`, `trace_scorers` or `tier1`…; `where` is FILE:LINE:COLUMN.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    group: str = "enabled"
+    where: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """A skill's manifest, validated.
+
+    `enabled`, `trace_scorers` and `llm_scorers` are names; `scorers` has their arguments too.
+    `trace_expectations` and `session_expectations` are flat mappings of trace keys, the base that
+    every test overrides. `tiers` holds the lists of the older form, for its gates. `notices` are
+    remarks on what another tool reads. `path` is None where a skill has no manifest.
+    """
+
+    name: str
+    path: Path | None = None
+    folder: Path | None = None
+    description: str | None = None
+    source_path: str | None = None
+    enabled: tuple[str, ...] = ()
+    trace_scorers: tuple[str, ...] = ()
+    llm_scorers: tuple[str, ...] = ()
+    scorers: tuple[ScorerEntry, ...] = ()
+    disabled: tuple[str, ...] = ()
+    default_guidelines: tuple[str, ...] = ()
+    quality_gates: Mapping[str, float] = field(default_factory=dict)
+    tiers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    trace_expectations: Mapping[str, Any] = field(default_factory=dict)
+    session_expectations: Mapping[str, Any] = field(default_factory=dict)
+    datasets: tuple[Path, ...] = ()
+    notices: tuple[str, ...] = ()
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    document: Document | None = field(default=None, repr=False, compare=False)
+
+
+def load_manifest(
+    source: str | os.PathLike[str], *, skills_dir: str | os.PathLike[str] | None = None
+) -> Manifest:
+    """The manifest of a skill's name, a skill's folder, or a manifest file.
+
+    A name is looked up in `skills_dir`, else SKILLTRACE_SKILLS_DIR, else the nearest `skills/`
+    upward. Raises ConfigurationError with all problems of the file, or when there is no such skill.
+    """
+    folder, path = find_manifest(source, skills_dir=skills_dir)
+    if path is None:
+        return Manifest(name=folder.name, folder=folder, datasets=_default_dataset(folder))
+    document = load_document(path)
+    return _Reader(document).manifest()
+
+
+def gate_names(scorers: Iterable[ScorerEntry] = ()) -> set[str]:
+    """Every name that `quality_gates` may use, given the scorers that are listed."""
+    names = {*all_checks(), *RESPONSE_CHECKS, *GATE_GROUPS}
+    names |= {f"session.{name}" for name in all_checks()}
+    names |= {f"tier{n}_pass_rate" for n in (1, 2, 3)}
+    names |= set(MLFLOW_SCORERS) | {snake_case(name) for name in MLFLOW_SCORERS}
+    for entry in scorers:
+        names |= {entry.name, entry.name.rpartition(":")[2]}
+        if isinstance(entry.arguments.get("name"), str):
+            names.add(entry.arguments["name"])
+    return names
+
+
+def _default_dataset(folder: Path) -> tuple[Path, ...]:
+    path = folder / "ground_truth.yaml"
+    return (path,) if path.is_file() else ()
+
+
+def scorer_problem(name: str) -> str | None:
+    """Why nothing can be run by this name, None if something can."""
+    known = {*all_checks(), *RESPONSE_CHECKS, *MLFLOW_SCORERS}
+    if name in known or CUSTOM_SCORER.fullmatch(name):
+        return None  # `Guidelines:name` has the shape of a custom scorer
+    if name.isidentifier() and name[:1].isupper() and _is_mlflow_scorer(name):
+        return None
+    by_key = {spec.key: spec.name for spec in all_checks().values()}
+    hint = f"did you mean {by_key[name]!r}?" if name in by_key else did_you_mean(name, known)
+    return f"no scorer is named {name!r}; {hint}"
+
+
+class _Reader:
+    """Builds one manifest; every method adds to `problems` and goes on."""
+
+    def __init__(self, document: Document) -> None:
+        self.document = document
+        self.problems = Problems(document)
+        self.bad: set[KeyPath] = set()
+        self.notices: list[str] = []
+
+    def report(self, path: KeyPath, message: str, at_key: bool = False) -> None:
+        self.problems.add(path, message, at_key=at_key)
+        self.bad.add(path)
+
+    def manifest(self) -> Manifest:
+        data = self.document.data
+        if not isinstance(data, dict):
+            self.report((), f"got {describe(data)}, expected a mapping with skill and scorers")
+            self.problems.raise_if_any()
+        self._top_level(data)
+        for path, message, at_key in find_problems(data, manifest_schema()):
+            self.report(path, message, at_key)
+        folder = self.document.path.parent
+        entries = tuple(self._entries(data))
+        disabled = self._disabled(data, entries)
+        trace = self._layer(data, "trace_expectations")
+        session = self._layer(data, "session_expectations")
+        gates = self._gates(data, entries)
+        tiers: dict[str, tuple[str, ...]] = {}
+        for entry in entries:
+            if entry.group.startswith("tier"):
+                tiers[entry.group] = (*tiers.get(entry.group, ()), entry.name)
+        skill = data.get("skill") if isinstance(data.get("skill"), dict) else {}
+        datasets = self._datasets(data, folder)
+        self.problems.raise_if_any()
+        guidelines = _at(data, "scorers", "default_guidelines") or data.get("default_guidelines")
+
+        def names(*groups: str) -> tuple[str, ...]:
+            return tuple(dict.fromkeys(e.name for e in entries if e.group in groups))
+
+        return Manifest(
+            name=data.get("skill_name") or skill.get("name") or folder.name,
+            path=self.document.path,
+            folder=folder,
+            description=data.get("description") or skill.get("description"),
+            source_path=skill.get("source_path"),
+            enabled=names("enabled", "tier1", "tier2"),
+            trace_scorers=names("trace_scorers"),
+            llm_scorers=names("llm_scorers", *(f"tier{n}" for n in range(3, 10))),
+            scorers=entries,
+            disabled=disabled,
+            default_guidelines=tuple(guidelines or ()),
+            quality_gates=gates,
+            tiers=tiers,
+            trace_expectations=trace,
+            session_expectations=session,
+            datasets=datasets,
+            notices=tuple(self.notices),
+            raw=data,
+            document=self.document,
+        )
+
+    def _top_level(self, data: Mapping[str, Any]) -> None:
+        keys = trace_keys()
+        for key in data:
+            if key in _TOP:
+                continue
+            near = difflib.get_close_matches(key, _GUARDED, n=1, cutoff=0.85)
+            if key in keys:
+                self.report(
+                    (key,), f"{key!r} belongs under scorers.trace_expectations", at_key=True
+                )
+            elif near:
+                self.report((key,), f"unknown key {key!r}; did you mean {near[0]!r}?", at_key=True)
+            else:
+                line, column = self.document.where((key,), at_key=True) or (1, 1)
+                self.notices.append(
+                    f"{self.document.path}:{line}:{column}: {key}: not read by skilltrace-mlflow"
+                )
+
+    def _entries(self, data: Mapping[str, Any]) -> Iterable[ScorerEntry]:
+        scorers = data.get("scorers")
+        lists: list[tuple[str, KeyPath, Any]] = []
+        if isinstance(scorers, list):
+            lists.append(("enabled", ("scorers",), scorers))
+        elif isinstance(scorers, dict):
+            groups = ("enabled", "trace_scorers", "llm_scorers")
+            lists.extend((group, ("scorers", group), scorers.get(group)) for group in groups)
+        older = _at(data, "evaluation", "scorers")
+        if isinstance(older, dict):
+            lists.extend((t, ("evaluation", "scorers", t), older[t]) for t in sorted(older))
+        for group, path, items in lists:
+            for index, item in enumerate(items if isinstance(items, list) else ()):
+                entry = self._entry(item, group, (*path, index))
+                if entry is not None:
+                    yield entry
+
+    def _entry(self, item: Any, group: str, path: KeyPath) -> ScorerEntry | None:
+        arguments: Any = {}
+        name = item
+        if isinstance(item, dict) and len(item) == 1:
+            name, arguments = next(iter(item.items()))
+        if not isinstance(name, str) or not isinstance(arguments or {}, dict):
+            return None  # the schema has said so
+        problem = scorer_problem(name)
+        if problem is not None:
+            self.report(path, problem)
+            return None
+        if arguments and name in {*all_checks(), *RESPONSE_CHECKS}:
+            self.report(
+                path, f"{name} takes no arguments here; its values stand under trace_expectations"
+            )
+        line, column = self.document.where(path) or (1, 1)
+        return ScorerEntry(
+            name=name,
+            arguments=arguments or {},
+            group=group,
+            where=f"{self.document.path}:{line}:{column}",
+        )
+
+    def _disabled(self, data: Mapping[str, Any], entries: Iterable[ScorerEntry]) -> tuple[str, ...]:
+        also = [entry.name for entry in entries]
+        found: list[str] = []
+        for path in (
+            ("disabled",),
+            ("scorers", "disabled"),
+            ("scorers", "trace_expectations", "disabled"),
+            ("trace_expectations", "disabled"),
+        ):
+            names = _at(data, *path)
+            if isinstance(names, list):
+                check_disabled(names, self.report, path, also=also)
+                found += [name for name in names if isinstance(name, str)]
+        return tuple(dict.fromkeys(found))
+
+    def _layer(self, data: Mapping[str, Any], name: str) -> dict[str, Any]:
+        """The trace keys under `name`, which may stand at the top level and under `scorers`."""
+        flat: dict[str, Any] = {}
+        for path in (("scorers", name), (name,)):
+            layer = _at(data, *path)
+            if not isinstance(layer, dict):
+                continue
+            for key in layer:
+                if key in flat:
+                    self.report(
+                        (*path, key), f"{key!r} is written under scorers.{name} too", at_key=True
+                    )
+            layer = {k: v for k, v in flatten(layer).items() if k != "disabled"}
+
+            def place(inner: KeyPath, message: str, at_key: bool, path: KeyPath = path) -> None:
+                self.report((*path, *inner), message, at_key)
+
+            skip = {k for k in layer if any(b[: len(path) + 1] == (*path, k) for b in self.bad)}
+            layer = resolve_files(layer, self.document.path.parent, place)
+            build(layer, place, shapes=False, skip=skip)
+            flat.update(layer)
+        return flat
+
+    def _gates(self, data: Mapping[str, Any], entries: Iterable[ScorerEntry]) -> dict[str, float]:
+        known = gate_names(entries)
+        gates: dict[str, float] = {}
+        for path in (("quality_gates",), ("evaluation", "quality_gates")):
+            found = _at(data, *path)
+            for name, value in found.items() if isinstance(found, dict) else ():
+                if name not in known:
+                    hint = did_you_mean(name, known)
+                    self.report((*path, name), f"no check is named {name!r}; {hint}", at_key=True)
+                elif name in gates:
+                    self.report((*path, name), f"{name!r} is written twice", at_key=True)
+                elif isinstance(value, (int, float)) and not isinstance(value, bool):
+                    gates[name] = float(value)
+        return gates
+
+    def _datasets(self, data: Mapping[str, Any], folder: Path) -> tuple[Path, ...]:
+        items = _at(data, "evaluation", "datasets")
+        if not isinstance(items, list):
+            return _default_dataset(folder)
+        found = []
+        for index, item in enumerate(items):
+            at: KeyPath = ("evaluation", "datasets", index)
+            if isinstance(item, dict):
+                at = (*at, "path")
+                item = item.get("path")
+            if not isinstance(item, str):
+                continue
+            path = folder / Path(item).expanduser()
+            if not path.is_file():
+                self.report(at, f"there is no file {path}")
+            found.append(path)
+        return tuple(found)
+
+
+def _is_mlflow_scorer(name: str) -> bool:
+    """Whether the installed MLflow has a scorer class that this version does not list."""
+    try:
+        import mlflow.genai.scorers as module
+    except ImportError:
+        return False
+    return isinstance(getattr(module, name, None), type)
+
+
+def _at(data: Any, *path: str) -> Any:
+    for key in path:
+        data = data.get(key) if isinstance(data, Mapping) else None
+    return data
