@@ -1,0 +1,98 @@
+"""How a tool call ended, from the evidence that Claude Code leaves beside its result.
+
+The flag `is_error` decides between success and the rest; only then is the text of the result
+read, and only its fixed beginnings: an output that talks about errors is still an output. The
+wordings were read off transcripts of versions 1.0.17 to 2.1.220 and off the CLI itself.
+"""
+
+from __future__ import annotations
+
+import re
+
+from skilltrace_mlflow.session import CallOutcome
+
+__all__ = ["classify_error", "short_reason"]
+
+_KINDS = {  # `toolDenialKind`, since 2.1.205
+    "user-rejected": "rejected by the user",
+    "permission-rule": "permission rule",
+    "automode-blocked": "blocked by auto mode",
+    "automode-unavailable": "auto mode could not judge it",
+    "automode-parsing-error": "auto mode could not judge it",
+}
+
+_UNJUDGED = "auto mode could not judge it"
+_DENIED = (
+    (re.compile(r"The user doesn't want to (proceed|take this action)"), "rejected by the user"),
+    (re.compile(r"Claude requested permissions to "), "permission not granted"),
+    (re.compile(r"This command requires approval"), "permission not granted"),
+    (re.compile(r"Your organization requires approval"), "permission not granted"),
+    (re.compile(r"Permission to use .{1,200}? has been denied", re.DOTALL), "permission rule"),
+    (re.compile(r"Permission for this action (was|has been) denied"), "blocked by auto mode"),
+    (
+        re.compile(r".{0,80}so auto mode cannot determine the safety"),
+        "auto mode could not judge it",
+    ),
+    (re.compile(r"File is in a directory that is denied"), "permission rule"),
+    (
+        re.compile(r".{0,2000}?was blocked\. For security, Claude Code may only", re.DOTALL),
+        "outside the allowed directories",
+    ),
+    (re.compile(r"PreToolUse:\S+ (\[.{0,500}?\]: )?hook "), "blocked by a hook"),
+    (re.compile(r"(Blocked|Execution stopped) by PreToolUse hook"), "blocked by a hook"),
+    (re.compile(r"Hook PreToolUse:\S+ denied"), "blocked by a hook"),
+)
+_INTERRUPTED = (
+    (re.compile(r"\[Request interrupted by user"), "interrupted by the user"),
+    (re.compile(r"Permission prompt was aborted"), "permission prompt aborted"),
+    (re.compile(r"(Error: )?(Sibling tool call errored|Cancelled: parallel)"), "cancelled sibling"),
+    (re.compile(r"(Error: )?Streaming fallback - tool execution discarded"), "discarded"),
+)
+_WRAPPER = "<tool_use_error>"
+_EXIT_CODE = re.compile(r"Exit code -?\d+")
+_MAX_REASON = 80
+
+
+def classify_error(
+    text: str,
+    *,
+    denial_kind: str | None = None,
+    result: str | None = None,
+    hook_blocked: bool = False,
+    interrupted: bool = False,
+) -> tuple[CallOutcome, str]:
+    """Outcome and reason of a call whose result is flagged as an error.
+
+    `text` is the beginning of the result, `denial_kind` the entry's `toolDenialKind`, `result` its
+    `toolUseResult` where that is a string, `hook_blocked` whether a blocking hook is on record for
+    the call, `interrupted` the flag in its structured result. Refusals by a person, a rule or a
+    hook are `denied`.
+    """
+    if denial_kind is not None:
+        return "denied", _KINDS.get(denial_kind, denial_kind)
+    if hook_blocked:
+        return "denied", "blocked by a hook"
+    plain = text.lstrip()
+    wrapped = plain.startswith(_WRAPPER)
+    if wrapped:
+        plain = plain[len(_WRAPPER) :].lstrip()
+    for pattern, reason in _INTERRUPTED:
+        if pattern.match(plain):
+            return "interrupted", reason
+    for pattern, reason in _DENIED:
+        if pattern.match(plain):
+            return "denied", reason
+    if result == "User rejected tool use":
+        return "denied", "rejected by the user"
+    if interrupted:
+        return "interrupted", "interrupted"
+    exit_code = _EXIT_CODE.match(plain)
+    if exit_code:
+        return "failed", exit_code.group()
+    return "failed", short_reason(plain.replace("</tool_use_error>", ""))
+
+
+def short_reason(text: str) -> str:
+    """The first line of `text`, cut to what fits beside a verdict."""
+    line = text.strip().split("\n", 1)[0].strip()
+    return line if len(line) <= _MAX_REASON else line[: _MAX_REASON - 1] + "…"

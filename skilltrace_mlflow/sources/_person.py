@@ -1,0 +1,62 @@
+"""What a person said, told apart from everything else that travels as a user entry."""
+
+from __future__ import annotations
+
+from skilltrace_mlflow.sources._wire import Block, Entry
+
+__all__ = ["person_text", "slash_command", "spoken"]
+
+# Claude Code wraps what it injects in tags at the very beginning of the text: slash commands and
+# their output, shell mode, notifications, reminders, messages of other agents, editor context.
+_INJECTED = (
+    "<bash-",
+    "<command-",
+    "<ide_",
+    "<local-command-",
+    "<system-reminder",
+    "<task-notification",
+    "<teammate-message",
+    "[Request interrupted",
+)
+_COMMAND = "<command-name>"
+
+
+def person_text(entry: Entry) -> str | None:
+    """The text of a user entry if a person (or the calling program) wrote it, else None."""
+    message = entry.message
+    if message is None or entry.isMeta or entry.isCompactSummary or entry.sourceToolUseID:
+        return None
+    if entry.origin is not None and entry.origin.kind not in (None, "human"):
+        return None
+    return spoken(message.content)
+
+
+def spoken(content: str | list[Block] | None) -> str | None:
+    """The text of a content, without injected blocks; None when nothing is left.
+
+    An image without words is `[image]`. A content with a tool result is never a person's.
+    """
+    if isinstance(content, str):
+        return None if not content or content.lstrip().startswith(_INJECTED) else content
+    if not content:
+        return None
+    texts = []
+    images = False
+    for block in content:
+        if block.type == "tool_result":
+            return None
+        if block.type == "image":
+            images = True
+        elif block.text and not block.text.lstrip().startswith(_INJECTED):
+            texts.append(block.text)
+    if texts:
+        return "\n".join(texts)
+    return "[image]" if images else None
+
+
+def slash_command(content: str | list[Block] | None) -> str | None:
+    """The name in a slash command's entry (`/name` without the slash), None if it is none."""
+    if not isinstance(content, str) or _COMMAND not in content[:2000]:
+        return None
+    name = content.split(_COMMAND, 1)[1].split("<", 1)[0].strip().lstrip("/")
+    return name or None
