@@ -47,20 +47,7 @@ def session_of_turns(traces: Sequence[TraceView]) -> Session:
     parts = [_part(document, trace) for document, trace in turns.values()]
     base = session_from_json(whole, source="import") if complete else None  # type: ignore[arg-type]
     merged = base if base is not None else _merge([session for session, _ in parts])
-    gathered = {
-        name: tuple(
-            record
-            for _, record in sorted(
-                (
-                    (place, record)
-                    for session, places in parts
-                    for place, record in _placed(session, places, name)
-                ),
-                key=lambda pair: pair[0],
-            )
-        )
-        for name in RECORDS
-    }
+    gathered: dict[str, Any] = {name: _gather(parts, name) for name in RECORDS}
     gaps = Parts()
     for _, trace in turns.values():
         gaps.note_state(trace)
@@ -86,15 +73,16 @@ def _part(document: Mapping[str, Any], trace: TraceView) -> tuple[Session, Mappi
     hidden = set(document.get("no_input") or ())
     lost = [call.id for call in session.tool_calls if call.id not in spans]
     calls = tuple(
-        _with_span(c, spans.get(c.id), c.id in silent, c.id in hidden) for c in session.tool_calls
+        _with_span(call, spans.get(call.id), call.id in silent, call.id in hidden)
+        for call in session.tool_calls
     )
-    contents = {
-        call.id: call.input.get("content") for call in calls if call.name == "Write" and call.input
+    written = {
+        call.id: text
+        for call in calls
+        if call.name == "Write" and isinstance(text := (call.input or {}).get("content"), str)
     }
     files = tuple(
-        replace(item, content=contents[item.call_id])
-        if item.content is None and isinstance(contents.get(item.call_id or ""), str)
-        else item
+        replace(item, content=written.get(item.call_id or "")) if item.content is None else item
         for item in session.files
     )
     notes = (f"trace {trace.id}: {len(lost)} of its tool spans are missing",) if lost else ()
@@ -113,6 +101,12 @@ def _with_span(call: ToolCall, span: SpanView | None, silent: bool, hidden: bool
         input=None if hidden else (inputs if isinstance(inputs, Mapping) else {}),
         load_result=None if silent else result_text(span.outputs),
     )
+
+
+def _gather(parts: Iterable[tuple[Session, Mapping[str, Any]]], name: str) -> tuple[Any, ...]:
+    """A kind of record from all turns, in the order of the session that was imported."""
+    found = [pair for session, places in parts for pair in _placed(session, places, name)]
+    return tuple(record for _, record in sorted(found, key=lambda pair: pair[0]))
 
 
 def _placed(session: Session, places: Mapping[str, Any], name: str) -> Iterable[tuple[int, Any]]:

@@ -1,4 +1,4 @@
-"""Traces that Claude Code exports itself over OpenTelemetry (`CLAUDE_CODE_ENHANCED_TELEMETRY_BETA`).
+"""Traces that Claude Code exports itself over OpenTelemetry.
 
 Read off exports of Claude Code 2.1.197 into MLflow 3.17 (kept under `tests/data/traces`): one
 `claude_code.llm_request` per API request, one `claude_code.tool` per call whose children

@@ -72,7 +72,8 @@ class _Reader:
     def read(self) -> None:
         parts, trace, root = self.parts, self.trace, self.trace.root
         parts.note_state(trace)
-        assert root is not None
+        if root is None:  # detection asks for the root's name
+            return
         agent = self._root_agent(root)
         self._add_prompt(root, agent)
         if self.generation.name.endswith("process_transcript"):
@@ -228,7 +229,6 @@ class _Reader:
         if self.generation.name.endswith("process_transcript") or not new:
             return  # its step comes from the recovered messages, or from an earlier trace
         cost = span.mapping("mlflow.llm.cost") or {}
-        total = cost.get("total_cost")
         self._add_step(
             ModelStep(
                 id=_message_id(span) or span.id,
@@ -237,7 +237,7 @@ class _Reader:
                 agent=agent,
                 usage=usage or TokenUsage(),
                 usage_complete=usage is not None or self.generation.root_usage,
-                cost_usd=float(total) if _is_amount(total) else None,
+                cost_usd=_amount(cost.get("total_cost")),
             ),
             span.start_ns,
         )
@@ -260,7 +260,7 @@ class _Reader:
             self._add_step(replace(step, timestamp=self._time(nanoseconds)), nanoseconds)
 
     def _add_root_usage(self, root: SpanView, agent: str) -> None:
-        """The Agent SDKs sum the main agent's usage on the root: that sum holds, nothing is added."""
+        """The Agent SDKs sum the main agent's usage on the root: that sum holds, none is added."""
         if not self.generation.root_usage:
             return
         usage = _span_usage(root) or TokenUsage()
@@ -400,5 +400,7 @@ def _difference(whole: TokenUsage, part: TokenUsage) -> TokenUsage | None:
     return None if min(rest.values()) < 0 else TokenUsage(**rest)
 
 
-def _is_amount(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _amount(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return None
+    return float(value)

@@ -1,7 +1,7 @@
 """MLflow traces in any of their forms as one: spans with decoded attributes, in a tree.
 
-A trace arrives as an `mlflow.entities.Trace`, as what `Trace.to_dict()`/`to_json()` wrote (schema 3,
-the older schema 2, and 3.5's variant of it), or as a row of a Unity Catalog table, whose attribute
+A trace arrives as an `mlflow.entities.Trace`, as what `Trace.to_dict()`/`to_json()` wrote (schema
+3, the older schema 2, and 3.5's variant of it), or as a row of a Unity Catalog table, whose attribute
 maps hold strings. Attribute values are JSON text in all of them, sometimes encoded twice.
 """
 
@@ -188,7 +188,7 @@ def _parts(trace: Any) -> tuple[Mapping[str, Any], list[Any]]:
             raise InputError(f"trace {info.get('trace_id', '?')}: spans is no list")
         return info, list(spans)
     entity, data = getattr(trace, "info", None), getattr(trace, "data", None)
-    if entity is None or not hasattr(data, "spans"):
+    if entity is None or data is None or not hasattr(data, "spans"):
         raise InputError(
             f"trace: {type(trace).__name__} is no trace; expected an mlflow.entities.Trace, "
             "its to_dict() or its to_json()"
