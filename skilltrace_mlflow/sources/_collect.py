@@ -154,6 +154,7 @@ class Collector:
         self._uuids: set[str] = set()
         self._unknown: dict[str, tuple[int, str, int]] = {}
         self._slash: str | None = None
+        self._nameless: dict[str, str] = {}
 
     def begin(self, source: Source, *, agent: str | None = None) -> None:
         """Entries fed from now on are `source`'s; all of them belong to `agent` if one is named."""
@@ -223,7 +224,7 @@ class Collector:
                 self._synthetic(entry, message)
             else:
                 key = message.id or entry.uuid or f"line {line.number}"
-                self._assistant(message, key, time, agent, line, entry.costUSD)
+                self._assistant(message, key, entry.uuid, time, agent, line, entry.costUSD)
         elif kind in _KNOWN:
             self.recognised += 1
             if kind == "progress":
@@ -320,6 +321,7 @@ class Collector:
         self,
         message: Message,
         key: str,
+        uuid: str | None,
         time: datetime | None,
         agent: str,
         line: Line,
@@ -352,7 +354,7 @@ class Collector:
             for index, block in enumerate(content):
                 kind = block.type
                 if kind == "tool_use":
-                    self._call(block, step, time, line, index)
+                    self._call(block, step, uuid, time, line, index)
                 elif kind == "text":
                     self._text(step, block.text, time)
                 elif kind is None:
@@ -365,7 +367,13 @@ class Collector:
         self._add(step.agent, TextDraft("assistant", text, time, step.agent, step.id))
 
     def _call(
-        self, block: Block, step: StepDraft, time: datetime | None, line: Line, index: int
+        self,
+        block: Block,
+        step: StepDraft,
+        uuid: str | None,
+        time: datetime | None,
+        line: Line,
+        index: int,
     ) -> None:
         name = block.name
         if not name:
@@ -375,6 +383,8 @@ class Collector:
         if not call_id:
             call_id = f"{step.id}#{line.number}.{index}"
             self.note(line, f"a call of {name} without an id")
+            if uuid is not None:
+                self._nameless.setdefault(uuid, call_id)
         elif call_id in self.calls:
             return
         arguments = block.input
@@ -394,7 +404,7 @@ class Collector:
                 # The structured result says which block it means only where there is just one.
                 extra = entry.toolUseResult if len(results) == 1 else None
                 for block in results:
-                    self._result(block, extra, entry.timestamp, line, entry.toolDenialKind)
+                    self._result(block, extra, entry.timestamp, line, entry)
                 return
         elif content is None:
             self.note(line, "a user message without content")
@@ -421,9 +431,14 @@ class Collector:
         extra: ToolUseResult | list[msgspec.Raw] | str | None,
         time: datetime | None,
         line: Line,
-        denial_kind: str | None,
+        entry: Entry | None = None,
     ) -> None:
-        call_id = block.tool_use_id
+        recorded_id = block.tool_use_id or ""
+        call_id: str | None = recorded_id
+        if not recorded_id:
+            # Without an id on either side, a result still follows the entry that made the call.
+            parent = entry.parentUuid if entry is not None else None
+            call_id = self._nameless.pop(parent or "", None)
         if not call_id:
             self.note(line, "a tool result that names no call")
             return
@@ -443,8 +458,8 @@ class Collector:
             head,
             structured,
             extra if isinstance(extra, str) and len(extra) < _HEAD else None,
-            denial_kind,
-            self._source.keep(line, call_id),
+            entry.toolDenialKind if entry is not None else None,
+            self._source.keep(line, recorded_id),
             where,
         )
 
@@ -468,12 +483,12 @@ class Collector:
         content = nested.message.content
         if nested.type == "assistant":
             key = nested.message.id or nested.uuid or f"line {line.number}"
-            self._assistant(nested.message, key, time, agent.id, line, None)
+            self._assistant(nested.message, key, nested.uuid, time, agent.id, line, None)
         elif nested.type == "user" and isinstance(content, list):
             results = [block for block in content if block.type == "tool_result"]
             extra = nested.toolUseResult if len(results) == 1 else None
             for block in results:
-                self._result(block, extra, time, line, None)
+                self._result(block, extra, time, line)
 
     def _attachment(self, entry: Entry, line: Line) -> None:
         attachment = entry.attachment

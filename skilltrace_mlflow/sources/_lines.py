@@ -168,7 +168,10 @@ def _reason(error: Exception) -> str:
 
 
 def _find(line: bytes, call_id: str) -> str | None:
-    """Text of the result of `call_id` in a line, also inside a sub-agent's progress entry."""
+    """Text of the result of `call_id` in a line, also inside a sub-agent's progress entry.
+
+    An empty id finds the first result that names no call.
+    """
     try:
         entry = decode_json(line.strip(b"\0 \t\r\n"))
     except ValueError:
@@ -179,7 +182,7 @@ def _find(line: bytes, call_id: str) -> str | None:
         message = entry.get("message")
         content = message.get("content") if isinstance(message, dict) else None
         for block in content if isinstance(content, list) else ():
-            if isinstance(block, dict) and block.get("tool_use_id") == call_id:
+            if isinstance(block, dict) and (block.get("tool_use_id") or "") == call_id:
                 return text_of(block.get("content"))
         data = entry.get("data")
         entry = data.get("message") if isinstance(data, dict) else None
