@@ -10,9 +10,10 @@ from pathlib import Path
 from skilltrace_mlflow.report._files import write_atomic
 from skilltrace_mlflow.report._json import dumps
 from skilltrace_mlflow.results import Evaluation
+from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.session_json import session_to_json
 
-__all__ = ["dump_sessions", "safe_name"]
+__all__ = ["dump_sessions", "safe_name", "session_text"]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _LONGEST = 100
@@ -24,6 +25,11 @@ def safe_name(text: str) -> str:
     """A file name for `text` on any system: unsafe characters become `_`."""
     name = _UNSAFE.sub("_", text)[:_LONGEST] or "_"
     return f"_{name[1:]}" if name.startswith(".") or _DEVICES.match(name) else name
+
+
+def session_text(session: Session) -> str:
+    """The session as the JSON document that `trace_ref`, `--trace` and `show` read."""
+    return dumps(session_to_json(session)) + "\n"
 
 
 def dump_sessions(evaluation: Evaluation, directory: str | os.PathLike[str]) -> tuple[Path, ...]:
@@ -43,6 +49,6 @@ def dump_sessions(evaluation: Evaluation, directory: str | os.PathLike[str]) -> 
             digest = hashlib.sha256(result.test_id.encode("utf-8", "surrogatepass")).hexdigest()
             name = f"{name}_{digest[:8]}"
         path = folder / f"{name}.json"
-        write_atomic(path, dumps(session_to_json(result.session)) + "\n")
+        write_atomic(path, session_text(result.session))
         paths[name.lower()] = path
     return tuple(paths.values())

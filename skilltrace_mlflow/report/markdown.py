@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from skilltrace_mlflow.checks import Verdict
-from skilltrace_mlflow.report._text import label, one_line
+from skilltrace_mlflow.report._names import labels
+from skilltrace_mlflow.report._text import one_line
 from skilltrace_mlflow.report.table import headline, problems, what_happened
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 
@@ -36,11 +37,7 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def to_markdown(evaluation: Evaluation) -> str:
     """The evaluation as GitHub-flavoured Markdown."""
-    attempts = Counter(result.test_id for result in evaluation.results)
-    names = {
-        id(r): escape(label(r.test_id, r.attempt, attempts=attempts[r.test_id]))
-        for r in evaluation.results
-    }
+    names = {key: escape(name) for key, name in labels(evaluation.results).items()}
     parts = [
         f"## {escape(evaluation.skill) or 'Evaluation'}",
         f"**{escape(headline(evaluation))}**",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from skilltrace_mlflow.compare import Comparison
 from skilltrace_mlflow.errors import ConfigurationError
+from skilltrace_mlflow.report.html import to_html
 from skilltrace_mlflow.report.junit import to_junit
 from skilltrace_mlflow.report.lines import to_json, to_jsonl
 from skilltrace_mlflow.report.markdown import to_markdown
@@ -21,11 +23,13 @@ def render(
     include_trace: bool = False,
     width: int | None = None,
     color: bool = False,
+    comparison: Comparison | None = None,
 ) -> str:
-    """The evaluation as `table`, `json`, `jsonl`, `junit` or `markdown`.
+    """The evaluation as `table`, `json`, `jsonl`, `junit`, `markdown` or `html`.
 
     `width` and `color` are the terminal's and concern the table only; `include_trace` concerns the
-    JSON formats only. Raises ConfigurationError for another format.
+    JSON formats only, `comparison` (with a baseline) the HTML report only. Raises
+    ConfigurationError for another format.
     """
     formats: dict[str, Callable[[], str]] = {
         "table": lambda: table_text(evaluation, width=width, color=color),
@@ -33,6 +37,7 @@ def render(
         "jsonl": lambda: to_jsonl(evaluation, include_trace=include_trace),
         "junit": lambda: to_junit(evaluation),
         "markdown": lambda: to_markdown(evaluation),
+        "html": lambda: to_html(evaluation, comparison=comparison),
     }
     if format not in formats:
         raise ConfigurationError(f"format {format!r} is not one of {', '.join(sorted(formats))}")

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.report._console import printed, terminal_width
-from skilltrace_mlflow.report._text import label, one_line
+from skilltrace_mlflow.report._names import labels
+from skilltrace_mlflow.report._text import one_line
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _parts(evaluation: Evaluation, width: int) -> Iterable[RenderableType]:
     from rich.text import Text
 
     found = problems(evaluation)
-    names = _labels(evaluation.results)
+    names = labels(evaluation.results)
     if found:
         yield _problem_table(found[:_MOST_PROBLEMS], names, width)
         if len(found) > _MOST_PROBLEMS:
@@ -183,11 +184,6 @@ def _gate_table(gates: Sequence[GateResult], width: int) -> Table:
             Text(one_line(gate.reason, 300)),
         )
     return table
-
-
-def _labels(results: Sequence[TestResult]) -> dict[int, str]:
-    attempts = Counter(result.test_id for result in results)
-    return {id(r): label(r.test_id, r.attempt, attempts=attempts[r.test_id]) for r in results}
 
 
 def _plural(count: int, noun: str) -> str:

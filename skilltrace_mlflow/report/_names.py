@@ -1,0 +1,17 @@
+"""What results are called on a page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from skilltrace_mlflow.report._text import label
+from skilltrace_mlflow.results import TestResult
+
+__all__ = ["labels"]
+
+
+def labels(results: Sequence[TestResult]) -> dict[int, str]:
+    """The name of each result, by its `id()`; the attempt is shown where there are several."""
+    attempts = Counter(result.test_id for result in results)
+    return {id(r): label(r.test_id, r.attempt, attempts=attempts[r.test_id]) for r in results}

@@ -1,0 +1,374 @@
+"""What the HTML report's template shows, computed here so that the template only prints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from skilltrace_mlflow.checks import Outcome, Verdict
+from skilltrace_mlflow.figures import FIGURES
+from skilltrace_mlflow.report._json import dumps
+from skilltrace_mlflow.report._names import labels
+from skilltrace_mlflow.report._text import clipped, one_line, without_credentials
+from skilltrace_mlflow.report.svg import bars, histogram, number
+from skilltrace_mlflow.report.table import problems, what_happened
+from skilltrace_mlflow.report.timeline import Limits, build_timeline, seconds
+from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
+from skilltrace_mlflow.session import Session
+
+if TYPE_CHECKING:
+    from markupsafe import Markup
+
+__all__ = [
+    "PAGE_LIMITS",
+    "charts",
+    "facts",
+    "gate_rows",
+    "matrix",
+    "more_problems",
+    "problem_rows",
+    "session_notes",
+    "tests",
+    "unjudged_rows",
+]
+
+PAGE_LIMITS = Limits(input=100_000, result=100_000, message=100_000)
+
+_LETTERS = {"pass": "p", "fail": "f", "unknown": "u", "error": "e"}
+_MOST_PROBLEMS = 100
+_MANY_COLUMNS = 7
+_FEW_TESTS = 24
+_CHARTS = ("total_tokens", "tool_calls", "duration_seconds", "cost_usd")
+# Evidence dominates a report's size: this many characters are spread over all calls shown, and
+# tests that passed lose their timeline first.
+_EVIDENCE_BUDGET = 6_000_000
+_MOST_CALLS = 4_000
+_LEAST_TEXT, _MOST_TEXT = 200, 4_000
+
+
+def facts(evaluation: Evaluation) -> list[tuple[str, str]]:
+    """Where the evaluation was logged."""
+    return [
+        (name, one_line(value, 500))
+        for name, value in (
+            ("MLflow run", evaluation.run_id),
+            ("experiment", evaluation.experiment_id),
+            ("tracking server", without_credentials(evaluation.tracking_uri or "")),
+        )
+        if value
+    ]
+
+
+def problem_rows(evaluation: Evaluation) -> list[dict[str, str]]:
+    """The first problems, each with the place in the page where its test stands."""
+    anchors = {id(r): f"t{index}" for index, r in enumerate(evaluation.results)}
+    names = labels(evaluation.results)
+    return [
+        {
+            "verdict": str(outcome.verdict),
+            "check": one_line(outcome.check, 100) or "(whole test)",
+            "what": what_happened(outcome),
+            "test": names[id(result)],
+            "anchor": anchors[id(result)],
+        }
+        for result, outcome in problems(evaluation)[:_MOST_PROBLEMS]
+    ]
+
+
+def more_problems(evaluation: Evaluation) -> int:
+    """How many problems `problem_rows` left out."""
+    return max(0, len(problems(evaluation)) - _MOST_PROBLEMS)
+
+
+def gate_rows(gates: Sequence[GateResult]) -> list[dict[str, str]]:
+    """Gates, failed ones first."""
+    return [
+        {
+            "verdict": "pass" if gate.passed else "fail",
+            "name": one_line(gate.name),
+            "required": f"{gate.required:g}",
+            "got": "—" if gate.got is None else f"{gate.got:.3g}",
+            "coverage": f"{gate.coverage:.0%}",
+            "reason": one_line(gate.reason, 400),
+        }
+        for gate in sorted(gates, key=lambda gate: gate.passed)
+    ]
+
+
+def unjudged_rows(evaluation: Evaluation) -> list[tuple[str, str, str]]:
+    """Reasons why something could not be judged, the most frequent first, with what they hit."""
+    tests: dict[str, set[int]] = {}
+    checks: dict[str, Counter[str]] = {}
+    for result, outcome in problems(evaluation):
+        if outcome.verdict in (Verdict.UNKNOWN, Verdict.ERROR):
+            reason = what_happened(outcome, 300)
+            tests.setdefault(reason, set()).add(id(result))
+            checks.setdefault(reason, Counter())[outcome.check or "(whole test)"] += 1
+    ranked = sorted(tests, key=lambda reason: -len(tests[reason]))
+    return [
+        (f"{len(tests[reason]):,}", one_line(", ".join(sorted(checks[reason])), 300), reason)
+        for reason in ranked[:50]
+    ]
+
+
+def matrix(evaluation: Evaluation) -> dict[str, Any]:
+    """Tests by checks; a cell is (class letter, word, anchor of the check in its test)."""
+    checks = evaluation.check_names
+    gates = {name: gate for gate in evaluation.gates for name in gate.checks}
+    columns = [
+        {
+            "name": one_line(name, 60),
+            "gate": _gate_note(gates[name]) if name in gates else "",
+            "class": ("pass" if gates[name].passed else "fail") if name in gates else "",
+        }
+        for name in checks
+    ]
+    names = labels(evaluation.results)
+    rows = []
+    for index, result in enumerate(evaluation.results):
+        verdicts = {o.check: str(o.verdict) for o in result.judged}
+        cells = []
+        for column, name in enumerate(checks):
+            word = verdicts.get(name, "")
+            linked = word not in ("", "pass")
+            cells.append((_LETTERS.get(word, ""), word, f"t{index}c{column}" if linked else ""))
+        rows.append(
+            {
+                "anchor": f"t{index}",
+                "name": names[id(result)],
+                "ok": result.verdict is Verdict.PASS,
+                "cells": cells,
+            }
+        )
+    return {"columns": columns, "rows": rows, "upright": len(checks) > _MANY_COLUMNS}
+
+
+def charts(evaluation: Evaluation) -> list[dict[str, str | Markup]]:
+    """Distributions of the figures that at least two tests have."""
+    from markupsafe import Markup
+
+    names = labels(evaluation.results)
+    made: list[dict[str, str | Markup]] = []
+    for key in _CHARTS:
+        items = [
+            (names[id(result)], float(value))
+            for result in evaluation.results
+            if (value := (result.figures or {}).get(key)) is not None
+        ]
+        if len(items) < 2:
+            continue
+        values = sorted(value for _, value in items)
+        title = f"{FIGURES[key]} per test"
+        svg = (
+            bars(items, title=title)
+            if len(items) <= _FEW_TESTS
+            else histogram(values, title=title, unit=FIGURES[key])
+        )
+        made.append(
+            {
+                "title": title,
+                "caption": f"median {number(values[len(values) // 2])}, from {number(values[0])} "
+                f"to {number(values[-1])}, {len(values):,} tests",
+                "svg": Markup(svg),  # noqa: S704 - made by svg.py, which escapes every name
+            }
+        )
+    return made
+
+
+def tests(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
+    """One view per test, made when the template asks for it."""
+    names = labels(evaluation.results)
+    columns = {name: index for index, name in enumerate(evaluation.check_names)}
+    shown = _with_timeline(evaluation.results)
+    calls = sum(len(r.session.tool_calls) for r in shown.values() if r.session is not None)
+    size = max(_LEAST_TEXT, min(_MOST_TEXT, _EVIDENCE_BUDGET // (2 * max(calls, 1))))
+    limits = Limits(input=size, result=size, message=size)
+    few = len(evaluation.results) <= 3
+    for index, result in enumerate(evaluation.results):
+        yield _test(
+            result,
+            names[id(result)],
+            f"t{index}",
+            columns,
+            limits if id(result) in shown else None,
+            few,
+        )
+
+
+def session_notes(session: Session) -> list[str]:
+    """What a reader should know about the record: lower bounds, gaps, odd lines."""
+    notes = [*session.usage_notes, *session.incomplete]
+    notes += [f"no {kind}: {reason}" for kind, reason in session.missing.items()]
+    for found in session.diagnostics[:20]:
+        where = f"line {found.line}: " if found.line is not None else ""
+        notes.append(f"{where}{found.message}")
+    return [one_line(note, 400) for note in notes]
+
+
+def _with_timeline(results: Sequence[TestResult]) -> dict[int, TestResult]:
+    """The tests whose timeline fits the report, those that did not pass first."""
+    chosen: dict[int, TestResult] = {}
+    calls = 0
+    for result in sorted(results, key=lambda result: result.verdict is Verdict.PASS):
+        if result.session is None:
+            continue
+        calls += len(result.session.tool_calls)
+        if calls > _MOST_CALLS and chosen:
+            break
+        chosen[id(result)] = result
+    return chosen
+
+
+def _test(
+    result: TestResult,
+    name: str,
+    anchor: str,
+    columns: Mapping[str, int],
+    limits: Limits | None,
+    few: bool,
+) -> dict[str, Any]:
+    passed = result.verdict is Verdict.PASS
+    session = result.session
+    view: dict[str, Any] = {
+        "anchor": anchor,
+        "name": name,
+        "verdict": str(result.verdict),
+        "ok": passed,
+        "open": few or not passed,
+        "caption": _caption(result),
+        "error": result.error and clipped(result.error, 2_000),
+        "facts": _test_facts(result),
+        "notes": [one_line(note, 500) for note in result.notes],
+        "checks": [_check(outcome, anchor, columns) for outcome in _worst_first(result.judged)],
+        "alignments": list(_alignments(result.judged)),
+        "nodes": (),
+        "no_timeline": "",
+    }
+    if session is None:
+        view["no_timeline"] = "The trace itself is not part of this report." * bool(result.figures)
+    elif limits is None:
+        view["no_timeline"] = "The timeline is left out to keep this report small; see show."
+    else:
+        view["nodes"] = build_timeline(session, limits)
+        view["notes"] += session_notes(session)
+    return view
+
+
+def _caption(result: TestResult) -> str:
+    known = result.figures or {}
+    parts = []
+    for key, word in (("tool_calls", "calls"), ("total_tokens", "tokens")):
+        if (value := known.get(key)) is not None:
+            parts.append(f"{value:,} {word}")
+    if (duration := known.get("duration_seconds")) is not None:
+        parts.append(seconds(duration))
+    if (cost := known.get("cost_usd")) is not None:
+        parts.append(f"${cost:,.4f}")
+    return " · ".join(parts)
+
+
+def _test_facts(result: TestResult) -> list[tuple[str, str]]:
+    return [
+        (name, text)
+        for name, text in (
+            ("category", one_line(result.category or "")),
+            ("prompt", clipped((result.prompt or "").strip(), 2_000)),
+            ("trace", one_line(result.trace_id or result.source or "", 500)),
+            ("run", one_line(result.run_id or "")),
+        )
+        if text
+    ]
+
+
+def _check(outcome: Outcome, anchor: str, columns: Mapping[str, int]) -> dict[str, Any]:
+    passed = outcome.verdict is Verdict.PASS
+    what = what_happened(outcome, 2_000) if outcome.rationale or not passed else ""
+    return {
+        "verdict": str(outcome.verdict),
+        "name": one_line(outcome.check, 100),
+        "score": "" if outcome.score is None else f"{outcome.score:.3g}",
+        "what": what,
+        "misses": [] if passed else [one_line(text, 400) for text in _not_said(outcome)[:20]],
+        "anchor": "" if passed else f"{anchor}c{columns[outcome.check]}",
+    }
+
+
+def _not_said(outcome: Outcome) -> list[str]:
+    """Misses that the rationale does not spell out already."""
+    return [text for text in outcome.misses if text not in outcome.rationale and outcome.rationale]
+
+
+def _worst_first(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    order = (Verdict.FAIL, Verdict.ERROR, Verdict.UNKNOWN, Verdict.PASS)
+    return sorted(outcomes, key=lambda outcome: order.index(outcome.verdict))
+
+
+def _alignments(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    for outcome in outcomes:
+        rows = outcome.details.get("alignment")
+        if isinstance(rows, list | tuple):
+            shown = [_aligned(row) for row in rows[:200] if isinstance(row, Mapping)]
+            if shown and outcome.verdict is not Verdict.PASS:
+                yield one_line(outcome.check, 100), shown
+
+
+def _aligned(row: Mapping[str, Any]) -> dict[str, Any]:
+    differs = [str(key) for key in row.get("differs") or ()]
+    expected, actual = row.get("expected"), row.get("actual")
+    if row.get("matched"):
+        kind, word = "pass", "matched"
+    elif expected is None:
+        kind, word = "unknown", "extra"
+    elif actual is None:
+        kind, word = "fail", "missing"
+    else:
+        kind, word = "fail", "differs"
+    return {
+        "class": kind,
+        "word": word,
+        "expected": _side(expected, differs),
+        "actual": _side(actual, differs),
+        "differs": one_line(", ".join(differs), 300),
+    }
+
+
+def _side(call: Any, differs: Sequence[str]) -> dict[str, Any] | None:
+    if call is None:
+        return None
+    if not isinstance(call, Mapping):
+        return {"title": one_line(str(call)), "note": "", "fields": []}
+    fields: list[tuple[str, str, bool]] = []
+    for key, value in call.items():
+        if key in ("tool", "name", "id", "index", "position"):
+            continue
+        if isinstance(value, Mapping) and key in ("input", "output"):
+            for inner, item in value.items():
+                marked = f"{key}.{inner}" in differs or str(inner) in differs or key in differs
+                marked = marked or any(
+                    d.startswith((f"{inner}.", f"{key}.{inner}.")) for d in differs
+                )
+                name = str(inner) if key == "input" else f"{key}.{inner}"
+                fields.append((one_line(name, 80), _value(item), marked))
+        elif value is not None:
+            fields.append((one_line(str(key), 80), _value(value), str(key) in differs))
+    place = call.get("position", call.get("index"))
+    return {
+        "title": one_line(str(call.get("tool", call.get("name", "?"))), 100),
+        "note": f"call {place}" if isinstance(place, int) else "",
+        "fields": fields,
+    }
+
+
+def _differs(path: str, name: str, differs: Sequence[str]) -> bool:
+    """Whether an argument, or something inside it, is among the differing keys."""
+    return any(d in (path, name) or d.startswith((f"{path}.", f"{name}.")) for d in differs)
+
+
+def _value(value: Any) -> str:
+    return one_line(value if isinstance(value, str) else dumps(value), 300)
+
+
+def _gate_note(gate: GateResult) -> str:
+    got = "—" if gate.got is None else f"{gate.got:.2g}"
+    return f"{got} of {gate.required:g}"

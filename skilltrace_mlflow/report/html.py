@@ -1,0 +1,130 @@
+"""The HTML report and the page of one trace: one file each, no script, nothing loaded.
+
+The page forbids itself everything but its own style sheet by a Content-Security-Policy. Every
+expression in a template is made plain and escaped; nothing is marked safe but our own CSS and SVG.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from skilltrace_mlflow import __version__
+from skilltrace_mlflow.compare import Comparison
+from skilltrace_mlflow.report import _views as views
+from skilltrace_mlflow.report._text import one_line, plain
+from skilltrace_mlflow.report.comparison import (
+    CHANGE_HEAD,
+    CHECK_HEAD,
+    FIGURE_HEAD,
+    change_rows,
+    check_rows,
+    figure_rows,
+    verdict,
+)
+from skilltrace_mlflow.report.table import headline
+from skilltrace_mlflow.report.timeline import build_timeline, totals
+from skilltrace_mlflow.results import Evaluation
+from skilltrace_mlflow.session import Session
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["to_html", "to_html_page"]
+
+_MOST_CHANGES = 500
+_CLASSES = {0: "pass", 1: "fail", 2: "fail"}
+
+
+def to_html(evaluation: Evaluation, *, comparison: Comparison | None = None) -> str:
+    """The evaluation as one self-contained page; `comparison` adds its section.
+
+    Texts of traces are cut to what keeps the page small; `show` has them whole.
+    """
+    matrix = views.matrix(evaluation)
+    return _render(
+        "report.html.jinja",
+        title=one_line(evaluation.skill) or "Evaluation",
+        verdict_class=_CLASSES.get(evaluation.exit_code, "unknown"),
+        headline=headline(evaluation),
+        facts=views.facts(evaluation),
+        lost=evaluation.incomplete,
+        notes=evaluation.notes[:50],
+        problems=views.problem_rows(evaluation),
+        more_problems=views.more_problems(evaluation),
+        gates=views.gate_rows(evaluation.gates),
+        unjudged=views.unjudged_rows(evaluation),
+        comparison=None if comparison is None else _comparison(comparison),
+        matrix=matrix,
+        charts=views.charts(evaluation),
+        tests=lambda: views.tests(evaluation),
+        version=__version__,
+    )
+
+
+def to_html_page(session: Session, *, name: str = "", source: str = "") -> str:
+    """The timeline of one session as a self-contained page."""
+    return _render(
+        "page.html.jinja",
+        name=one_line(name or session.session_id or "Session"),
+        source=one_line(source, 500),
+        totals=totals(session),
+        notes=views.session_notes(session),
+        nodes=build_timeline(session, views.PAGE_LIMITS),
+    )
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "before": one_line(comparison.before_name),
+        "after": one_line(comparison.after_name),
+        "class": "fail" if comparison.regressions else "pass",
+        "verdict": verdict(comparison),
+        "change_head": CHANGE_HEAD,
+        "changes": change_rows(comparison.changes[:_MOST_CHANGES]),
+        "check_head": CHECK_HEAD,
+        "checks": check_rows(comparison.checks),
+        "figure_head": FIGURE_HEAD,
+        "figures": figure_rows(comparison.figures),
+    }
+
+
+def _render(template: str, **values: Any) -> str:
+    from markupsafe import Markup
+
+    style = _style()
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return (
+        _environment()
+        .get_template(template)
+        .render(style=Markup(style), style_hash=f"sha256-{digest}", **values)  # noqa: S704 - our own style sheet
+    )
+
+
+@cache
+def _style() -> str:
+    return (resources.files(__package__) / "templates" / "style.css").read_text(encoding="utf-8")
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    def finalize(value: Any) -> Any:
+        """Whatever a template prints is made plain first; autoescape then does its part."""
+        if isinstance(value, str) and not isinstance(value, Markup):
+            return plain(value)
+        return value
+
+    return Environment(
+        loader=PackageLoader("skilltrace_mlflow.report"),
+        autoescape=True,
+        finalize=finalize,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

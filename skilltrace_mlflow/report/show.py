@@ -1,0 +1,116 @@
+"""The timeline of one session for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from skilltrace_mlflow.report._console import printed, terminal_width
+from skilltrace_mlflow.report._text import one_line
+from skilltrace_mlflow.report.timeline import WHO, Limits, Node, build_timeline, totals
+from skilltrace_mlflow.session import Session
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+__all__ = ["timeline_text"]
+
+_STYLES = {
+    "succeeded": "green",
+    "failed": "bold red",
+    "denied": "bold magenta",
+    "interrupted": "bold yellow",
+    "unknown": "yellow",
+}
+_LIMITS = Limits(input=0, result=400, message=2_000)
+
+
+def timeline_text(
+    session: Session, *, name: str = "", width: int | None = None, color: bool = False
+) -> str:
+    """What the agent did, in order: prompts, model steps, calls with their outcomes, sub-agents
+    indented; at the end the totals and what the record lacks.
+    """
+    columns = width or terminal_width()
+    return printed(_parts(session, name), width=columns, color=color)
+
+
+def _parts(session: Session, name: str) -> Iterable[RenderableType]:
+    from rich.table import Table
+    from rich.text import Text
+
+    title = name or session.session_id or session.source or "session"
+    yield Text(one_line(title), style="bold")
+    nodes = build_timeline(session, _LIMITS)
+    if nodes:
+        grid = Table.grid(padding=(0, 2))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold", ratio=1)
+        grid.add_column(justify="right", no_wrap=True)
+        for row in _rows(nodes, 0):
+            grid.add_row(*row)
+        yield grid
+    else:
+        yield Text("nothing happened in this session", style="yellow")
+    yield Text()
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in totals(session):
+        table.add_row(Text(key, style="dim"), Text(value))
+    yield table
+    for text in (
+        *session.usage_notes,
+        *session.incomplete,
+        *(f"no {kind}: {why}" for kind, why in session.missing.items()),
+    ):
+        yield Text(f"note: {one_line(text, 400)}", style="dim")
+    for found in session.diagnostics[:20]:
+        where = f"line {found.line}: " if found.line is not None else ""
+        yield Text(f"note: {where}{one_line(found.message, 400)}", style="dim")
+
+
+def _rows(nodes: Iterable[Node], depth: int) -> Iterable[tuple[RenderableType, ...]]:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    indent = 2 * depth
+    for node in nodes:
+        right = Text(node.duration, style="dim")
+        if node.kind == "step":
+            line = Text(f"{node.title}  {node.tokens}", style="dim")
+            yield Text(""), Padding(line, (0, 0, 0, indent)), right
+        elif node.kind in ("prompt", "answer"):
+            who = "prompt" if node.kind == "prompt" else "answer"
+            style = "bold cyan" if node.kind == "prompt" else ""
+            yield (
+                Text(who, style="bold cyan"),
+                Padding(_said(node, style), (0, 0, 0, indent)),
+                Text(),
+            )
+        elif node.kind == "agent":
+            line = Text(node.title, style="bold")
+            line.append(f"  {node.text}", style="none")
+            line.append(f"  {node.tokens}", style="dim")
+            yield Text(WHO[node.kind], style="bold cyan"), Padding(line, (0, 0, 0, indent)), right
+        else:
+            line = Text(node.title, style="bold")
+            line.append(f"  {node.text}", style="none")
+            for file in node.files:
+                line.append(f"\n{file}", style="cyan")
+            if node.outcome != "succeeded":
+                why = node.reason or one_line(node.result or "", 200)
+                line.append(f"\n{why}" if why else "", style=_STYLES[node.outcome])
+            outcome = Text(node.outcome, style=_STYLES[node.outcome])
+            yield outcome, Padding(line, (0, 0, 0, indent)), right
+        yield from _rows(node.children, depth + 1)
+
+
+def _said(node: Node, style: str) -> RenderableType:
+    from rich.text import Text
+
+    lines = node.text.split("\n")
+    shown = "\n".join(lines[:12])
+    if len(lines) > 12:
+        shown += f"\n… ({len(lines) - 12} more lines)"
+    return Text(shown, style=style)
