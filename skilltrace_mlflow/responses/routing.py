@@ -1,0 +1,130 @@
+"""Whether the right skills were loaded for a prompt, as the trace shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from skilltrace_mlflow.checks import NO_TRACE, Outcome, Verdict, unknown
+from skilltrace_mlflow.responses._base import Response, ResponseSpec
+
+__all__ = ["SPECS"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routing:
+    """The skills that a test expects to be loaded."""
+
+    skills: frozenset[str]
+    several: bool | None = None
+
+
+Figure = Callable[[Routing, frozenset[str]], tuple[float, str]]
+
+
+def _parse(expectations: Mapping[str, Any]) -> Routing | None:
+    skills = expectations.get("expected_skills")
+    several = expectations.get("is_multi_skill")
+    if skills is None:
+        return None
+    return Routing(skills=frozenset(skills), several=several)
+
+
+def _with(figure: Figure) -> Callable[[Response, Routing], Outcome]:
+    """A judge from a figure of expected and loaded skills.
+
+    An attempt of which nothing shows whether it loaded is counted both ways; if that makes a
+    difference, the verdict is unknown.
+    """
+
+    def judge(response: Response, parameters: Routing) -> Outcome:
+        session = response.session
+        if session is None:
+            return Outcome(
+                verdict=Verdict.UNKNOWN, score=0.0, misses=(NO_TRACE,), rationale=NO_TRACE
+            )
+        lacking = session.lacks("skills")
+        if lacking is not None:
+            return unknown(lacking)
+        names = {_match(use.name, parameters.skills): use for use in session.skills}
+        loaded = frozenset(
+            _match(use.name, parameters.skills) for use in session.skills if use.status == "loaded"
+        )
+        perhaps = frozenset(
+            name for name, use in names.items() if use.status == "attempted" and name not in loaded
+        )
+        score, rationale = figure(parameters, loaded)
+        if perhaps and figure(parameters, loaded | perhaps)[0] != score:
+            return unknown(f"nothing shows whether these skills loaded: {_list(perhaps)}")
+        return Outcome.of(
+            score >= 1.0,
+            score=score,
+            hits=tuple(sorted(parameters.skills & loaded)),
+            misses=tuple(
+                [f"not loaded: {name}" for name in sorted(parameters.skills - loaded)]
+                + [f"not expected: {name}" for name in sorted(loaded - parameters.skills)]
+            ),
+            rationale=rationale,
+            details={"expected": sorted(parameters.skills), "loaded": sorted(loaded)},
+        )
+
+    judge.__doc__ = figure.__doc__
+    return judge
+
+
+def _accuracy(expected: Routing, loaded: frozenset[str]) -> tuple[float, str]:
+    """Exactly the skills of `expected_skills` were loaded (`[]`: none at all).
+
+    `is_multi_skill` adds that more than one was loaded (true) or at most one (false). Judged on
+    the skills that the trace shows loaded; without a trace the verdict is unknown.
+    """
+    told = f"expected {_list(expected.skills)}, loaded {_list(loaded)}"
+    if loaded != expected.skills:
+        return 0.0, told
+    if expected.several is not None and expected.several != (len(loaded) > 1):
+        wanted = "more than one skill" if expected.several else "at most one skill"
+        return 0.0, f"expected {wanted}, loaded {_list(loaded)}"
+    return 1.0, told
+
+
+def _precision(expected: Routing, loaded: frozenset[str]) -> tuple[float, str]:
+    """Share of the loaded skills that were expected; 0 if none was loaded but some expected."""
+    told = f"expected {_list(expected.skills)}, loaded {_list(loaded)}"
+    if not loaded:
+        return (0.0 if expected.skills else 1.0), told
+    return len(loaded & expected.skills) / len(loaded), told
+
+
+def _recall(expected: Routing, loaded: frozenset[str]) -> tuple[float, str]:
+    """Share of the expected skills that were loaded; 1 if none is expected."""
+    told = f"expected {_list(expected.skills)}, loaded {_list(loaded)}"
+    if not expected.skills:
+        return 1.0, told
+    return len(loaded & expected.skills) / len(expected.skills), told
+
+
+def _match(name: str, expected: frozenset[str]) -> str:
+    """A plugin's skill is recorded as `plugin:skill` and may be expected by its short name."""
+    short = name.rpartition(":")[2]
+    return short if name not in expected and short in expected else name
+
+
+def _list(names: frozenset[str]) -> str:
+    return ", ".join(sorted(names)) or "none"
+
+
+SPECS = tuple(
+    ResponseSpec(
+        name=name,
+        parse=_parse,
+        judge=_with(figure),
+        graded=figure is not _accuracy,
+        needs_text=False,
+    )
+    for name, figure in (
+        ("skill_routing_accuracy", _accuracy),
+        ("routing_precision", _precision),
+        ("routing_recall", _recall),
+    )
+)

@@ -1,0 +1,171 @@
+"""SQL code blocks must parse as Databricks SQL."""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import Any
+
+from skilltrace_mlflow.checks import Outcome
+from skilltrace_mlflow.responses._base import Response, ResponseSpec
+from skilltrace_mlflow.responses._blocks import Block, code_blocks, judge_blocks
+
+__all__ = ["SPECS"]
+
+_LANGUAGES = ("databricks", "databricks-sql", "sparksql", "sql")
+_HEADS = re.compile(
+    r"(?:ALTER|ANALYZE|APPLY|AUTO|BEGIN|CACHE|CALL|CLEAR|COMMENT|COPY|CREATE|DECLARE|DELETE|DENY|"
+    r"DESC|DESCRIBE|DROP|EXECUTE|EXPLAIN|EXPORT|FROM|FSCK|GENERATE|GET|GRANT|INSERT|LIST|LOAD|"
+    r"MERGE|MSCK|OPTIMIZE|PUT|REFRESH|REMOVE|REORG|REPAIR|RESET|RESTORE|REVOKE|SELECT|SET|"
+    r"SHOW|SYNC|TABLE|TRUNCATE|UNCACHE|UNDROP|UNSET|UPDATE|USE|VACUUM|VALUES|WITH)",
+    re.IGNORECASE,
+)
+# Databricks' own statements that sqlglot (26-30) refuses or does not know; of these only brackets
+# and quotes are checked, and the rationale says so.
+_BEYOND = re.compile(
+    r"^\s*(?:APPLY\s+CHANGES|AUTO\s+CDC|BEGIN\b|DECLARE\b|EXECUTE\b|GET\b|LIST\b|PUT\b|REMOVE\b"
+    r"|CREATE\s+(?:OR\s+(?:REFRESH|REPLACE)\s+)?(?:PRIVATE\s+|TEMPORARY\s+)?"
+    r"(?:STREAMING|LIVE|MATERIALIZED|FLOW|POLICY|RECIPIENT|SHARE|CONNECTION|EXTERNAL|STORAGE)\b"
+    r"|ALTER\b|SYNC\b|UNDROP\b|DENY\b)"
+    r"|\bON\s+VIOLATION\b",
+    re.IGNORECASE,
+)
+# What a reader is meant to fill in: {{ x }}, ${x}, {x}, <your_catalog>, :parameter stays as it is.
+_PLACEHOLDER = re.compile(
+    r"\{\{\s*[\w.]+\s*\}\}|\$\{[\w.\-]+\}|\{[A-Za-z_][\w.\-]*\}|<[A-Za-z_][\w\- ]*>"
+)
+
+
+_QUERY = re.compile(r"\bAS\s+((?:SELECT|WITH)\b.*)\Z", re.IGNORECASE | re.DOTALL)
+_TOKEN = re.compile(r"<Token [^>]*?text: ([^,]*),[^>]*>")
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def _judge(response: Response, parameters: Any) -> Outcome:
+    """Every SQL code block of the response parses in sqlglot's Databricks dialect.
+
+    Placeholders such as `${catalog}` count as names. Statements that sqlglot does not know are
+    checked for brackets and quotes only; the rationale counts them. No SQL block: nothing to judge.
+    """
+    partly: list[str] = []
+    outcome = judge_blocks(
+        response.text or "", _LANGUAGES, "SQL", lambda block: _problem(block, partly)
+    )
+    if not partly or not code_blocks(response.text or "", _LANGUAGES):
+        return outcome
+    note = f"{len(partly)} statement(s) checked for brackets and quotes only: {_join(partly)}"
+    return Outcome(
+        verdict=outcome.verdict,
+        score=outcome.score,
+        hits=outcome.hits,
+        misses=outcome.misses,
+        rationale=f"{outcome.rationale} ({note})",
+        details={**outcome.details, "partly_checked": list(partly)},
+    )
+
+
+def _problem(block: Block, partly: list[str]) -> str | None:
+    text = _PLACEHOLDER.sub("placeholder", block.text)
+    try:
+        statements = _split(text)
+    except _TokenError as problem:
+        return str(problem)
+    if not statements:
+        return "no statement in it"
+    for statement in statements:
+        head = (re.match(r"[(\s]*([A-Za-z_]\w*)", statement) or [None, ""])[1] or ""
+        if not _HEADS.fullmatch(head):
+            shown = head or statement.strip()[:20]
+            return f"{shown!r} begins no SQL statement"
+        found = _parse(statement, partly)
+        if found is not None:
+            return found
+    return None
+
+
+class _TokenError(ValueError):
+    """Quotes or brackets that do not close."""
+
+
+def _split(text: str) -> list[str]:
+    """Statements of a text, by the semicolons that are outside quotes, brackets and BEGIN…END."""
+    import sqlglot
+    from sqlglot import TokenType
+
+    try:
+        tokens = sqlglot.tokenize(text, read="databricks")
+    except sqlglot.errors.TokenError as error:
+        raise _TokenError(str(error).splitlines()[0]) from None
+    pairs = {
+        TokenType.R_PAREN: TokenType.L_PAREN,
+        TokenType.R_BRACKET: TokenType.L_BRACKET,
+        TokenType.R_BRACE: TokenType.L_BRACE,
+    }
+    opened: list[Any] = []
+    cuts = [0]
+    script = bool(tokens) and tokens[0].token_type is TokenType.BEGIN
+    for token in tokens:
+        kind = token.token_type
+        if kind in pairs.values():
+            opened.append(token)
+        elif kind in pairs:
+            if not opened or opened.pop().token_type is not pairs[kind]:
+                raise _TokenError(f"unbalanced {token.text!r} at line {token.line} of the block")
+        elif kind is TokenType.SEMICOLON and not opened and not script:
+            cuts.append(token.end + 1)
+    if opened:
+        token = opened[-1]
+        raise _TokenError(f"{token.text!r} at line {token.line} of the block is never closed")
+    parts = [text[a:b].rstrip("; \n\t") for a, b in zip(cuts, [*cuts[1:], len(text)], strict=True)]
+    return [part for part in parts if _has_code(part)]
+
+
+def _has_code(statement: str) -> bool:
+    without = re.sub(r"--[^\n]*|/\*.*?\*/", "", statement, flags=re.DOTALL)
+    return bool(without.strip(" ;\n\t"))
+
+
+def _parse(statement: str, partly: list[str]) -> str | None:
+    found, known = _parse_one(statement)
+    if known or (found is not None and not _BEYOND.search(_uncommented(statement))):
+        return found
+    # Not understood as a whole; the query that it may end with is.
+    query = _QUERY.search(statement)
+    if query is not None:
+        found, _ = _parse_one(query[1])
+        if found is not None:
+            return found
+    partly.append(_head(statement))
+    return None
+
+
+def _parse_one(statement: str) -> tuple[str | None, bool]:
+    """What is wrong with a statement, and whether sqlglot knows such statements at all."""
+    import sqlglot
+
+    logger = logging.getLogger("sqlglot")
+    before, logger.disabled = logger.disabled, True  # it warns on each statement it does not know
+    try:
+        parsed = sqlglot.parse_one(statement, dialect="databricks")
+    except sqlglot.errors.SqlglotError as error:
+        line = _ESCAPES.sub("", str(error).splitlines()[0])
+        return _TOKEN.sub(r"'\1'", line).strip(), False
+    finally:
+        logger.disabled = before
+    return None, not isinstance(parsed, sqlglot.exp.Command)
+
+
+def _uncommented(statement: str) -> str:
+    return re.sub(r"^(?:\s*--[^\n]*\n|\s*/\*.*?\*/)+", "", statement, flags=re.DOTALL)
+
+
+def _head(statement: str) -> str:
+    return " ".join(_uncommented(statement).split()[:3])
+
+
+def _join(items: list[str]) -> str:
+    unique = list(dict.fromkeys(items))
+    return ", ".join(unique[:3]) + (", …" if len(unique) > 3 else "")
+
+
+SPECS = (ResponseSpec(name="sql_syntax", parse=lambda expectations: (), judge=_judge, listed=True),)
