@@ -150,6 +150,7 @@ class Collector:
         self.messages = 0
         self._source: Source | None = None
         self._file_agent: str | None = None
+        self._only_agent = False
         self._chains: dict[str, str] = {}
         self._uuids: set[str] = set()
         self._unknown: dict[str, tuple[int, str, int]] = {}
@@ -158,6 +159,7 @@ class Collector:
 
     def begin(self, source: Source, *, agent: str | None = None) -> None:
         """Entries fed from now on are `source`'s; all of them belong to `agent` if one is named."""
+        self._only_agent = agent is not None and self._source is None
         self._source = source
         self._file_agent = agent
         if agent is not None:
@@ -207,8 +209,8 @@ class Collector:
         kind = entry.type
         if kind == "assistant" or kind == "user":
             agent = self._agent_of(entry)
-            if agent == MAIN_AGENT:
-                self._main(entry)
+            if agent == MAIN_AGENT or self._only_agent:
+                self._state(entry)
             message = entry.message
             if message is None:
                 if kind == "assistant":
@@ -246,7 +248,7 @@ class Collector:
             first, file, count = self._unknown.get(kind, (line.number, name, 0))
             self._unknown[kind] = (first, file, count + 1)
 
-    def _main(self, entry: Entry) -> None:
+    def _state(self, entry: Entry) -> None:
         session_id = entry.sessionId or entry.session_id
         if session_id:
             self.session_ids[session_id] = self.session_ids.get(session_id, 0) + 1

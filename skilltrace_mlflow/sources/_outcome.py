@@ -34,6 +34,7 @@ _DENIED = (
         "auto mode could not judge it",
     ),
     (re.compile(r"File is in a directory that is denied"), "permission rule"),
+    (re.compile(r"Skill execution blocked by permission rules"), "permission rule"),
     (
         re.compile(r".{0,2000}?was blocked\. For security, Claude Code may only", re.DOTALL),
         "outside the allowed directories",

@@ -1,0 +1,132 @@
+"""Where Claude Code keeps its sessions on this machine, and which files of a folder are sessions.
+
+Claude Code writes `~/.claude/projects/<slug>/<session>.jsonl`, where the slug is the working
+directory with everything but letters and digits turned into `-`; `CLAUDE_CONFIG_DIR` moves
+`~/.claude`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from skilltrace_mlflow.errors import InputError, TraceNotFoundError
+
+__all__ = [
+    "claude_projects_dir",
+    "find_local_session",
+    "find_sessions",
+    "local_sessions",
+    "project_slug",
+]
+
+_SUFFIXES = (".jsonl", ".jsonl.gz")
+_SUBAGENTS = "subagents"
+
+
+def claude_projects_dir() -> Path:
+    """The folder of all projects; it need not exist."""
+    configured = os.environ.get("CLAUDE_CONFIG_DIR")
+    base = Path(configured).expanduser() if configured else Path.home() / ".claude"
+    return base / "projects"
+
+
+def project_slug(cwd: str | os.PathLike[str]) -> str:
+    """The name of a working directory's folder among the projects."""
+    return re.sub(r"[^A-Za-z0-9]", "-", os.fspath(cwd))
+
+
+def find_sessions(directory: str | os.PathLike[str], *, recursive: bool = True) -> list[Path]:
+    """The sessions' main files in a directory, sorted by path.
+
+    Left out: sub-agents' transcripts (they are read with their session), workflow journals, hidden
+    files, and files of no bytes, which Claude Code leaves behind where nothing was said. Symbolic
+    links to directories are followed, each directory once. Raises InputError if the directory
+    cannot be listed; a folder below it that cannot be listed is an InputError too, since its
+    sessions would silently be missing.
+    """
+    root = Path(directory).expanduser()
+    try:
+        if not stat.S_ISDIR(root.stat().st_mode):
+            raise InputError(f"{root}: is a file, not a directory")
+    except FileNotFoundError as error:
+        raise InputError(f"{root}: no such directory") from error
+    except OSError as error:
+        raise InputError(f"{root}: cannot be read: {error.strerror}") from error
+    return sorted(_walk(root, recursive=recursive))
+
+
+def local_sessions(cwd: str | os.PathLike[str] | None = None) -> list[Path]:
+    """Sessions of the project of `cwd` (default: the current directory), the newest first.
+
+    Claude Code names the folder by the directory it was started in, which may be given through a
+    symbolic link: both spellings are looked at.
+    """
+    given = Path(cwd).expanduser() if cwd is not None else Path.cwd()
+    spellings = dict.fromkeys((project_slug(given.absolute()), project_slug(given.resolve())))
+    found: dict[Path, float] = {}
+    for slug in spellings:
+        folder = claude_projects_dir() / slug
+        if folder.is_dir():
+            for path in find_sessions(folder, recursive=False):
+                found[path] = path.stat().st_mtime
+    return sorted(found, key=lambda path: (-found[path], str(path)))
+
+
+def find_local_session(session_id: str) -> Path:
+    """The file of a session on this machine, by its id; the newest if several projects hold it.
+
+    Raises TraceNotFoundError if there is none.
+    """
+    projects = claude_projects_dir()
+    # An id is a file's name, never a path or a pattern.
+    plain = bool(session_id) and Path(session_id).name == session_id
+    found = [
+        path
+        for folder in (sorted(projects.iterdir()) if plain and projects.is_dir() else ())
+        for path in (folder / f"{session_id}.jsonl", folder / f"{session_id}.jsonl.gz")
+        if path.is_file()
+    ]
+    if not found:
+        raise TraceNotFoundError(
+            f"session {session_id!r}: no transcript in {projects}; `skilltrace-mlflow list-traces"
+            " --local` lists the sessions on this machine (CLAUDE_CONFIG_DIR moves the folder)"
+        )
+    return max(found, key=lambda path: path.stat().st_mtime)
+
+
+def _walk(root: Path, *, recursive: bool) -> Iterator[Path]:
+    seen: set[tuple[int, int]] = set()
+    pending = [root]
+    while pending:
+        folder = pending.pop()
+        try:
+            identity = folder.stat()
+            key = (identity.st_dev, identity.st_ino)
+            if key in seen:
+                continue
+            seen.add(key)
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    if entry.name.startswith("."):
+                        continue
+                    if entry.is_dir():
+                        if recursive and entry.name != _SUBAGENTS:
+                            pending.append(Path(entry.path))
+                    elif _is_session(entry):
+                        yield Path(entry.path)
+        except OSError as error:
+            raise InputError(f"{folder}: cannot be listed: {error.strerror}") from error
+
+
+def _is_session(entry: os.DirEntry[str]) -> bool:
+    name = entry.name
+    if not name.endswith(_SUFFIXES) or name.startswith("agent-") or name == "journal.jsonl":
+        return False
+    try:
+        return entry.is_file() and entry.stat().st_size > 0
+    except FileNotFoundError:  # a dangling link, or gone meanwhile
+        return False
