@@ -4,12 +4,14 @@ A scenario is one YAML file. `runs` lists the invocations of `claude` (more than
 resume or a fork), `workspace` the files that lie in the working directory beforehand,
 `agents` what the model says: an ordered list of steps for the main agent and for each
 sub-agent. A sub-agent is recognised by `match`, a text that occurs in its first message.
+With `versions` it is played once with each of these versions of the CLI, as `<name>-<version>`;
+`lossy` names those of them that do not write the true output tokens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
@@ -99,6 +101,7 @@ class Scenario:
     """A whole recording: its workspace, its invocations and the model's side of the talk."""
 
     name: str
+    file: str
     about: str
     model: str
     project: str
@@ -106,6 +109,22 @@ class Scenario:
     agents: Mapping[str, Agent]
     workspace: Mapping[str, Any]
     side_answer: str
+    versions: tuple[str, ...] = ()
+    lossy: tuple[str, ...] = ()
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether this version of the CLI is known to write too small output figures."""
+        return bool(set(self.versions) & set(self.lossy))
+
+    def editions(self) -> tuple[Scenario, ...]:
+        """One scenario for each recording to make: itself, or one for each version."""
+        if not self.versions:
+            return (self,)
+        return tuple(
+            replace(self, name=f"{self.name}-{version}", versions=(version,))
+            for version in self.versions
+        )
 
 
 _BLOCKS = {"text": set[str](), "thinking": set[str](), "tool": {"input"}}
@@ -119,6 +138,7 @@ def load_scenario(path: Path) -> Scenario:
         raise ScenarioError(f"{path}: {error}") from None
     top = _mapping(path, "scenario", raw)
     known = {"about", "model", "project", "runs", "agents", "workspace", "side_answer"}
+    known |= {"versions", "lossy"}
     _known(path, "scenario", top, known)
     agents = {
         name: _agent(path, name, _mapping(path, f"agents.{name}", body))
@@ -138,6 +158,7 @@ def load_scenario(path: Path) -> Scenario:
             raise ScenarioError(f"{path}: runs[{i}]: give either 'prompt' or 'prompts'")
     return Scenario(
         name=path.stem,
+        file=path.stem,
         about=" ".join(str(top.get("about", "")).split()),
         model=str(top.get("model", "claude-sonnet-4-5-20250929")),
         project=str(top.get("project", "shop")),
@@ -145,6 +166,8 @@ def load_scenario(path: Path) -> Scenario:
         agents=agents,
         workspace=_mapping(path, "workspace", top.get("workspace", {})),
         side_answer=str(top.get("side_answer", "Done.")),
+        versions=tuple(str(v) for v in _list(path, "versions", top.get("versions", []))),
+        lossy=tuple(str(v) for v in _list(path, "lossy", top.get("lossy", []))),
     )
 
 

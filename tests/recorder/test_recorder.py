@@ -13,7 +13,15 @@ import pytest
 
 from tests.recorder import mcp_databricks
 from tests.recorder.oracle import cli_totals, compare, transcript_totals
-from tests.recorder.record import EXAMPLE_TRACES, RECORDINGS, SCENARIOS, claim_home, main
+from tests.recorder.record import (
+    EXAMPLE_TRACES,
+    LOSSY_RECORDINGS,
+    RECORDINGS,
+    SCENARIOS,
+    claim_home,
+    folder_of,
+    main,
+)
 from tests.recorder.record_traces import TRACES
 from tests.recorder.sanitise import check_tree, leaks, rewrite
 from tests.recorder.scenario import Scenario, ScenarioError, load_scenario
@@ -21,6 +29,7 @@ from tests.recorder.standin import StandIn
 
 SCENARIO_FILES = sorted(SCENARIOS.glob("*.yaml"))
 RECORDED = sorted(path for path in RECORDINGS.iterdir() if path.is_dir())
+LOSSY = sorted(path for path in LOSSY_RECORDINGS.iterdir() if path.is_dir())
 TOOLS = [{"name": "Bash"}]
 
 SCRIPT = """
@@ -76,10 +85,11 @@ def read_stream(text: str) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("path", SCENARIO_FILES, ids=lambda path: path.stem)
 def test_every_scenario_loads_and_was_recorded(path: Path) -> None:
-    scenario = load_scenario(path)
-    assert scenario.about
-    assert (RECORDINGS / scenario.name).is_dir()
-    assert f"## {scenario.name}\n" in (RECORDINGS / "PROVENANCE.md").read_text(encoding="utf-8")
+    provenance = (RECORDINGS / "PROVENANCE.md").read_text(encoding="utf-8")
+    for scenario in load_scenario(path).editions():
+        assert scenario.about
+        assert folder_of(scenario).is_dir()
+        assert f"## {scenario.name}\n" in provenance
 
 
 @pytest.mark.parametrize(
@@ -186,6 +196,7 @@ def test_the_rest_of_the_api_is_answered_harmlessly(scenario: Scenario) -> None:
         "at /home/alice/project",
         "/tmp/abc123",
         "mail jo@example.com",
+        "by mynoreply@anthropic.com",
         "key sk-ant-api03-x",
         "on host builder7.",
     ],
@@ -202,6 +213,7 @@ def test_a_trace_of_the_machine_is_found(text: str) -> None:
         "src/opt/x and ./tmp/y and **/root/*.py",
         "https://127.0.0.1:4000/docs/work",
         "builder7x",
+        "Co-Authored-By: Claude <noreply@anthropic.com>",
     ],
 )
 def test_neutral_text_is_no_leak(text: str) -> None:
@@ -214,7 +226,9 @@ def test_rewriting_takes_the_longest_path_first() -> None:
     assert leaks(text, host="") == []
 
 
-@pytest.mark.parametrize("folder", [RECORDINGS, TRACES, EXAMPLE_TRACES], ids=lambda f: f.name)
+@pytest.mark.parametrize(
+    "folder", [RECORDINGS, LOSSY_RECORDINGS, TRACES, EXAMPLE_TRACES], ids=lambda f: f.name
+)
 def test_nothing_of_the_machine_is_left_in_what_is_committed(folder: Path) -> None:
     assert list(folder.rglob("*.json*"))
     # Any word may be the name of the machine that runs the tests, hence no host.
@@ -225,6 +239,13 @@ def test_nothing_of_the_machine_is_left_in_what_is_committed(folder: Path) -> No
 def test_each_recording_agrees_with_the_cli(folder: Path) -> None:
     assert compare(folder) == []
     assert sum(cli_totals(folder).values()) > 0
+
+
+@pytest.mark.parametrize("folder", LOSSY, ids=lambda path: path.name)
+def test_a_lossy_recording_lacks_output_tokens_only(folder: Path) -> None:
+    (difference,) = compare(folder)
+    assert difference.startswith("output_tokens: transcript ")
+    assert transcript_totals(folder)["output_tokens"] < cli_totals(folder)["output_tokens"]
 
 
 def test_the_comparison_sees_a_lost_message(tmp_path: Path) -> None:
