@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,11 @@ def post(standin: StandIn, path: str, body: dict[str, Any]) -> tuple[int, str, s
             return answer.status, answer.headers["content-type"], answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.headers["content-type"], error.read().decode()
+
+
+def milliseconds(stamp: str) -> int:
+    moment = datetime.strptime(stamp, "%Y-%m-%dT%H:%M:%S.%f%z")
+    return round(moment.timestamp() * 1000)
 
 
 def read_stream(text: str) -> list[dict[str, Any]]:
@@ -267,6 +274,17 @@ def test_example_traces_are_the_recorded_demos(trace: Path) -> None:
 
 def test_every_recording_has_the_trace_that_mlflow_made_of_it() -> None:
     assert {path.stem for path in TRACES.glob("*.json")} == {path.name for path in RECORDED}
+
+
+@pytest.mark.parametrize("folder", RECORDED, ids=lambda path: path.name)
+def test_each_trace_was_made_of_the_recording_as_committed(folder: Path) -> None:
+    info = json.loads((TRACES / f"{folder.name}.json").read_text(encoding="utf-8"))["info"]
+    session = info["trace_metadata"]["mlflow.trace.session"]
+    transcript = (folder / f"{session}.jsonl").read_text(encoding="utf-8")
+    noted = {milliseconds(stamp) for stamp in re.findall(r'"timestamp":"([^"]+)"', transcript)}
+    # MLflow takes the time through a float, which can cost a millisecond.
+    began = milliseconds(info["request_time"])
+    assert noted & {began - 1, began, began + 1}
 
 
 def test_a_home_that_is_not_the_recorders_is_left_alone(
