@@ -2,10 +2,11 @@
 
 Needs the real CLI (`npm install @anthropic-ai/claude-code`), found as `CLAUDE_BIN` or on
 `PATH`; where npm skipped the package's install script, the native binary is missing and
-`node node_modules/@anthropic-ai/claude-code/install.cjs` fetches it. For each scenario it starts the stand-in API, lays out a working directory, runs
-`claude -p`, and copies the transcripts and the CLI's result JSON to
-`tests/data/recordings/<name>/`. The recording home (`--home`, default /home/dev) is wiped
-each time; it must not exist beforehand or be one that an earlier run made.
+`node node_modules/@anthropic-ai/claude-code/install.cjs` fetches it. For each scenario it
+starts the stand-in API, lays out a working directory, runs `claude -p`, and copies the
+transcripts and the CLI's result JSON to `tests/data/recordings/<name>/`. The recording home
+(`--home`, default /home/dev) is wiped each time; it must not exist beforehand or be one that
+an earlier run made.
 """
 
 from __future__ import annotations
