@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
+from skilltrace_mlflow.sources._injected import is_injected
 from skilltrace_mlflow.sources._wire import Block, Entry
 
 __all__ = ["person_text", "slash_command", "spoken"]
 
-# Claude Code wraps what it injects in tags at the very beginning of the text: slash commands and
-# their output, shell mode, notifications, reminders, messages of other agents, editor context.
-_INJECTED = (
-    "<bash-",
-    "<command-",
-    "<ide_",
-    "<local-command-",
-    "<system-reminder",
-    "<task-notification",
-    "<teammate-message",
-    "[Request interrupted",
-)
 _COMMAND = "<command-name>"
 
 
@@ -37,7 +26,7 @@ def spoken(content: str | list[Block] | None) -> str | None:
     An image without words is `[image]`. A content with a tool result is never a person's.
     """
     if isinstance(content, str):
-        return None if not content or content.lstrip().startswith(_INJECTED) else content
+        return None if not content or is_injected(content) else content
     if not content:
         return None
     texts = []
@@ -47,7 +36,7 @@ def spoken(content: str | list[Block] | None) -> str | None:
             return None
         if block.type == "image":
             images = True
-        elif block.text and not block.text.lstrip().startswith(_INJECTED):
+        elif block.text and not is_injected(block.text):
             texts.append(block.text)
     if texts:
         return "\n".join(texts)

@@ -1,8 +1,8 @@
 """MLflow traces in any of their forms as one: spans with decoded attributes, in a tree.
 
 A trace arrives as an `mlflow.entities.Trace`, as what `Trace.to_dict()`/`to_json()` wrote (schema
-3, the older schema 2, and 3.5's variant of it), or as a row of a Unity Catalog table, whose attribute
-maps hold strings. Attribute values are JSON text in all of them, sometimes encoded twice.
+3, the older schema 2, and 3.5's variant of it), or as a row of a Unity Catalog table, whose
+attribute maps hold strings. Attribute values are JSON text in all of them, sometimes encoded twice.
 """
 
 from __future__ import annotations

@@ -1,0 +1,352 @@
+"""Fetching from an MLflow tracking store: traces, runs' transcripts, experiments.
+
+MLflow itself notices a dead server after minutes (`get_trace` then returns None), so that "gone"
+and "not there" look the same. Here a short probe comes first, requests are bounded, and the two are
+different errors. MLflow is imported inside the functions: naming this module costs nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from skilltrace_mlflow.errors import (
+    ConfigurationError,
+    EvaluationError,
+    SkillTraceError,
+    TraceNotFoundError,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment, Trace
+
+__all__ = [
+    "connect",
+    "experiment_of",
+    "fetch_run_traces",
+    "fetch_run_transcript",
+    "fetch_session_traces",
+    "fetch_trace",
+    "probe",
+    "resolve_experiment",
+    "search_experiment_traces",
+    "tracking_uri_of",
+]
+
+ARTIFACTS = ("trace.jsonl", "session.jsonl", "transcript.jsonl")
+"""Names under which a run may keep its transcript, in the order in which they are looked for."""
+
+_PROBES = 3
+_PAGE = 100
+_MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "RESOURCE_NOT_FOUND"})
+# A request may be tried again, but a command may not hang: MLflow's own defaults add up to minutes.
+_BOUNDS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+# Downloads live as long as the process: results of tool calls are read from them on demand.
+_downloads: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def tracking_uri_of(tracking_uri: str | None = None) -> str:
+    """The store that a command works on: the one named, else MLflow's own choice."""
+    if tracking_uri:
+        return tracking_uri
+    import mlflow
+
+    return str(mlflow.get_tracking_uri())
+
+
+def probe(tracking_uri: str | None = None, *, timeout: float = 5.0) -> None:
+    """Make sure that the tracking server answers at all; local stores need no server.
+
+    Raises EvaluationError when it does not within `timeout` seconds, tried a few times so that one
+    dropped connection is not taken for a dead server.
+    """
+    uri = tracking_uri_of(tracking_uri)
+    url = _health_url(uri)
+    if url is None:
+        return
+    reason = ""
+    for attempt in range(_PROBES):
+        if attempt:
+            time.sleep(0.3 * attempt)
+        request = urllib.request.Request(url, headers={"User-Agent": "skilltrace-mlflow"})  # noqa: S310 - http(s) only, see _health_url
+        try:
+            with urllib.request.urlopen(request, timeout=timeout):  # noqa: S310
+                return
+        except urllib.error.HTTPError as error:
+            if error.code < 500:  # it answers: what it thinks of the request is another matter
+                return
+            reason = f"HTTP {error.code}"
+        except (OSError, ValueError) as error:
+            reason = str(getattr(error, "reason", error)) or type(error).__name__
+    raise EvaluationError(
+        f"the MLflow server at {_without_password(uri)} does not answer ({reason}); "
+        "start it, or name another with --tracking-uri or MLFLOW_TRACKING_URI"
+    )
+
+
+def fetch_trace(trace_id: str, *, tracking_uri: str | None = None) -> Trace:
+    """One trace with its spans.
+
+    Raises TraceNotFoundError if the store has no such trace, EvaluationError if it cannot be asked.
+    """
+    with connect(tracking_uri) as client, _told(f"trace {trace_id}", tracking_uri):
+        trace: Trace | None = client.get_trace(trace_id, display=False)
+        if trace is None:
+            raise TraceNotFoundError(f"trace {trace_id}: not found in {_where(tracking_uri)}")
+        return trace
+
+
+def fetch_run_traces(run_id: str, *, tracking_uri: str | None = None) -> list[Trace]:
+    """The traces made under a run or linked to it, oldest first.
+
+    Raises TraceNotFoundError if there is no such run, EvaluationError if the store cannot be asked.
+    """
+    with connect(tracking_uri) as client, _told(f"run {run_id}", tracking_uri):
+        experiment_id = client.get_run(run_id).info.experiment_id
+        return _search(client, experiment_id, run_id=run_id, order_by=["timestamp_ms ASC"])
+
+
+def fetch_run_transcript(run_id: str, *, tracking_uri: str | None = None) -> Path | None:
+    """A local copy of the transcript that a run keeps as an artifact, None if it keeps none.
+
+    Sub-agents' transcripts are fetched along where the artifact has a folder of its name. The copy
+    is deleted when the process ends. Raises TraceNotFoundError if there is no such run,
+    EvaluationError if the store cannot be asked.
+    """
+    with connect(tracking_uri) as client, _told(f"run {run_id}", tracking_uri):
+        entries = {item.path: item.is_dir for item in client.list_artifacts(run_id)}
+        name = next((name for name in ARTIFACTS if entries.get(name) is False), None)
+        if name is None:
+            return None
+        folder = tempfile.TemporaryDirectory(prefix="skilltrace-")
+        _downloads.append(folder)
+        stem = name.removesuffix(".jsonl")
+        if entries.get(stem):
+            client.download_artifacts(run_id, stem, folder.name)
+        return Path(client.download_artifacts(run_id, name, folder.name))
+
+
+def fetch_session_traces(
+    session_id: str, experiment_id: str, *, tracking_uri: str | None = None
+) -> list[Trace]:
+    """All traces of a Claude Code session in an experiment, background agents included, oldest
+    first; traces that other programs logged under the same session are left out.
+
+    Raises EvaluationError if the store cannot be asked.
+    """
+    from skilltrace_mlflow.sources.mlflow_trace import is_claude_code_trace
+
+    with connect(tracking_uri) as client, _told(f"session {session_id}", tracking_uri):
+        traces = _search(
+            client,
+            experiment_id,
+            filter_string=f"metadata.`mlflow.trace.session` = {_quoted(session_id)}",
+            order_by=["timestamp_ms ASC"],
+        )
+    return [trace for trace in traces if is_claude_code_trace(trace)]
+
+
+def search_experiment_traces(
+    experiment: str | None,
+    *,
+    tracking_uri: str | None = None,
+    limit: int | None = None,
+    filter_string: str | None = None,
+    include_spans: bool = True,
+) -> list[Trace]:
+    """Traces of an experiment (by name or id), newest first, all pages or at most `limit`.
+
+    Raises ConfigurationError for an unknown experiment, EvaluationError if the store cannot be
+    asked.
+    """
+    experiment_id = resolve_experiment(experiment, tracking_uri=tracking_uri)
+    with connect(tracking_uri) as client, _told(f"experiment {experiment_id}", tracking_uri):
+        return _search(
+            client,
+            experiment_id,
+            limit=limit,
+            filter_string=filter_string,
+            include_spans=include_spans,
+            order_by=["timestamp_ms DESC"],
+        )
+
+
+def resolve_experiment(name_or_id: str | None, *, tracking_uri: str | None = None) -> str:
+    """The id of an experiment. None means MLFLOW_EXPERIMENT_ID or _NAME, else `Default`.
+
+    Raises ConfigurationError if it does not exist or was deleted, EvaluationError if the store
+    cannot be asked.
+    """
+    wanted = name_or_id or experiment_of()
+    with connect(tracking_uri) as client, _told(f"experiment {wanted!r}", tracking_uri):
+        found = client.get_experiment_by_name(wanted)
+        if found is None and wanted.isdigit():
+            found = _experiment_by_id(client, wanted)
+        if found is None or found.lifecycle_stage != "active":
+            names = [item.name for item in client.search_experiments(max_results=50)]
+            raise ConfigurationError(_unknown_experiment(wanted, names, _where(tracking_uri)))
+        return str(found.experiment_id)
+
+
+def experiment_of() -> str:
+    """The experiment that the environment names, else MLflow's own default."""
+    return (
+        os.environ.get("MLFLOW_EXPERIMENT_ID")
+        or os.environ.get("MLFLOW_EXPERIMENT_NAME")
+        or "Default"
+    )
+
+
+@contextlib.contextmanager
+def connect(tracking_uri: str | None = None, *, create: bool = False) -> Iterator[MlflowClient]:
+    """A client for the store, with bounded requests; what was set before is restored afterwards.
+
+    The URI is set globally meanwhile, since artifacts (where plugins keep spans) are resolved
+    against the global one. A local database that does not exist is an EvaluationError unless
+    `create`: asking for something must not leave an empty store behind.
+    """
+    import mlflow
+    from mlflow.tracking._tracking_service import utils
+
+    uri = tracking_uri_of(tracking_uri)
+    if not create:
+        _require_local(uri)
+    before = utils._tracking_uri
+    saved = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", *_BOUNDS)}
+    change = uri != mlflow.get_tracking_uri()
+    for name, value in _BOUNDS.items():
+        os.environ.setdefault(name, value)
+    if change:
+        mlflow.set_tracking_uri(uri)
+    try:
+        yield mlflow.MlflowClient(tracking_uri=uri)
+    finally:
+        if change:
+            mlflow.set_tracking_uri(before)  # type: ignore[arg-type] # None unsets it
+        for name, old in saved.items():
+            if old is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = old
+
+
+def _search(
+    client: MlflowClient, experiment_id: str, *, limit: int | None = None, **query: Any
+) -> list[Trace]:
+    found: list[Trace] = []
+    token: str | None = None
+    while limit is None or len(found) < limit:
+        size = _PAGE if limit is None else min(_PAGE, limit - len(found))
+        page = client.search_traces(
+            locations=[experiment_id], max_results=size, page_token=token, **query
+        )
+        found.extend(page)
+        token = page.token
+        if not token:
+            break
+    return found
+
+
+def _experiment_by_id(client: MlflowClient, experiment_id: str) -> Experiment | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_experiment(experiment_id)
+    except MlflowException as error:
+        if error.error_code in _MISSING:
+            return None
+        raise
+
+
+@contextlib.contextmanager
+def _told(what: str, tracking_uri: str | None) -> Iterator[None]:
+    """MLflow's exceptions as ours: not there, or not to be asked."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except SkillTraceError:
+        raise
+    except MlflowException as error:
+        text = str(error).strip().split("\n", 1)[0]
+        if error.error_code in _MISSING:
+            raise TraceNotFoundError(f"{what}: not found in {_where(tracking_uri)}") from None
+        raise EvaluationError(f"{what}: {_where(tracking_uri)} answered: {text}") from None
+    except Exception as error:
+        # Requests, SQLAlchemy and cloud clients each have their own roots.
+        text = (str(error).strip() or type(error).__name__).split("\n", 1)[0]
+        raise EvaluationError(f"{what}: {_where(tracking_uri)} cannot be read: {text}") from error
+
+
+def _quoted(value: str) -> str:
+    if "'" not in value:
+        return f"'{value}'"
+    if '"' not in value:
+        return f'"{value}"'
+    raise TraceNotFoundError(f"session {value!r}: no session id holds both kinds of quotes")
+
+
+def _unknown_experiment(wanted: str, names: list[str], where: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(wanted, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(names) or 'none'}"
+    return f"experiment {wanted!r}: not found in {where}{hint}"
+
+
+def _require_local(uri: str) -> None:
+    path = _sqlite_path(uri)
+    if path is not None and not path.exists():
+        raise EvaluationError(
+            f"there is no MLflow store at {path}; name one with --tracking-uri or "
+            "MLFLOW_TRACKING_URI, or fill one with skilltrace-mlflow import"
+        )
+
+
+def _sqlite_path(uri: str) -> Path | None:
+    if not uri.startswith("sqlite:///"):
+        return None
+    name = uri[len("sqlite:///") :].split("?", 1)[0]
+    return None if name in ("", ":memory:") or name.startswith("file:") else Path(name)
+
+
+def _health_url(uri: str) -> str | None:
+    if uri.startswith(("http://", "https://")):
+        return uri.rstrip("/") + "/health"
+    if uri == "databricks" or uri.startswith("databricks://"):
+        from mlflow.utils.databricks_utils import get_databricks_host_creds
+
+        try:
+            host = str(get_databricks_host_creds(uri).host)  # type: ignore[no-untyped-call]
+        except Exception as error:
+            text = (str(error) or type(error).__name__).split("\n", 1)[0]
+            raise EvaluationError(
+                f"{uri}: no Databricks workspace is configured ({text}); run databricks auth login"
+            ) from None
+        return host.rstrip("/") + "/api/2.0/mlflow/experiments/get"
+    return None
+
+
+def _where(tracking_uri: str | None) -> str:
+    return _without_password(tracking_uri_of(tracking_uri))
+
+
+def _without_password(uri: str) -> str:
+    try:
+        parts = urlsplit(uri)
+        return uri.replace(f":{parts.password}@", ":***@") if parts.password else uri
+    except ValueError:
+        return uri
