@@ -137,6 +137,8 @@ def matrix(evaluation: Evaluation) -> dict[str, Any]:
             {
                 "anchor": f"t{index}",
                 "name": names[id(result)],
+                "verdict": str(result.verdict),
+                "letter": _LETTERS[result.verdict],
                 "ok": result.verdict is Verdict.PASS,
                 "cells": cells,
             }

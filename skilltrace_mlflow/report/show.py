@@ -81,13 +81,8 @@ def _rows(nodes: Iterable[Node], depth: int) -> Iterable[tuple[RenderableType, .
             line = Text(f"{node.title}  {node.tokens}", style="dim")
             yield Text(""), Padding(line, (0, 0, 0, indent)), right
         elif node.kind in ("prompt", "answer"):
-            who = "prompt" if node.kind == "prompt" else "answer"
-            style = "bold cyan" if node.kind == "prompt" else ""
-            yield (
-                Text(who, style="bold cyan"),
-                Padding(_said(node, style), (0, 0, 0, indent)),
-                Text(),
-            )
+            said = _said(node, "bold cyan" if node.kind == "prompt" else "")
+            yield Text(WHO[node.kind], style="bold cyan"), Padding(said, (0, 0, 0, indent)), Text()
         elif node.kind == "agent":
             line = Text(node.title, style="bold")
             line.append(f"  {node.text}", style="none")
