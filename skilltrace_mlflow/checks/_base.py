@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import math
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, TypeVar, get_args
@@ -21,25 +21,31 @@ __all__ = [
     "NO_TRACE",
     "CheckSpec",
     "Example",
+    "Finding",
     "Outcome",
     "ParameterError",
     "Verdict",
     "all_checks",
     "check",
+    "conclude",
+    "conclude_score",
     "get_check",
     "missing",
     "run_check",
+    "split_scope",
+    "unfold",
     "unknown",
 ]
 
 NO_TRACE = "No trace available"
 _SCOPES: tuple[str, ...] = get_args(Scope)
+_ROUNDING = 1e-9  # two thirds as a threshold is met by two thirds as a sum of thirds
 
 
 class Verdict(str, Enum):
-    """The five verdicts. `unknown` and `error` are never a pass; `not_applicable` is never shown."""
+    """The verdicts. `unknown` and `error` are never a pass; `not_applicable` is never shown."""
 
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105 - a verdict, no password
     FAIL = "fail"
     UNKNOWN = "unknown"
     ERROR = "error"
@@ -105,6 +111,7 @@ class ParameterError(ValueError):
 
 
 P = TypeVar("P")
+Resolve = Callable[[Any, Callable[[str], Any]], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +140,9 @@ class CheckSpec:
     value is a mapping of fixed keys already. `additive` lists the sub-keys ("" for the value
     itself) that a test can only add to. `companions` are other keys of the expectations that the
     check reads (`ban_exceptions`); `parse` then gets them as `parse(value, **companions)`.
+    `resolve`, where set, is called by the loader between validation and `parse` as
+    `resolve(value, read_json)` and returns the value with every file it names replaced by that
+    file's content; `read_json` takes the path as written. Checks themselves never read files.
     `graded` checks give MLflow their score, others yes/no.
     """
 
@@ -147,6 +157,7 @@ class CheckSpec:
     main: str | None = None
     additive: tuple[str, ...] = ()
     companions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    resolve: Resolve | None = None
 
 
 _REGISTRY: dict[str, CheckSpec] = {}
@@ -164,6 +175,7 @@ def check(
     main: str | None = None,
     additive: tuple[str, ...] = (),
     companions: Mapping[str, Mapping[str, Any]] | None = None,
+    resolve: Resolve | None = None,
 ) -> Callable[[Callable[[Session, P], Outcome]], Callable[[Session, P], Outcome]]:
     """Register a check under its `name` and its YAML `key` (the name unless given).
 
@@ -184,6 +196,7 @@ def check(
             main=main,
             additive=additive,
             companions=companions or {},
+            resolve=resolve,
         )
         for other in _REGISTRY.values():
             if other.name == spec.name or other.key == spec.key:
@@ -255,3 +268,125 @@ def missing(session: Session, *kinds: Evidence) -> Outcome | None:
     """An `unknown` outcome if the session lacks any of these kinds of evidence, else None."""
     reason = session.lacks(*kinds)
     return None if reason is None else unknown(reason)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One demand of a check and what the session says about it.
+
+    `met` is None where it cannot be told. `could_break` and `could_meet` say what records that the
+    source lost could still change: a maximum that is kept could be broken by a call that is not in
+    the record, a minimum that is not reached could be met by one.
+    """
+
+    text: str
+    met: bool | None
+    could_break: bool = False
+    could_meet: bool = False
+
+
+def conclude(
+    session: Session,
+    findings: Sequence[Finding],
+    *,
+    threshold: float = 1.0,
+    all_or_nothing: bool = False,
+    note: str = "",
+    details: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """The outcome of a check that consists of several demands, each as heavy as the others.
+
+    The score is the share that is met; with `all_or_nothing` (bans) a failure scores 0. A session
+    whose record is incomplete turns a finding that unseen records could change into an unknown one,
+    here and nowhere else. `note` is appended to the rationale.
+    """
+    settled = [(finding, _settle(session, finding)) for finding in findings]
+    met = tuple(sorted(f.text for f, verdict in settled if verdict is True))
+    missed = tuple(sorted(f.text for f, verdict in settled if verdict is False))
+    open_ = tuple(sorted(f.text for f, verdict in settled if verdict is None))
+    total = len(findings) or 1
+    lower = len(met) / total if findings else 1.0
+    upper = (len(met) + len(open_)) / total if findings else 1.0
+    if all_or_nothing and missed:
+        lower = upper = 0.0
+    outcome = conclude_score(session, lower, upper, threshold=threshold)
+    facts: dict[str, Any] = dict(details or {})
+    if open_:
+        facts["unknown"] = list(open_)
+    if outcome.verdict is Verdict.PASS:
+        shown = (*met, *missed, *(f"{text} (not known)" for text in open_))
+    elif outcome.verdict is Verdict.FAIL:
+        shown = (*missed, *(f"{text} (not known)" for text in open_))
+    else:
+        shown = (*(f"cannot tell: {text}" for text in open_), *missed)
+    rationale = _list(shown)
+    if outcome.verdict is Verdict.UNKNOWN and session.incomplete:
+        rationale += f" (the record is incomplete: {_list(session.incomplete, 2)})"
+    if note:
+        rationale += f" ({note})" if rationale else note
+    return replace(outcome, hits=met, misses=missed, rationale=rationale, details=facts)
+
+
+def conclude_score(
+    session: Session,
+    lower: float,
+    upper: float,
+    *,
+    threshold: float = 1.0,
+    could_break: bool = False,
+    could_meet: bool = False,
+) -> Outcome:
+    """Verdict and score of a check whose true score lies between `lower` and `upper`.
+
+    Pass if even the lower bound reaches the threshold, fail if not even the upper one does, unknown
+    between. `could_break` and `could_meet` as in `Finding`.
+    """
+    least = 0.0 if session.incomplete and could_break else lower
+    most = 1.0 if session.incomplete and could_meet else upper
+    if least >= threshold - _ROUNDING:
+        return Outcome(verdict=Verdict.PASS, score=lower)
+    if most < threshold - _ROUNDING:
+        return Outcome(verdict=Verdict.FAIL, score=lower)
+    return Outcome(verdict=Verdict.UNKNOWN)
+
+
+def _settle(session: Session, finding: Finding) -> bool | None:
+    if session.incomplete:
+        if finding.met is True and finding.could_break:
+            return None
+        if finding.met is False and finding.could_meet:
+            return None
+    return finding.met
+
+
+def _list(texts: Sequence[str], limit: int = 6) -> str:
+    shown = [text if len(text) <= 160 else text[:157] + "..." for text in texts[:limit]]
+    more = len(texts) - limit
+    return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
+
+
+def split_scope(spec: CheckSpec, value: Any) -> tuple[Any, Scope]:
+    """The value without its `scope`, and the scope (`all` unless written).
+
+    The scope stands in the long form, beside the fixed keys, or beside the selectors of a short
+    form that is a mapping (`{Bash: 5, scope: main}`). Raises ParameterError for an unknown scope.
+    """
+    if not isinstance(value, Mapping) or "scope" not in value:
+        return value, "all"
+    scope = value["scope"]
+    if not isinstance(scope, str) or scope not in _SCOPES:
+        raise ParameterError(
+            f"scope is one of {', '.join(_SCOPES)}, not {scope!r}", path=("scope",)
+        )
+    rest = {key: item for key, item in value.items() if key != "scope"}
+    return rest, scope  # type: ignore[return-value]
+
+
+def unfold(value: Any, main: str) -> tuple[Any, float, tuple[str, ...]]:
+    """A short or long form as (the value under `main`, its threshold, the path to it).
+
+    The long form is a mapping with the key `main`; everything else is the short form.
+    """
+    if isinstance(value, Mapping) and main in value and set(value) <= {main, "threshold"}:
+        return value[main], float(value.get("threshold", 1.0)), (main,)
+    return value, 1.0, ()

@@ -1,0 +1,153 @@
+"""Pairing expected with actual: maximum bipartite matching, and best alignment in order.
+
+Both take, for each expected step, the indexes of the actual calls it accepts.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+__all__ = ["align", "match"]
+
+
+def match(
+    accepts: Sequence[Sequence[int]], *, first: Sequence[int] | None = None
+) -> dict[int, int]:
+    """A maximum matching of steps to distinct calls: step index to call index.
+
+    `first` are steps to be served before the others: as many of them are matched as can be, the
+    rest takes what is left over or can be shifted (an augmenting path never frees a matched step).
+    Hopcroft–Karp, O(edges · √steps).
+    """
+    partner: dict[int, int] = {}
+    taken: dict[int, int] = {}
+    groups = [range(len(accepts))] if first is None else [first, range(len(accepts))]
+    for group in groups:
+        _extend(accepts, [step for step in group if step not in partner], partner, taken)
+    return partner
+
+
+def _extend(
+    accepts: Sequence[Sequence[int]],
+    free: list[int],
+    partner: dict[int, int],
+    taken: dict[int, int],
+) -> None:
+    while free:
+        # Breadth first: how many steps lie on the shortest alternating way from a free one.
+        level = dict.fromkeys(free, 0)
+        queue = deque(free)
+        reached = False
+        while queue:
+            step = queue.popleft()
+            for call in accepts[step]:
+                holder = taken.get(call)
+                if holder is None:
+                    reached = True
+                elif holder not in level:
+                    level[holder] = level[step] + 1
+                    queue.append(holder)
+        if not reached:
+            return
+        # Depth first along the levels, without recursion: sessions can have thousands of calls.
+        progress = {step: iter(accepts[step]) for step in level}
+        left = [r for r in free if not _augment(r, progress, level, partner, taken)]
+        if len(left) == len(free):
+            return
+        free = left
+
+
+def _augment(
+    root: int,
+    progress: dict[int, Iterator[int]],
+    level: dict[int, int],
+    partner: dict[int, int],
+    taken: dict[int, int],
+) -> bool:
+    path: list[tuple[int, int]] = []
+    step = root
+    while True:
+        for call in progress[step]:
+            holder = taken.get(call)
+            if holder is None:
+                path.append((step, call))
+                for at, given in path:
+                    partner[at] = given
+                    taken[given] = at
+                return True
+            if level.get(holder, -1) == level[step] + 1:
+                path.append((step, call))
+                step = holder
+                break
+        else:
+            if not path:
+                return False
+            step, _ = path.pop()
+
+
+def align(
+    accepts: Sequence[Sequence[int]], calls: int, *, optional: frozenset[int] = frozenset()
+) -> list[tuple[int, int]]:
+    """The best alignment in order, as pairs (step, call), both increasing.
+
+    As many steps that are not optional as possible are matched, and of such alignments one with the
+    most optional steps. O(p log p) for p accepted pairs; with optional steps O(steps · calls).
+    """
+    if not optional:
+        return _longest(accepts)
+    # best[i][j]: (required, optional) matched among the first i steps and the first j calls
+    best: list[list[tuple[int, int]]] = [[(0, 0)] * (calls + 1)]
+    for index, row in enumerate(accepts):
+        previous = best[-1]
+        current = [(0, 0)]
+        wanted = set(row)
+        gain = (0, 1) if index in optional else (1, 0)
+        for j in range(1, calls + 1):
+            value = max(previous[j], current[j - 1])
+            if j - 1 in wanted:
+                before = previous[j - 1]
+                value = max(value, (before[0] + gain[0], before[1] + gain[1]))
+            current.append(value)
+        best.append(current)
+    pairs: list[tuple[int, int]] = []
+    i, j = len(accepts), calls
+    while i and j:
+        if best[i][j] == best[i - 1][j]:
+            i -= 1
+        elif best[i][j] == best[i][j - 1]:
+            j -= 1
+        else:
+            pairs.append((i - 1, j - 1))
+            i, j = i - 1, j - 1
+    return pairs[::-1]
+
+
+@dataclass(frozen=True)
+class _Link:
+    step: int
+    call: int
+    before: _Link | None
+
+
+def _longest(accepts: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
+    # Hunt and Szymanski: a longest strictly increasing run of calls, each step's calls downwards.
+    tails: list[int] = []
+    links: list[_Link] = []
+    for step, row in enumerate(accepts):
+        for call in sorted(row, reverse=True):
+            at = bisect_left(tails, call)
+            if at == len(tails):
+                tails.append(call)
+                links.append(_Link(step, call, links[at - 1] if at else None))
+            elif tails[at] != call:
+                tails[at] = call
+                links[at] = _Link(step, call, links[at - 1] if at else None)
+    pairs: list[tuple[int, int]] = []
+    link = links[-1] if links else None
+    while link is not None:
+        pairs.append((link.step, link.call))
+        link = link.before
+    return pairs[::-1]

@@ -1,0 +1,180 @@
+"""Command patterns: `rm -rf`, `git push`, `curl`, compared command by command.
+
+A pattern is a program with flags and operands. It means every command of that program (whatever
+folder it is called from) that has at least those flags, in any spelling (`-rf`, `-fr`, `-r -f`,
+`--recursive --force`), and those operands in that order, `*` in an operand for any text. Programs
+with subcommands must have the pattern's first operand as theirs: `git push` means
+`git -C repo push --force` and not `git stash push`. A pattern of several commands (`curl | sh`)
+means a line that runs each of them, in that order.
+
+A command that the shell composes only at run time (`$TOOL -rf x`, `eval "$X"`, `curl … | sh`)
+cannot be compared: if it could be the pattern, the answer is None, "cannot tell".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from skilltrace_mlflow.checks._base import ParameterError
+from skilltrace_mlflow.checks._carriers import program_of
+from skilltrace_mlflow.checks._flags import Arguments, read_arguments, takes_subcommand
+from skilltrace_mlflow.checks._rules import wildcard
+from skilltrace_mlflow.checks._shell import UNKNOWN, UNKNOWN_WORDS, Command, read_script
+
+__all__ = ["CommandPattern", "Sighting", "parse_command_pattern"]
+
+_QUOTING = str.maketrans("", "", "'\"\\")
+_COMPOSED = re.compile(r"[$`?*\[{]|\b(?:eval|source|(?:ba|z|da|k|a|fi)?sh)\b")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """Where a pattern was met: the command as written, how sure that is, and how it was read."""
+
+    met: bool | None
+    command: str = ""
+    parser: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    program: str
+    arguments: Arguments
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandPattern:
+    """A parsed pattern; `find` looks for it in a command line."""
+
+    text: str
+    parts: tuple[_Part, ...]
+    hint: re.Pattern[str] = field(compare=False)
+
+    def find(self, line: str) -> Sighting | None:
+        """The first place where the line runs the pattern, or may run it; None if nowhere."""
+        if not self._possible(line):
+            return None
+        script = read_script(line)
+        doubt: Sighting | None = None
+        wanted = 0
+        for command in script.commands:
+            met = self._compare(self.parts[wanted], command)
+            if met:
+                wanted += 1
+                if wanted == len(self.parts):
+                    return Sighting(met=True, command=_shown(command), parser=script.parser)
+            elif met is None and doubt is None:
+                doubt = Sighting(met=None, command=_shown(command), parser=script.parser)
+        if doubt is None and script.parser != "tree-sitter" and self._words_occur(line):
+            doubt = Sighting(met=None, command=_short(line), parser=script.parser)
+        return doubt
+
+    def _possible(self, line: str) -> bool:
+        # Parsing costs a hundred times this look at the text.
+        return bool(
+            self.hint.search(line)
+            or _COMPOSED.search(line)
+            or self.hint.search(line.translate(_QUOTING))
+        )
+
+    def _words_occur(self, line: str) -> bool:
+        words = self.text.split()
+        return bool(self.hint.search(line)) and all(word in line for word in words)
+
+    def _compare(self, part: _Part, command: Command) -> bool | None:
+        program = program_of(command.words[0])
+        sure: bool | None = True
+        if program != part.program:
+            if not _could_become(program, part.program):
+                return False
+            sure = None
+        if (
+            sure is None
+            and command.words[0] in (UNKNOWN, UNKNOWN_WORDS)
+            and (command.words == (UNKNOWN,) or command.words[0] == UNKNOWN_WORDS)
+            and (command.carried or command.words[0] == UNKNOWN_WORDS)
+        ):
+            return None  # a whole script that is not known
+        actual = read_arguments(part.program, command.words[1:])
+        met = _arguments_meet(part, actual)
+        return met if not met else sure
+
+
+def parse_command_pattern(text: str) -> CommandPattern:
+    """The pattern in a text; ParameterError if it holds no command."""
+    script = read_script(text)
+    found = [command for command in script.commands if not command.carried]
+    if not found or any(UNKNOWN in w or UNKNOWN_WORDS in w for c in found for w in c.words[:1]):
+        raise ParameterError(f"{text!r} is neither a tool nor a command")
+    parts = tuple(
+        _Part(
+            program=program_of(command.words[0]),
+            arguments=read_arguments(program_of(command.words[0]), command.words[1:]),
+        )
+        for command in found
+    )
+    # A line that has none of the programs' names cannot run the pattern (unless composed).
+    name = re.escape(parts[0].program)
+    hint = re.compile(rf"(?<![A-Za-z0-9_]){name}(?![A-Za-z0-9_])")
+    return CommandPattern(text=text.strip(), parts=parts, hint=hint)
+
+
+def _arguments_meet(part: _Part, actual: Arguments) -> bool | None:
+    wanted = part.arguments
+    missing_flags = wanted.flags - actual.flags
+    if missing_flags and not actual.open_ended:
+        return False
+    verdict: bool | None = None if missing_flags else True
+    operands = list(wanted.operands)
+    if not operands:
+        return verdict
+    found = _operands_meet(part.program, operands, actual)
+    if found is True:
+        return verdict
+    if found is None or actual.open_ended:
+        return None
+    return False
+
+
+def _operands_meet(program: str, wanted: Sequence[str], actual: Arguments) -> bool | None:
+    starts: Sequence[int] = range(len(actual.operands))
+    if takes_subcommand(program):
+        starts = actual.starts
+    best: bool | None = False
+    for start in starts:
+        at, doubtful, index = start, False, 0
+        while index < len(wanted) and at < len(actual.operands):
+            operand = actual.operands[at]
+            if wildcard(wanted[index], operand) or wanted[index] == operand:
+                index += 1
+            elif UNKNOWN in operand and _could_become(operand, wanted[index]):
+                doubtful = True
+                index += 1
+            elif index == 0:
+                break
+            at += 1
+        if index == len(wanted):
+            if not doubtful:
+                return True
+            best = None
+    return best
+
+
+def _could_become(composed: str, wanted: str) -> bool:
+    """Whether filling the placeholders of a word can give the wanted one."""
+    if UNKNOWN not in composed and UNKNOWN_WORDS not in composed:
+        return False
+    pattern = composed.replace(UNKNOWN_WORDS, UNKNOWN).replace("*", "\\*").replace(UNKNOWN, "*")
+    return wildcard(pattern, wanted)
+
+
+def _shown(command: Command) -> str:
+    text = command.source or " ".join(command.words)
+    return _short(text.replace(UNKNOWN_WORDS, "…").replace(UNKNOWN, "…"))
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 100 else text[:97] + "..."

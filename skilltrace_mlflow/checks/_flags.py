@@ -1,0 +1,192 @@
+"""Options and operands of commands, normalised so that spellings of one thing compare equal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from skilltrace_mlflow.checks._shell import UNKNOWN_WORDS
+
+__all__ = ["Arguments", "read_arguments", "takes_subcommand"]
+
+_RECURSIVE = {"--recursive": "-r", "-R": "-r", "--force": "-f", "--verbose": "-v"}
+_SAME: Mapping[str, Mapping[str, str]] = {  # long or second spelling to the one compared
+    "apt": {"--yes": "-y", "--assume-yes": "-y"},
+    "apt-get": {"--yes": "-y", "--assume-yes": "-y"},
+    "chgrp": {"--recursive": "-R"},
+    "chmod": {"--recursive": "-R"},
+    "chown": {"--recursive": "-R"},
+    "cp": {**_RECURSIVE, "--archive": "-a"},
+    "curl": {
+        "--insecure": "-k",
+        "--silent": "-s",
+        "--location": "-L",
+        "--request": "-X",
+        "--data": "-d",
+        "--output": "-o",
+        "--remote-name": "-O",
+        "--upload-file": "-T",
+        "--header": "-H",
+        "--user": "-u",
+    },
+    "docker": {"--force": "-f", "--volumes": "-v", "--all": "-a"},
+    "git": {
+        "--force": "-f",
+        "--delete": "-d",
+        "--all": "-a",
+        "--message": "-m",
+        "--amend": "--amend",
+    },
+    "grep": {"--recursive": "-r", "--ignore-case": "-i"},
+    "kill": {"-KILL": "-9", "-SIGKILL": "-9"},
+    "killall": {"-KILL": "-9", "-SIGKILL": "-9", "--signal": "-s"},
+    "kubectl": {"--namespace": "-n", "--filename": "-f"},
+    "ln": {"--symbolic": "-s", "--force": "-f"},
+    "mv": {"--force": "-f", "--no-clobber": "-n"},
+    "npm": {"--global": "-g", "--force": "-f", "--save-dev": "-D"},
+    "pip": {"--upgrade": "-U", "--requirement": "-r", "--editable": "-e", "--yes": "-y"},
+    "pkill": {"-KILL": "-9", "-SIGKILL": "-9", "--signal": "-s", "--full": "-f"},
+    "rm": {**_RECURSIVE, "--dir": "-d", "--interactive": "-i"},
+    "rsync": {"--recursive": "-r", "--archive": "-a"},
+    "sed": {"--in-place": "-i", "--expression": "-e"},
+    "tar": {"--extract": "-x", "--create": "-c", "--file": "-f"},
+    "wget": {"--recursive": "-r", "--no-check-certificate": "--no-check-certificate"},
+}
+_SAME_PROGRAM = {"pip3": "pip", "podman": "docker", "pnpm": "npm", "oc": "kubectl"}
+
+# Programs whose options are words behind one dash: letters of such a word are no flags.
+_LONG_SINGLE_DASH = {
+    "clang", "convert", "ffmpeg", "find", "g++", "gcc", "go", "java", "javac", "magick", "nomad",
+    "openssl", "packer", "terraform", "tofu", "vault", "xcodebuild",
+}  # fmt: skip
+
+# Programs whose first operand is a subcommand, with their global options: those that take a value,
+# and those known to take none.
+_SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
+    "apt": ("-o -c -t", "-y -q -qq"),
+    "apt-get": ("-o -c -t", "-y -q -qq"),
+    "aws": (
+        "--profile --region --output --endpoint-url --query --ca-bundle",
+        "--debug --no-verify-ssl --no-paginate --no-cli-pager",
+    ),
+    "az": ("--subscription -o --output --query", "--debug --verbose --only-show-errors"),
+    "brew": ("", "-v -q -d"),
+    "bundle": ("", ""),
+    "cargo": ("--color --config -C -Z", "-v -q --locked --offline --frozen"),
+    "conda": ("", "-v"),
+    "databricks": ("-p --profile -t --target -o --output --log-level --log-file", "--debug"),
+    "dnf": ("-c --releasever", "-y -q"),
+    "docker": (
+        "-H --host --context -c --config -l --log-level --tlscacert --tlscert --tlskey",
+        "-D --debug --tls --tlsverify",
+    ),
+    "docker-compose": ("-f --file -p --project-name --profile --env-file", ""),
+    "dotnet": ("", ""),
+    "gcloud": ("--project --account --format --configuration --verbosity", "-q --quiet"),
+    "gh": ("-R --repo", ""),
+    "git": (
+        "-C -c --git-dir --work-tree --namespace --exec-path --super-prefix --config-env",
+        "-p -P --paginate --no-pager --bare --no-replace-objects --literal-pathspecs "
+        "--glob-pathspecs --noglob-pathspecs --icase-pathspecs --no-optional-locks",
+    ),
+    "go": ("-C", ""),
+    "gsutil": ("-h -o", "-m -q -D"),
+    "helm": ("-n --namespace --kube-context --kubeconfig", "--debug"),
+    "kubectl": (
+        "-n --namespace --context --kubeconfig --cluster --user -s --server --token --as "
+        "--request-timeout -l --selector",
+        "--insecure-skip-tls-verify",
+    ),
+    "npm": ("--prefix -C --registry -w --workspace", "-g --silent -s"),
+    "pip": ("--index-url --proxy --log --python", "-q -v"),
+    "pnpm": ("-C --dir --filter -F", "-r -w"),
+    "poetry": ("-C --directory -P --project", "-q -v -n"),
+    "pulumi": ("-C --cwd -s --stack", ""),
+    "snow": ("-c --connection", ""),
+    "systemctl": ("-H --host -M --machine -t --type", "--user --system --now -q"),
+    "terraform": ("", "-version"),
+    "tofu": ("", ""),
+    "uv": ("--directory --project --config-file --cache-dir --color --python", "-q -v"),
+    "vault": ("-address -namespace", ""),
+    "yarn": ("--cwd", ""),
+    "yum": ("-c", "-y -q"),
+}
+_VALUED_SHORT: Mapping[str, str] = {"curl": "XHdouAbeFTmxrcKwE", "git": "Cc", "psql": "cdfhpUv"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Arguments:
+    """`starts` are the indexes in `operands` at which a subcommand can stand; `open_ended` is true
+    where words that may be options are filled in at run time.
+    """
+
+    flags: frozenset[str]
+    operands: tuple[str, ...]
+    starts: tuple[int, ...] = ()
+    open_ended: bool = False
+
+
+def takes_subcommand(program: str) -> bool:
+    """Whether the program's first operand is a subcommand."""
+    return _SAME_PROGRAM.get(program, program) in _SUBCOMMANDS
+
+
+def read_arguments(program: str, words: Sequence[str]) -> Arguments:
+    """Options and operands of a program; options as single letters or long names, normalised."""
+    known = _SAME_PROGRAM.get(program, program)
+    same = _SAME.get(known, {})
+    valued_text, plain_text = _SUBCOMMANDS.get(known, ("", ""))
+    valued, plain = set(valued_text.split()), set(plain_text.split())
+    attached = _VALUED_SHORT.get(known, "")
+    flags: set[str] = set()
+    operands: list[str] = []
+    starts: list[int] = []
+    settled = False  # whether the subcommand has certainly been seen
+    value_of: str | None = None  # the option right before, if its value may follow
+    options = True
+    for word in words:
+        if options and word == "--":
+            options, value_of = False, None
+            continue
+        if options and word.startswith("-") and len(word) > 1:
+            name, sign, value = word.partition("=")
+            if name.startswith("--") or known in _LONG_SINGLE_DASH:
+                name = name if name.startswith("--") else "-" + name
+                flags.add(_same_long(name, same))
+            elif word[1:2] in attached and len(word) > 2:
+                name, sign, value = word[:2], "=", word[2:].removeprefix("=")
+                flags.add(same.get(name, name))
+            else:
+                flags.update(_letters(word, same))
+                name, sign = word, ""
+            value_of = None if sign else name
+            if sign:
+                operands.append(value)
+            continue
+        is_value = value_of is not None and value_of in valued
+        may_be = value_of is not None and not is_value and value_of not in plain
+        if not settled and not is_value:
+            starts.append(len(operands))
+            settled = not may_be
+        operands.append(word)
+        value_of = None
+    return Arguments(
+        flags=frozenset(flags),
+        operands=tuple(operands),
+        starts=tuple(starts),
+        open_ended=any(UNKNOWN_WORDS in word for word in words),
+    )
+
+
+def _same_long(name: str, same: Mapping[str, str]) -> str:
+    if name in same:
+        return same[name]
+    # getopt_long takes any unambiguous beginning: --rec is --recursive
+    longer = {short for full, short in same.items() if full.startswith(name) and len(name) > 3}
+    return longer.pop() if len(longer) == 1 else name
+
+
+def _letters(word: str, same: Mapping[str, str]) -> set[str]:
+    if word in same:
+        return {same[word]}
+    return {same.get(f"-{letter}", f"-{letter}") for letter in word[1:]}

@@ -1,0 +1,220 @@
+"""What stands in the parentheses of a permission rule, as Claude Code documents it.
+
+Decisions, each with a test:
+
+- `Bash(x:*)` and `Bash(x *)` mean the command `x`, alone or followed by a space and anything: a
+  prefix that ends at a word, so `git push:*` is not `git pushd`. A `*` elsewhere stands for any
+  text, spaces included; `Bash(ls*)` does match `lsof`; `\\*` is a star. Without a star the command
+  is meant exactly.
+- A command line is taken apart at `&&`, `||`, `;`, `|`, `|&`, `&` and line ends, and each command
+  is compared by itself; redirections and assignments in front do not count, nor do `timeout`,
+  `time`, `nice`, `nohup`, `stdbuf` and a bare `xargs`.
+- The rule is about the text: `Bash(git push:*)` does not see `git -C repo push`. (The command
+  pattern `git push` does.)
+- A selector asks what ran. So commands inside `$(...)` and those that another command carries
+  (`sudo`, `sh -c`) are compared too, though Claude Code itself would stop at the carrier. For
+  an allow rule every command of the line must be covered, and only what stands there as written.
+- `Read(path)` speaks for all tools that read files, `Edit(path)` for all that change them; paths
+  are gitignore patterns, see `_paths.rule_path_matches`.
+- `WebFetch(domain:x)` is the host, exactly; `domain:*.x` any host below it.
+- `Agent(type)` is the sub-agent's type, `Skill(name)` the skill (`Skill(name *)` with arguments).
+- `Tool(parameter:value)` is a top-level argument, compared as text, `*` for any text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from skilltrace_mlflow.checks._base import ParameterError
+from skilltrace_mlflow.checks._paths import rule_path_matches
+from skilltrace_mlflow.session import ToolCall
+
+__all__ = ["EDITORS", "PATH_KEYS", "READERS", "Specifier", "parse_specifier", "rule_tools"]
+
+READERS = ("Read", "NotebookRead", "Glob", "Grep", "LS")
+EDITORS = ("Edit", "Write", "MultiEdit", "NotebookEdit")
+SHELLS = ("Bash", "PowerShell", "Monitor")
+PATH_KEYS = ("file_path", "notebook_path", "path")
+_SHELL_PARAMETERS = ("run_in_background", "timeout", "description", "dangerouslyDisableSandbox")
+_PARAMETER = re.compile(r"([A-Za-z_]\w*):(.*)", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Specifier:
+    """`test(input, cwd)` answers for the arguments of one call; `covers` for an allow rule."""
+
+    test: Callable[[Mapping[str, Any], str | None], bool | None]
+    covers_test: Callable[[Mapping[str, Any], str | None], bool | None] | None = None
+
+    def matches(self, call: ToolCall, cwd: str | None) -> bool | None:
+        """Whether a ban or a count means this call; None if the arguments are not known."""
+        return self._judge(self.test, call, cwd)
+
+    def covers(self, call: ToolCall, cwd: str | None) -> bool | None:
+        """Whether an allow rule lets this call pass as a whole."""
+        return self._judge(self.covers_test or self.test, call, cwd)
+
+    def _judge(
+        self,
+        test: Callable[[Mapping[str, Any], str | None], bool | None],
+        call: ToolCall,
+        cwd: str | None,
+    ) -> bool | None:
+        if call.input is None:
+            return None
+        met = test(call.input, cwd)
+        # What was cut off could still match; what matched in the kept part did match.
+        return None if call.input_truncated and not met else met
+
+
+def rule_tools(name: str) -> tuple[str, ...]:
+    """The tools that a rule on `name` with a specifier speaks for."""
+    if name == "Read":
+        return READERS
+    if name == "Edit":
+        return EDITORS
+    return (name,)
+
+
+def parse_specifier(name: str, inner: str, text: str) -> Specifier:
+    """The test behind `name(inner)`; ParameterError if no such rule exists for that tool."""
+    parameter = _PARAMETER.fullmatch(inner)
+    if name in SHELLS:
+        if parameter and parameter.group(1) in _SHELL_PARAMETERS:
+            return _parameter(parameter.group(1), parameter.group(2))
+        return _command(inner)
+    if name in READERS or name in EDITORS:
+        return Specifier(test=lambda given, cwd: _path(inner, given, cwd))
+    if name == "WebFetch":
+        if inner.startswith("domain:") and inner != "domain:":
+            domain = inner.removeprefix("domain:").strip().casefold().rstrip(".")
+            return Specifier(test=lambda given, cwd: _domain(domain, given.get("url")))
+        if not parameter:
+            raise ParameterError(f"{text!r}: WebFetch takes domain:HOST")
+    if name == "WebSearch" and not parameter:
+        raise ParameterError(f"{text!r}: WebSearch takes no specifier but parameter:value")
+    if name in ("Agent", "Task") and not parameter:
+        return Specifier(test=lambda given, cwd: _wild(inner, given.get("subagent_type")))
+    if name in ("Skill", "SlashCommand"):
+        return Specifier(test=lambda given, cwd: _skill(inner, given))
+    if parameter:
+        return _parameter(parameter.group(1), parameter.group(2))
+    raise ParameterError(
+        f"{text!r}: unknown rule; known are Bash(command:*), Read(path), Edit(path), "
+        "WebFetch(domain:host), Agent(type), Skill(name) and Tool(parameter:value)"
+    )
+
+
+def wildcard(pattern: str, text: str) -> bool:
+    """Whether all of `text` is matched, `*` for any text and `\\*` for a star; linear in effect."""
+    pieces = [piece.replace("\0", "*") for piece in pattern.replace("\\*", "\0").split("*")]
+    if len(pieces) == 1:
+        return text == pieces[0]
+    if not text.startswith(pieces[0]):
+        return False
+    at = len(pieces[0])
+    for piece in pieces[1:-1]:
+        found = text.find(piece, at)
+        if found < 0:
+            return False
+        at = found + len(piece)
+    return len(text) - at >= len(pieces[-1]) and text.endswith(pieces[-1])
+
+
+def _command(inner: str) -> Specifier:
+    prefix: str | None = None
+    if inner.endswith(":*") or (inner.endswith(" *") and "*" not in inner[:-2]):
+        prefix = inner[:-2].rstrip()
+
+    def one(text: str) -> bool:
+        if prefix is not None and "*" not in prefix:
+            return text == prefix or text.startswith(prefix + " ")
+        return wildcard(inner if prefix is None else prefix + "*", text)
+
+    fixed = (prefix if prefix is not None else inner).split("*")[0]
+
+    def judge(given: Mapping[str, Any], *, whole: bool) -> bool | None:
+        from skilltrace_mlflow.checks._shell import UNKNOWN, read_script
+
+        line = given.get("command")
+        if not isinstance(line, str):
+            return None
+        script = read_script(line)
+        verdicts: list[bool | None] = []
+        for command in script.commands:
+            if whole and command.carried:
+                continue
+            forms = command.texts
+            if any(one(form) for form in forms):
+                verdicts.append(True)
+            elif any(_could_be(fixed, form.split(UNKNOWN)[0]) for form in forms if UNKNOWN in form):
+                verdicts.append(None)
+            else:
+                verdicts.append(False)
+        if whole:
+            return bool(verdicts) and all(v is True for v in verdicts)
+        if any(verdicts):
+            return True
+        return None if None in verdicts else False
+
+    return Specifier(
+        test=lambda given, cwd: judge(given, whole=False),
+        covers_test=lambda given, cwd: judge(given, whole=True),
+    )
+
+
+def _could_be(fixed: str, known: str) -> bool:
+    return known.startswith(fixed) or fixed.startswith(known)
+
+
+def _path(pattern: str, given: Mapping[str, Any], cwd: str | None) -> bool | None:
+    for key in PATH_KEYS:
+        path = given.get(key)
+        if isinstance(path, str) and path:
+            return rule_path_matches(pattern, path, cwd)
+    # Glob, Grep and LS without a path work in the working directory
+    return rule_path_matches(pattern, cwd, cwd) if cwd is not None else None
+
+
+def _domain(domain: str, url: Any) -> bool | None:
+    if not isinstance(url, str):
+        return None
+    try:
+        host = urlsplit(url if "//" in url else f"https://{url}").hostname or ""
+    except ValueError:
+        return None
+    return wildcard(domain, host.rstrip("."))
+
+
+def _wild(pattern: str, value: Any) -> bool:
+    return isinstance(value, str) and wildcard(pattern, value)
+
+
+def _skill(pattern: str, given: Mapping[str, Any]) -> bool:
+    name = given.get("skill", given.get("command"))
+    if not isinstance(name, str):
+        return False
+    name = name.lstrip("/")
+    arguments = given.get("args")
+    full = f"{name} {arguments}" if isinstance(arguments, str) and arguments else name
+    pattern = pattern.lstrip("/")
+    if pattern.endswith((":*", " *")):
+        prefix = pattern[:-2]
+        return full == prefix or full.startswith(prefix + " ")
+    return wildcard(pattern, name) or wildcard(pattern, full)
+
+
+def _parameter(key: str, pattern: str) -> Specifier:
+    def test(given: Mapping[str, Any], cwd: str | None) -> bool:
+        value = given.get(key)
+        if isinstance(value, bool):
+            value = "true" if value else "false"
+        elif isinstance(value, (int, float)):
+            value = str(value)
+        return isinstance(value, str) and wildcard(pattern.strip(), value)
+
+    return Specifier(test=test)

@@ -1,0 +1,98 @@
+"""`expected_files`: files that must have been created or changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from skilltrace_mlflow.checks._base import (
+    Example,
+    Finding,
+    Outcome,
+    Verdict,
+    check,
+    conclude,
+    missing,
+    unfold,
+)
+from skilltrace_mlflow.checks._files import unsettled_writes, written_files
+from skilltrace_mlflow.checks._paths import PathPattern
+from skilltrace_mlflow.checks._schema import list_or_long
+from skilltrace_mlflow.session import Session
+
+__all__ = ["ExpectedFiles", "file_existence"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedFiles:
+    """The patterns of which each must match a written file."""
+
+    files: tuple[PathPattern, ...]
+    threshold: float = 1.0
+
+
+def parse(value: Any) -> ExpectedFiles:
+    """`["*.sql", "src/**/bronze_*.py"]` or `{files: […], threshold: …}`."""
+    files, threshold, _ = unfold(value, "files")
+    return ExpectedFiles(
+        files=tuple(PathPattern(text) for text in dict.fromkeys(files)), threshold=threshold
+    )
+
+
+@check(
+    name="file_existence",
+    key="expected_files",
+    main="files",
+    schema=list_or_long("files"),
+    parse=parse,
+    examples=(
+        Example(
+            value=["*.sql", "src/**/bronze_*.py"],
+            session={
+                "cwd": "/repo",
+                "created": ["/repo/orders.sql", "/repo/src/pipelines/bronze_orders.py"],
+            },
+            verdict=Verdict.PASS,
+            why="a name pattern matches in any folder, a path pattern from the working directory",
+        ),
+        Example(
+            value=["a.py"],
+            session={"cwd": "/repo", "created": ["/repo/data.py"]},
+            verdict=Verdict.FAIL,
+            why="whole names are compared, not endings",
+        ),
+    ),
+)
+def file_existence(session: Session, parameters: ExpectedFiles) -> Outcome:
+    """For every pattern some file was created or modified by a tool call that succeeded.
+
+    A pattern without `/` matches the file's name; one with `/` matches whole path components
+    relative to the working directory, or the absolute path. Files that a shell command wrote are
+    not in the record.
+    """
+    lost = missing(session, "files")
+    if lost is not None:
+        return lost
+    written = written_files(session)
+    unsettled = unsettled_writes(session)
+    findings = []
+    for pattern in parameters.files:
+        verdicts = {path: pattern.matches(path, session.cwd) for path in written}
+        found = sorted(path for path, verdict in verdicts.items() if verdict)
+        if found:
+            findings.append(Finding(text=f"{pattern.text}: {found[0]}", met=True))
+            continue
+        unplaced = [path for path, verdict in verdicts.items() if verdict is None]
+        doubtful = [
+            p for p in unsettled if p is None or pattern.matches(p, session.cwd) is not False
+        ]
+        if unplaced:
+            text = f"{pattern.text}: {unplaced[0]}, but the working directory is not recorded"
+        elif doubtful:
+            text = f"{pattern.text}: whether {doubtful[0] or 'a file'} was written is not recorded"
+        else:
+            text = f"{pattern.text}: not written"
+        met = None if unplaced or doubtful else False
+        findings.append(Finding(text=text, met=met, could_meet=True))
+    details = {"written": written}
+    return conclude(session, findings, threshold=parameters.threshold, details=details)

@@ -1,0 +1,71 @@
+"""`required_tools`: tools that must be called at least once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from skilltrace_mlflow.checks._base import (
+    Example,
+    Finding,
+    Outcome,
+    Verdict,
+    check,
+    conclude,
+    missing,
+    unfold,
+)
+from skilltrace_mlflow.checks._schema import list_or_long
+from skilltrace_mlflow.checks._select import Selector, count, parse_selectors
+from skilltrace_mlflow.session import Session
+
+__all__ = ["RequiredTools", "required_tools"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequiredTools:
+    """The selectors of which each must mean a call."""
+
+    tools: tuple[Selector, ...]
+    threshold: float = 1.0
+
+
+def parse(value: Any) -> RequiredTools:
+    """`[Read, Edit]` or `{tools: […], threshold: …}`."""
+    tools, threshold, path = unfold(value, "tools")
+    selectors = tuple(dict.fromkeys(parse_selectors(tools, path)))
+    return RequiredTools(tools=selectors, threshold=threshold)
+
+
+@check(
+    name="required_tools",
+    main="tools",
+    schema=list_or_long("tools"),
+    parse=parse,
+    examples=(
+        Example(
+            value=["Read", "mcp__databricks__*"],
+            calls=({"name": "Read"}, {"name": "mcp__databricks__execute_sql"}),
+            verdict=Verdict.PASS,
+            why="each selector means a call",
+        ),
+        Example(
+            value=["Read", "Bash(pytest:*)"],
+            calls=({"name": "Read"}, {"name": "Bash", "input": {"command": "ls"}}),
+            verdict=Verdict.FAIL,
+            why="Bash was called, but never with pytest",
+        ),
+    ),
+)
+def required_tools(session: Session, parameters: RequiredTools) -> Outcome:
+    """Every selector was called at least once, whatever came of the call."""
+    lost = missing(session, "tool_names")
+    if lost is not None:
+        return lost
+    findings = []
+    for selector in parameters.tools:
+        at_least, at_most = count(session, (selector,))
+        met = True if at_least else (None if at_most else False)
+        times = {True: f"{at_least} ×", None: "perhaps", False: "not called"}[met]
+        findings.append(Finding(text=f"{selector.text}: {times}", met=met, could_meet=True))
+    return conclude(session, findings, threshold=parameters.threshold)

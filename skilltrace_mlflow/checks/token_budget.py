@@ -1,0 +1,111 @@
+"""`token_budget`: how many tokens a session may use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from skilltrace_mlflow.checks._base import (
+    Example,
+    Finding,
+    Outcome,
+    Verdict,
+    check,
+    conclude,
+    missing,
+)
+from skilltrace_mlflow.checks._schema import COUNT, fixed
+from skilltrace_mlflow.session import Session
+
+__all__ = ["TokenBudget", "token_budget"]
+
+_FIGURES = {
+    "max_input": "input_tokens",
+    "max_output": "output_tokens",
+    "max_total": "total_tokens",
+    "max_cache_creation": "cache_creation_input_tokens",
+    "max_cache_read": "cache_read_input_tokens",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenBudget:
+    """Limits by key; `allow_incomplete` takes a lower bound for the figure."""
+
+    limits: tuple[tuple[str, int], ...]
+    allow_incomplete: bool = False
+
+
+def parse(value: Mapping[str, Any]) -> TokenBudget:
+    """`{max_input, max_output, max_total, max_cache_creation, max_cache_read}`."""
+    return TokenBudget(
+        limits=tuple((key, value[key]) for key in _FIGURES if key in value),
+        allow_incomplete=value.get("allow_incomplete", False),
+    )
+
+
+_LIMITS = fixed(dict.fromkeys(_FIGURES, COUNT))
+_SCHEMA = {
+    **_LIMITS,
+    "properties": {**_LIMITS["properties"], "allow_incomplete": {"type": "boolean"}},
+}
+_STEPS = {"usage": {"input_tokens": 40_000, "output_tokens": 2_000}}
+
+
+@check(
+    name="token_budget",
+    schema=_SCHEMA,
+    parse=parse,
+    examples=(
+        Example(
+            value={"max_input": 50_000, "max_output": 10_000},
+            session=_STEPS,
+            verdict=Verdict.PASS,
+            why="40,000 and 2,000 tokens stay under the limits",
+        ),
+        Example(
+            value={"max_total": 40_000},
+            session=_STEPS,
+            verdict=Verdict.FAIL,
+            why="the total is input plus output, 42,000",
+        ),
+        Example(
+            value={"max_input": 50_000},
+            session={**_STEPS, "usage_complete": False},
+            verdict=Verdict.UNKNOWN,
+            why="the source is known to have lost usage, so 40,000 is a lower bound",
+        ),
+    ),
+)
+def token_budget(session: Session, parameters: TokenBudget) -> Outcome:
+    """Every sum of tokens stays at or under its limit.
+
+    The total is input plus output; the cache is counted apart, as Claude Code and MLflow count.
+    Where the source is known to have lost usage, a limit that is not exceeded yet is `unknown`
+    unless `allow_incomplete: true`.
+    """
+    lost = missing(session, "usage")
+    if lost is not None:
+        return lost
+    partial = not session.usage_complete and not parameters.allow_incomplete
+    findings = []
+    figures = {}
+    for key, limit in parameters.limits:
+        name = key.removeprefix("max_")
+        used = getattr(session.usage, _FIGURES[key])
+        figures[name] = used
+        over = used > limit
+        mark = ">" if over else "≤"
+        text = f"{name}: {used:,} {mark} {limit:,}"
+        if partial and not over:
+            text = f"{name}: at least {used:,} of {limit:,}"
+        findings.append(
+            Finding(
+                text=text,
+                met=False if over else (None if partial else True),
+                could_break=not parameters.allow_incomplete,
+            )
+        )
+    note = "; ".join(session.usage_notes) if not session.usage_complete else ""
+    return conclude(session, findings, note=note, details={"tokens": figures})

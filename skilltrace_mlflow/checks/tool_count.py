@@ -1,0 +1,83 @@
+"""`tool_limits`: how often tools may, or must, be called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from skilltrace_mlflow.checks._base import (
+    Example,
+    Outcome,
+    Verdict,
+    check,
+    conclude,
+    missing,
+    unfold,
+)
+from skilltrace_mlflow.checks._limits import LIMIT, Limit, parse_limit
+from skilltrace_mlflow.checks._schema import mapping_or_long
+from skilltrace_mlflow.checks._select import Selector, count, selector_at
+from skilltrace_mlflow.session import Session
+
+__all__ = ["ToolLimits", "tool_count"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolLimits:
+    """Selectors with their limits."""
+
+    limits: tuple[tuple[Selector, Limit], ...]
+    threshold: float = 1.0
+
+
+def parse(value: Mapping[str, Any]) -> ToolLimits:
+    """`{Bash: 5, Read: {min: 1}}` or `{limits: {…}, threshold: …}`."""
+    limits, threshold, path = unfold(value, "limits")
+    parsed = tuple(
+        (selector_at(name, (*path, name)), parse_limit(limit, (*path, name)))
+        for name, limit in limits.items()
+    )
+    return ToolLimits(limits=parsed, threshold=threshold)
+
+
+@check(
+    name="tool_count",
+    key="tool_limits",
+    main="limits",
+    schema=mapping_or_long("limits", LIMIT),
+    parse=parse,
+    examples=(
+        Example(
+            value={"Bash": 5, "Read": {"min": 1}},
+            calls=({"name": "Read"}, {"name": "Bash"}),
+            verdict=Verdict.PASS,
+            why="one Bash call of at most five, one Read call of at least one",
+        ),
+        Example(
+            value={"mcp__databricks__*": 1},
+            calls=(
+                {"name": "mcp__databricks__execute_sql"},
+                {"name": "mcp__databricks__list_jobs"},
+            ),
+            verdict=Verdict.FAIL,
+            why="the calls of all tools that a glob means are counted together",
+        ),
+    ),
+)
+def tool_count(session: Session, parameters: ToolLimits) -> Outcome:
+    """The number of calls of every selector is within its limit.
+
+    A number is the maximum, `{min, max}` names either or both. A call counts whatever came of it,
+    and sub-agents' calls count unless `scope` says otherwise.
+    """
+    lost = missing(session, "tool_names")
+    if lost is not None:
+        return lost
+    findings = []
+    counts = {}
+    for selector, limit in parameters.limits:
+        at_least, at_most = count(session, (selector,))
+        counts[selector.text] = at_least
+        findings.append(limit.judge(selector.text, at_least, at_most))
+    return conclude(session, findings, threshold=parameters.threshold, details={"counts": counts})

@@ -1,0 +1,102 @@
+"""`tool_sequence`: tools that must be called in an order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from skilltrace_mlflow.checks._align import align
+from skilltrace_mlflow.checks._base import (
+    Example,
+    Outcome,
+    Verdict,
+    check,
+    conclude_score,
+    missing,
+    unfold,
+)
+from skilltrace_mlflow.checks._schema import list_or_long
+from skilltrace_mlflow.checks._select import Selector, parse_selectors
+from skilltrace_mlflow.session import Session
+
+__all__ = ["ToolSequence", "tool_sequence"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolSequence:
+    """The selectors in the order in which they must occur."""
+
+    tools: tuple[Selector, ...]
+    threshold: float = 1.0
+
+
+def parse(value: Any) -> ToolSequence:
+    """`[Read, Edit]` or `{tools: […], threshold: …}`; a tool may stand there more than once."""
+    tools, threshold, path = unfold(value, "tools")
+    return ToolSequence(tools=parse_selectors(tools, path), threshold=threshold)
+
+
+@check(
+    name="tool_sequence",
+    main="tools",
+    schema=list_or_long("tools"),
+    parse=parse,
+    examples=(
+        Example(
+            value=["Read", "Edit"],
+            calls=({"name": "Read"}, {"name": "Bash"}, {"name": "Edit"}),
+            verdict=Verdict.PASS,
+            why="other calls may come between",
+        ),
+        Example(
+            value=["Read", "Edit"],
+            calls=({"name": "Edit"}, {"name": "Read"}),
+            verdict=Verdict.FAIL,
+            why="both were called, but not in this order; the score is 1/2",
+        ),
+    ),
+)
+def tool_sequence(session: Session, parameters: ToolSequence) -> Outcome:
+    """The selectors occur in this order; other calls may come between.
+
+    The score is the length of the longest part that was called in order, over the whole length.
+    """
+    lost = missing(session, "tool_names", "tool_order")
+    if lost is not None:
+        return lost
+    calls = session.tool_calls
+    tools = parameters.tools
+
+    def table(certain: bool) -> list[list[int]]:
+        rows = []
+        for selector in tools:
+            row = []
+            for index, call in enumerate(calls):
+                met = selector.matches(call, session.cwd)
+                if met or (met is None and not certain):
+                    row.append(index)
+            rows.append(row)
+        return rows
+
+    pairs = align(table(True), len(calls))
+    doubtful = any(s.specifier is not None for s in tools)
+    most = len(align(table(False), len(calls))) if doubtful else len(pairs)
+    outcome = conclude_score(
+        session,
+        len(pairs) / len(tools),
+        most / len(tools),
+        threshold=parameters.threshold,
+        could_meet=True,
+    )
+    found = {expected for expected, _ in pairs}
+    hits = tuple(tools[i].text for i in range(len(tools)) if i in found)
+    misses = tuple(f"{tools[i].text}: not in order" for i in range(len(tools)) if i not in found)
+    made = [call.name for call in calls]
+    shown = " → ".join(made[:12]) + (" → …" if len(made) > 12 else "")
+    rationale = f"{len(pairs)} of {len(tools)} in order ({' → '.join(s.text for s in tools)})"
+    if misses:
+        rationale += f"; called: {shown or 'nothing'}"
+    if outcome.verdict is Verdict.UNKNOWN:
+        reasons = session.incomplete or ("arguments of some calls are not recorded",)
+        rationale = f"cannot tell: {rationale} ({reasons[0]})"
+    return replace(outcome, hits=hits, misses=misses, rationale=rationale, details={"called": made})
