@@ -17,7 +17,7 @@ _HOME = {
     "TraceEvent": "session",
     "TraceMetrics": "metrics",
     "TraceSummary": "metrics",
-    "build_scorers": "scorers",
+    "build_scorers": "scorer_config",
     "compute_trace_summary": "metrics",
     "evaluate_skill": "evaluate",
     "get_trace_from_mlflow": "score",

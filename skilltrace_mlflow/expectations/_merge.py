@@ -33,8 +33,6 @@ def split_scope(spec: CheckSpec, value: Any) -> tuple[Any, Scope | None]:
     """A check's value without its own `scope`, and that scope."""
     if not isinstance(value, Mapping) or value.get("scope") not in SCOPES:
         return value, None
-    if spec.main is not None and spec.main not in value:
-        return value, None  # `{Bash: 3, scope: main}` is refused later, with its way out
     rest = {key: item for key, item in value.items() if key != "scope"}
     if spec.main is not None and set(rest) == {spec.main}:
         return rest[spec.main], value["scope"]

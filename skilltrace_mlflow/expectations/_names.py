@@ -18,6 +18,7 @@ __all__ = [
     "RESPONSE_CHECKS",
     "RESPONSE_KEYS",
     "did_you_mean",
+    "outcome_name",
     "snake_case",
 ]
 
@@ -164,8 +165,8 @@ _SYNONYMS = {
 
 
 def did_you_mean(name: str, known: Iterable[str], *, most: int = 12) -> str:
-    """`did you mean 'x'?` for the nearest known name, else the known names."""
-    names = sorted(set(known))
+    """`did you mean 'x'?` for the nearest known name, else the known names, in their order."""
+    names = list(dict.fromkeys(known))
     if _SYNONYMS.get(name) in names:
         return f"did you mean {_SYNONYMS[name]!r}?"
     by_fold = {n.lower(): n for n in names}
@@ -176,6 +177,16 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 12) -> str:
         return "no key is known here"
     listed = ", ".join(names[:most])
     return f"known: {listed}" + (", …" if len(names) > most else "")
+
+
+def outcome_name(scorer: str) -> str:
+    """The name under which a listed scorer's verdicts appear.
+
+    `Safety` → `safety`, `Guidelines:tone` → `tone`, `package.module:function` → `function`.
+    """
+    if scorer in MLFLOW_SCORERS:
+        return snake_case(scorer)
+    return scorer.rpartition(":")[2]
 
 
 def snake_case(name: str) -> str:

@@ -299,6 +299,11 @@ def _explain_branches(error: ValidationError, path: KeyPath) -> Iterator[tuple[K
         for index, subs in branches.items()
         if not any(s.validator in ("type", "const", "enum") and not s.path for s in subs)
     }
+    if all(s.validator == "required" for subs in branches.values() for s in subs):
+        keys = [s.message.split("'")[1] for subs in branches.values() for s in subs]
+        told = f"expected at least one of {', '.join(dict.fromkeys(keys))}"
+        yield path, f"got {describe(error.instance)}, {told}", False
+        return
     if not fitting:
         if all(s.validator == "type" for subs in branches.values() for s in subs if not s.path):
             kinds = [k for subs in branches.values() for s in subs if not s.path for k in _types(s)]
@@ -403,8 +408,8 @@ def _partial(schema: Mapping[str, Any]) -> dict[str, Any]:
             loose[word] = [_partial(branch) for branch in loose[word]]
     if "properties" in loose:
         loose["properties"] = {k: _partial(v) for k, v in loose["properties"].items()}
-        loose.pop("required", None)
-        loose.pop("minProperties", None)
+    loose.pop("required", None)
+    loose.pop("minProperties", None)
     if isinstance(loose.get("additionalProperties"), Mapping):
         loose["additionalProperties"] = _partial(loose["additionalProperties"])
     return _nullable(loose)

@@ -30,7 +30,14 @@ from skilltrace_mlflow.expectations._schema import (
 )
 from skilltrace_mlflow.expectations._yaml import Document, KeyPath, Problems, load_document
 
-__all__ = ["Manifest", "ScorerEntry", "gate_names", "load_manifest", "scorer_problem"]
+__all__ = [
+    "Manifest",
+    "ScorerEntry",
+    "gate_names",
+    "load_manifest",
+    "manifest_from_mapping",
+    "scorer_problem",
+]
 
 _TOP = (
     "default_guidelines",
@@ -92,6 +99,20 @@ class Manifest:
     document: Document | None = field(default=None, repr=False, compare=False)
 
 
+def manifest_from_mapping(data: Mapping[str, Any], *, where: str = "scorers") -> Manifest:
+    """The manifest in a mapping: a whole one, or its `scorers` section alone.
+
+    Raises ConfigurationError with all problems, `where` in front of each.
+    """
+    whole = isinstance(data, Mapping) and {"scorers", "evaluation", "skill", "skill_name"} & set(
+        data
+    )
+    document = Document(
+        path=Path(where), data=dict(data) if whole else {"scorers": data}, keys={}, values={}
+    )
+    return _Reader(document, label=where).manifest()
+
+
 def load_manifest(
     source: str | os.PathLike[str], *, skills_dir: str | os.PathLike[str] | None = None
 ) -> Manifest:
@@ -127,7 +148,7 @@ def _default_dataset(folder: Path) -> tuple[Path, ...]:
 
 def scorer_problem(name: str) -> str | None:
     """Why nothing can be run by this name, None if something can."""
-    known = {*all_checks(), *RESPONSE_CHECKS, *MLFLOW_SCORERS}
+    known = [*all_checks(), *RESPONSE_CHECKS, *sorted(MLFLOW_SCORERS)]
     if name in known or CUSTOM_SCORER.fullmatch(name):
         return None  # `Guidelines:name` has the shape of a custom scorer
     if name.isidentifier() and name[:1].isupper() and _is_mlflow_scorer(name):
@@ -140,9 +161,9 @@ def scorer_problem(name: str) -> str | None:
 class _Reader:
     """Builds one manifest; every method adds to `problems` and goes on."""
 
-    def __init__(self, document: Document) -> None:
+    def __init__(self, document: Document, *, label: str = "") -> None:
         self.document = document
-        self.problems = Problems(document)
+        self.problems = Problems(None if label else document, where=label)
         self.bad: set[KeyPath] = set()
         self.notices: list[str] = []
 
@@ -244,7 +265,7 @@ class _Reader:
         if problem is not None:
             self.report(path, problem)
             return None
-        if arguments and name in {*all_checks(), *RESPONSE_CHECKS}:
+        if arguments and name in {*all_checks(), *RESPONSE_CHECKS} - {"no_hallucinated_apis"}:
             self.report(
                 path, f"{name} takes no arguments here; its values stand under trace_expectations"
             )
