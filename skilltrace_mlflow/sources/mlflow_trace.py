@@ -67,7 +67,9 @@ def is_claude_code_trace(trace: Any) -> bool:
 
 
 def _views(trace: Any) -> list[TraceView]:
-    several = isinstance(trace, Iterable) and not isinstance(trace, str | bytes | Mapping)
+    # MLflow's entities are iterable themselves (over their own properties).
+    single = isinstance(trace, str | bytes | Mapping) or hasattr(trace, "info")
+    several = isinstance(trace, Iterable) and not single
     items: Sequence[Any] = list(trace) if several else [trace]
     if not items:
         raise InputError("no trace given: the list is empty")
