@@ -1,0 +1,5 @@
+"""The driver around `mlflow.genai.evaluate`: complete or loud."""
+
+from skilltrace_mlflow.evaluate._skill import Interrupted, evaluate_skill
+
+__all__ = ["Interrupted", "evaluate_skill"]

@@ -1,0 +1,316 @@
+"""The traces of test cases, in the order that the interface promises.
+
+A test names its trace by `outputs.trace_ref` (or an inline `trace`), `metadata.trace_id`,
+`trace_run_id`, `session_id`; else it is the one tagged `skilltrace.test_id`, else the newest with
+an equal prompt. Several sessions behind one test are its attempts, turns of one session are one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from skilltrace_mlflow.checks import NO_TRACE
+from skilltrace_mlflow.errors import InputError, SkillTraceError, TraceNotFoundError
+from skilltrace_mlflow.evaluate._rows import Found
+from skilltrace_mlflow.expectations import TestCase
+from skilltrace_mlflow.scorers import as_session
+from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.sources import mlflow_store
+from skilltrace_mlflow.sources.load import load_file
+from skilltrace_mlflow.sources.mlflow_trace import is_claude_code_trace, session_from_trace
+from skilltrace_mlflow.sources.transcript import parse_transcript
+
+__all__ = ["TEST_TAG", "Finder", "experiment_of"]
+
+TEST_TAG = "skilltrace.test_id"
+_SKILL_TAG = "skilltrace.skill"
+_SESSION = "mlflow.trace.session"
+_PARENT = "mlflow.claude_code.parent_tool_use_id"
+_AT_ONCE = 8
+
+Importer = Callable[[Path | Session], Sequence[str]]
+"""Logs a transcript (or a session) as MLflow traces, once, and returns their ids in order."""
+
+
+class Finder:
+    """Finds the evidence of test cases in one store.
+
+    `experiment` gives the experiment that sessions, tags and prompts are looked up in; it is asked
+    only when that is needed. `importer` makes a file into traces that assessments can stand on.
+    `attempts` is how many each case shall have, None for as many as it names. `pinned` holds the
+    trace ids of an earlier, interrupted run.
+    """
+
+    def __init__(
+        self,
+        *,
+        skill: str,
+        experiment: Callable[[], str],
+        importer: Importer,
+        attempts: int | None = None,
+        roots: Sequence[Path] = (),
+        pinned: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.skill = skill
+        self.experiment = experiment
+        self.importer = importer
+        self.attempts = attempts
+        self.roots = [root.resolve() for root in roots]
+        self.pinned = pinned or {}
+        self._listed: list[Any] | None = None
+
+    def find_all(self, cases: Sequence[TestCase]) -> list[Found]:
+        """The attempts of all cases, in order of the cases; requests go out a few at once."""
+        named = [case for case in cases if _names_a_trace(case)]
+        others = [case for case in cases if not _names_a_trace(case)]
+        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="skilltrace-find") as pool:
+            found = dict(zip([c.id for c in named], pool.map(self.find, named), strict=True))
+        # Files, tags and prompts share one listing and one importer.
+        found.update((case.id, self.find(case)) for case in others)
+        return [attempt for case in cases for attempt in found[case.id]]
+
+    def find(self, case: TestCase) -> list[Found]:
+        """The attempts at one case: at least one, without a session where nothing was found."""
+        try:
+            attempts = self._find(case)
+        except TraceNotFoundError as error:
+            attempts = [Found(case=case, notes=(f"{NO_TRACE}: {error}",))]
+        except InputError as error:
+            attempts = [Found(case=case, error=str(error), bad_input=True)]
+        except SkillTraceError as error:
+            attempts = [Found(case=case, error=str(error))]
+        if self.attempts is not None:
+            attempts = attempts[-self.attempts :]
+            lacking = self.attempts - len(attempts)
+            if any(found.session is not None for found in attempts):
+                note = f"{NO_TRACE}: {len(attempts)} of {self.attempts} attempts were found"
+                attempts += [Found(case=case, notes=(note,))] * lacking
+        return [replace(found, attempt=n) for n, found in enumerate(attempts, start=1)]
+
+    def _find(self, case: TestCase) -> list[Found]:
+        if case.trace_ref is not None:
+            return [self._of_file(case, Path(case.trace_ref).expanduser())]
+        if case.inline_trace is not None:
+            return [self._of_inline(case)]
+        if case.trace_id is not None:
+            return [self._of_trace(case, mlflow_store.fetch_trace(case.trace_id), "trace_id")]
+        if case.run_id is not None:
+            return self._of_run(case, case.run_id)
+        if case.session_id is not None:
+            traces = mlflow_store.fetch_session_traces(case.session_id, self.experiment())
+            if not traces:
+                raise TraceNotFoundError(
+                    f"session {case.session_id} has no trace in experiment {self.experiment()}"
+                )
+            return [self._of_traces(case, traces, "session_id")]
+        if case.id in self.pinned:
+            return [
+                self._of_trace(case, mlflow_store.fetch_trace(trace_id), "resumed")
+                for trace_id in self.pinned[case.id]
+            ]
+        return self._tagged(case) or self._same_prompt(case)
+
+    def _of_file(self, case: TestCase, path: Path) -> Found:
+        resolved = path.resolve()
+        if self.roots and not any(resolved.is_relative_to(root) for root in self.roots):
+            raise InputError(
+                f"{case.path}:{case.line}: {case.id}: trace_ref {case.trace_ref} lies outside the "
+                "skill's folder; allow it with --allow-outside"
+            )
+        evidence = load_file(path)
+        document = path.suffix.lower() == ".json"
+        ids = [evidence.trace_id] if evidence.trace_id is not None else []
+        trace = self._first_of(ids) if ids else None
+        if trace is None:
+            ids = list(self.importer(evidence.session if document else path))
+            trace = self._first_of(ids)
+        return Found(
+            case=case,
+            session=evidence.session,
+            whole=evidence.session,
+            trace=trace,
+            first_trace=trace,
+            method="trace_ref",
+            source=str(path),
+        )
+
+    def _of_inline(self, case: TestCase) -> Found:
+        inline = case.inline_trace
+        if isinstance(inline, list):
+            import json
+
+            session: Session | None = parse_transcript(
+                [item if isinstance(item, str) else json.dumps(item) for item in inline]
+            )
+        else:
+            session = as_session(inline)
+        if session is None:
+            raise InputError(
+                f"{case.path}:{case.line}: {case.id}: its trace is no Claude Code trace"
+            )
+        return Found(case=case, session=session, whole=session, method="trace", source="inline")
+
+    def _of_run(self, case: TestCase, run_id: str) -> list[Found]:
+        transcript = mlflow_store.fetch_run_transcript(run_id)
+        if transcript is not None:
+            session = parse_transcript(transcript)
+            trace = self._first_of(self.importer(transcript))
+            return [
+                Found(
+                    case=case,
+                    session=session,
+                    whole=session,
+                    trace=trace,
+                    first_trace=trace,
+                    method="trace_run_id",
+                    source=f"run {run_id}: {transcript.name}",
+                )
+            ]
+        traces = _claude(mlflow_store.fetch_run_traces(run_id))
+        if not traces:
+            raise TraceNotFoundError(
+                f"run {run_id} has neither a Claude Code trace nor a transcript"
+            )
+        return [self._of_traces(case, group, "trace_run_id") for group in _sessions(traces)]
+
+    def _tagged(self, case: TestCase) -> list[Found]:
+        traces = [
+            trace
+            for trace in self._all()
+            if trace.info.tags.get(TEST_TAG) == case.id
+            and trace.info.tags.get(_SKILL_TAG, self.skill) == self.skill
+        ]
+        groups = _sessions(traces)
+        if not groups:
+            return []
+        chosen = groups[-(self.attempts or 1) :]
+        method = f"tag {TEST_TAG}"
+        note = () if len(groups) == len(chosen) else (f"newest {len(chosen)} of {len(groups)}",)
+        return [
+            replace(
+                self._of_traces(case, group, method), notes=tuple(f"{method}: {n}" for n in note)
+            )
+            for group in chosen
+        ]
+
+    def _same_prompt(self, case: TestCase) -> list[Found]:
+        if not case.prompt:
+            raise TraceNotFoundError("the test case names none and has no prompt to look for")
+        wanted = _normal(case.prompt)
+        equal = [trace for trace in self._all() if wanted in map(_normal, _prompts(trace))]
+        if not equal:
+            raise TraceNotFoundError(
+                f"no trace in experiment {self.experiment()} is tagged {TEST_TAG} or has an equal "
+                "prompt"
+            )
+        chosen = equal[-(self.attempts or 1) :]
+        note = f"found by an equal prompt, the newest of {len(equal)}"
+        if len(chosen) > 1:
+            note = f"found by an equal prompt, the newest {len(chosen)} of {len(equal)}"
+        return [replace(self._of_trace(case, t, "prompt"), notes=(note,)) for t in chosen]
+
+    def _of_trace(self, case: TestCase, trace: Any, method: str) -> Found:
+        """One turn together with its background agents."""
+        if not is_claude_code_trace(trace):
+            raise TraceNotFoundError(f"trace {trace.info.trace_id} is not a Claude Code trace")
+        return self._found(case, [trace, *_background(trace)], method)
+
+    def _of_traces(self, case: TestCase, traces: Sequence[Any], method: str) -> Found:
+        return self._found(case, traces, method)
+
+    def _found(self, case: TestCase, traces: Sequence[Any], method: str) -> Found:
+        first = _by_time(traces)[0]
+        trace_id = first.info.trace_id
+        found = Found(
+            case=case,
+            session=session_from_trace(list(traces) if len(traces) > 1 else first),
+            trace=first,
+            method=method,
+            source=trace_id if len(traces) == 1 else f"{len(traces)} traces from {trace_id}",
+        )
+        if not case.session_expectations:
+            return found
+        session_id = _session_of(first)
+        turns: Sequence[Any] = traces
+        if session_id is not None:
+            held = experiment_of(first) or self.experiment()
+            turns = mlflow_store.fetch_session_traces(session_id, held) or traces
+        return replace(found, whole=session_from_trace(list(turns)), first_trace=_by_time(turns)[0])
+
+    def _first_of(self, trace_ids: Iterable[str]) -> Any:
+        first = next(iter(trace_ids), None)
+        if first is None:
+            return None
+        try:
+            return mlflow_store.fetch_trace(first)
+        except TraceNotFoundError:
+            return None
+
+    def _all(self) -> list[Any]:
+        """The experiment's Claude Code traces, oldest first."""
+        if self._listed is None:
+            traces = mlflow_store.search_experiment_traces(self.experiment())
+            self._listed = _by_time(_claude(traces))
+        return self._listed
+
+
+def experiment_of(trace: Any) -> str | None:
+    """Id of the experiment that holds a trace, None where it is stored elsewhere."""
+    location = getattr(trace.info.trace_location, "mlflow_experiment", None)
+    return None if location is None else str(location.experiment_id)
+
+
+def _names_a_trace(case: TestCase) -> bool:
+    if case.trace_ref is not None or case.inline_trace is not None:
+        return False
+    return case.trace_id is not None
+
+
+def _background(trace: Any) -> list[Any]:
+    """The traces of the agents that this turn started in the background: each has its own."""
+    session = as_session(trace)
+    session_id, experiment = _session_of(trace), experiment_of(trace)
+    if session is None or session_id is None or experiment is None:
+        return []
+    calls = {agent.parent_call_id for agent in session.subagents if agent.background}
+    if not calls:
+        return []
+    return [
+        other
+        for other in mlflow_store.fetch_session_traces(session_id, experiment)
+        if other.info.tags.get(_PARENT) in calls and other.info.trace_id != trace.info.trace_id
+    ]
+
+
+def _claude(traces: Iterable[Any]) -> list[Any]:
+    return [trace for trace in traces if is_claude_code_trace(trace)]
+
+
+def _by_time(traces: Iterable[Any]) -> list[Any]:
+    return sorted(traces, key=lambda trace: (trace.info.request_time, trace.info.trace_id))
+
+
+def _session_of(trace: Any) -> str | None:
+    session_id: str | None = trace.info.trace_metadata.get(_SESSION)
+    return session_id
+
+
+def _sessions(traces: Iterable[Any]) -> list[list[Any]]:
+    """Traces by session, the sessions in order of their first turn."""
+    groups: dict[str, list[Any]] = {}
+    for trace in _by_time(traces):
+        groups.setdefault(_session_of(trace) or trace.info.trace_id, []).append(trace)
+    return list(groups.values())
+
+
+def _prompts(trace: Any) -> tuple[str, ...]:
+    session = as_session(trace)
+    return () if session is None else session.prompts
+
+
+def _normal(text: str) -> str:
+    return " ".join(text.split())

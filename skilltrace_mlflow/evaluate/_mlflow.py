@@ -1,0 +1,117 @@
+"""`mlflow.genai.evaluate` over rows whose verdicts are known already.
+
+Every verdict is computed once, without MLflow; a single scorer then hands out the Feedbacks of the
+row it is called with. MLflow logs them, links the traces to the run and keeps the expectations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import mlflow
+from mlflow.entities import Feedback, Trace, TraceData
+from mlflow.genai.scorers import Scorer, scorer
+
+from skilltrace_mlflow.evaluate._rows import Row
+
+__all__ = ["hand_out", "make_trace", "rounds", "run_scorers"]
+
+
+def rounds(rows: Iterable[Row]) -> list[list[Row]]:
+    """Rows in as few calls as possible with no trace twice in one: MLflow crashes on that."""
+    calls: list[list[Row]] = []
+    seen: dict[str, int] = {}
+    for row in rows:
+        number = 0
+        if row.trace_id is not None:
+            number = seen.get(row.trace_id, 0)
+            seen[row.trace_id] = number + 1
+        while len(calls) <= number:
+            calls.append([])
+        calls[number].append(row)
+    return calls
+
+
+def hand_out(rows: Sequence[Row], run_id: str, *, stopped: Callable[[], bool]) -> None:
+    """Let MLflow log the items of `rows` under the run; traces are all there or all missing.
+
+    Rows without a trace learn the id of the one that MLflow makes for them. Raises whatever MLflow
+    raises; some items may be logged then.
+    """
+    with_trace = rows[0].trace is not None
+    by_trace = {row.trace_id: row for row in rows}
+    by_key = {row.key: row for row in rows}
+
+    def handed_out(trace: Any = None, inputs: Any = None) -> list[Feedback]:
+        if trace is None or stopped():
+            return []
+        if with_trace:
+            # A store that cannot link traces gets copies of them; their verdicts are logged on the
+            # originals afterwards.
+            row = by_trace.get(trace.info.trace_id)
+            return [] if row is None else row.feedbacks()
+        row = by_key[inputs["test_id"], inputs["attempt"]]
+        row.trace_id = trace.info.trace_id
+        return row.feedbacks()
+
+    # timeout=0: nothing here can hang, and MLflow starts a thread per call for any other.
+    verdicts = scorer(handed_out, name="skilltrace", timeout=0)
+    if with_trace:
+        data = [{"trace": _slim(row.trace), "expectations": dict(row.expectations)} for row in rows]
+    else:
+        data = [
+            {
+                "inputs": row.inputs,
+                "outputs": _outputs(row),
+                "expectations": dict(row.expectations),
+            }
+            for row in rows
+        ]
+    _evaluate(data, [verdicts], run_id)
+
+
+def run_scorers(rows: Sequence[Row], scorers: Sequence[Scorer], run_id: str) -> None:
+    """Let MLflow run scorers of its own (models as judges) on rows that all have traces."""
+    data = [
+        {
+            "trace": row.trace,
+            "inputs": row.inputs,
+            "outputs": _outputs(row),
+            "expectations": dict(row.found.case.response_expectations),
+        }
+        for row in rows
+    ]
+    _evaluate(data, list(scorers), run_id)
+
+
+def make_trace(row: Row) -> None:
+    """A trace like the one that MLflow makes for a row without one, where it failed to."""
+    with mlflow.start_span(name="root_span") as span:
+        span.set_inputs(row.inputs)
+        span.set_outputs(_outputs(row))
+    mlflow.flush_trace_async_logging()
+    row.trace_id = span.trace_id
+
+
+def _evaluate(data: list[dict[str, Any]], scorers: list[Scorer], run_id: str) -> None:
+    # The run is not ended here: how it ended is decided when all is verified. MLflow keeps active
+    # runs per thread, so this one is forgotten with the thread that evaluates.
+    if mlflow.active_run() is None:
+        mlflow.start_run(run_id=run_id)
+    mlflow.genai.evaluate(data=data, scorers=scorers)
+
+
+def _outputs(row: Row) -> Any:
+    case = row.found.case
+    if case.response is not None:
+        return {**case.outputs, "response": case.response}
+    if row.found.session is not None and row.found.session.response is not None:
+        return {"response": row.found.session.response}
+    return dict(case.outputs) or None
+
+
+def _slim(trace: Trace) -> Trace:
+    """The trace without its inner spans: MLflow digests rows as text, and reads only the root."""
+    root = [span for span in trace.data.spans if span.parent_id is None]
+    return Trace(info=trace.info, data=TraceData(spans=root))

@@ -1,0 +1,139 @@
+"""What an evaluation works on: the evidence of an attempt, and the assessments it must leave."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlflow.entities import Assessment, Feedback
+
+from skilltrace_mlflow.checks import Outcome
+from skilltrace_mlflow.expectations import TestCase
+from skilltrace_mlflow.scorers import outcome_to_feedback
+from skilltrace_mlflow.session import Session
+
+__all__ = ["Found", "Identity", "Item", "Row", "identity_of"]
+
+_SKILL = "skilltrace.skill"
+_TEST = "skilltrace.test_id"
+_ATTEMPT = "skilltrace.attempt"
+_CHECK = "skilltrace.check"
+
+Identity = tuple[str, str, str, str]
+"""(skill, test id, attempt, check): only a verdict of the same identity may be superseded."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """The evidence of one attempt at one test case.
+
+    `session` is what expectations judge and `trace` the MLflow trace that the assessments stand on
+    (of several turns the first, as MLflow does for sessions). `whole` and `first_trace` are the
+    same for session expectations. All are None where there is no trace, `notes` say why.
+    """
+
+    case: TestCase
+    attempt: int = 1
+    session: Session | None = None
+    whole: Session | None = None
+    trace: Any = None
+    first_trace: Any = None
+    method: str = ""
+    source: str | None = None
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+    bad_input: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """One assessment that must stand on a trace under the run when all is done."""
+
+    skill: str
+    test_id: str
+    attempt: int
+    outcome: Outcome
+    graded: bool = False
+
+    @property
+    def identity(self) -> Identity:
+        """What tells this assessment from every other on the trace."""
+        return (self.skill, self.test_id, str(self.attempt), self.outcome.check)
+
+    def feedback(self, overrides: str | None = None) -> Feedback:
+        """The assessment itself, superseding the one with the id `overrides`."""
+        feedback = outcome_to_feedback(
+            self.outcome,
+            graded=self.graded,
+            metadata={_SKILL: self.skill, _TEST: self.test_id, _ATTEMPT: str(self.attempt)},
+            overrides=overrides,
+        )
+        if feedback is None:
+            raise ValueError(f"{self.outcome.check}: nothing to log for a check without verdict")
+        return feedback
+
+
+@dataclass(kw_only=True)
+class Row:
+    """One row for `mlflow.genai.evaluate`: a trace (None: MLflow makes one) and its items.
+
+    `expectations` is what MLflow keeps on the trace; `trace_id` is filled in as soon as it is
+    known. `done` are the items that an interrupted run left standing.
+    """
+
+    found: Found
+    trace: Any
+    items: list[Item] = field(default_factory=list)
+    expectations: Mapping[str, Any] = field(default_factory=dict)
+    trace_id: str | None = None
+    done: set[Identity] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        if self.trace is not None:
+            self.trace_id = self.trace.info.trace_id
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """(test id, attempt)."""
+        return self.found.case.id, self.found.attempt
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """The inputs of the trace that MLflow makes for a row without one."""
+        case = self.found.case
+        prompt = {} if case.prompt is None else {"prompt": case.prompt}
+        return {**case.inputs, **prompt, "test_id": case.id, "attempt": self.found.attempt}
+
+    def superseded(self) -> dict[Identity, str]:
+        """Ids of the verdicts that stand on the trace, the newest of each identity."""
+        found: dict[Identity, tuple[int, str]] = {}
+        for assessment in self.trace.info.assessments if self.trace is not None else ():
+            identity = identity_of(assessment)
+            if identity is None or assessment.valid is False or not assessment.assessment_id:
+                continue
+            entry = (assessment.create_time_ms or 0, assessment.assessment_id)
+            found[identity] = max(found.get(identity, entry), entry)
+        return {identity: assessment_id for identity, (_, assessment_id) in found.items()}
+
+    def feedbacks(self) -> list[Feedback]:
+        """Every item that is not done yet, as an assessment."""
+        older = self.superseded()
+        return [
+            item.feedback(older.get(item.identity))
+            for item in self.items
+            if item.identity not in self.done
+        ]
+
+
+def identity_of(assessment: Assessment) -> Identity | None:
+    """Whose verdict an assessment is, None if it is not one of ours."""
+    metadata = assessment.metadata or {}
+    if assessment.feedback is None or _TEST not in metadata:
+        return None
+    return (
+        metadata.get(_SKILL, ""),
+        metadata[_TEST],
+        metadata.get(_ATTEMPT, "1"),
+        metadata.get(_CHECK, assessment.name),
+    )

@@ -1,0 +1,227 @@
+"""`evaluate_skill`: a skill's test cases against their traces, with the verdicts in MLflow."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from skilltrace_mlflow.errors import ConfigurationError, EvaluationError
+from skilltrace_mlflow.evaluate._deadline import Deadline, HangingCall, call_bounded
+from skilltrace_mlflow.evaluate._find import Finder
+from skilltrace_mlflow.evaluate._import import importer_into
+from skilltrace_mlflow.evaluate._judge import Judges
+from skilltrace_mlflow.evaluate._resume import Plan
+from skilltrace_mlflow.evaluate._rows import Found
+from skilltrace_mlflow.evaluate._store import first_line
+from skilltrace_mlflow.evaluate._surroundings import quiet_mlflow, terminable, tracking
+from skilltrace_mlflow.evaluate._work import Work
+from skilltrace_mlflow.expectations import (
+    Manifest,
+    TestCase,
+    load_ground_truth,
+    load_manifest,
+    select_cases,
+)
+from skilltrace_mlflow.expectations.manifest import gate_names
+from skilltrace_mlflow.gates import judge_gates
+from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
+from skilltrace_mlflow.scorer_config import build_scorers
+from skilltrace_mlflow.sources import mlflow_store
+
+__all__ = ["Interrupted", "evaluate_skill"]
+
+# How long the run may take to be marked when there is no time left for anything else.
+_LAST_WORDS = 5.0
+
+
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C or SIGTERM during an evaluation; `run_id` is the run to resume, if there is one."""
+
+    def __init__(self, run_id: str | None) -> None:
+        super().__init__("interrupted")
+        self.run_id = run_id
+
+
+def evaluate_skill(
+    skill: str | os.PathLike[str] | Manifest,
+    *,
+    include_traces: bool = False,
+    experiment: str | None = None,
+    tracking_uri: str | None = None,
+    run_name: str | None = None,
+    skills_dir: str | os.PathLike[str] | None = None,
+    test_ids: Sequence[str] = (),
+    filter_category: str | Sequence[str] = (),
+    tags: Sequence[str] = (),
+    timeout: float | None = None,
+    attempts: int | None = None,
+    fail_under: Mapping[str, float] | None = None,
+    allow_custom: bool = False,
+    allow_outside: bool = False,
+    no_llm: bool = False,
+    resume: str | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    show_progress: bool = False,
+) -> Evaluation:
+    """Evaluate a skill's test cases with `mlflow.genai.evaluate` and return every verdict.
+
+    `skill` is a name, a folder, a manifest file or a loaded manifest; `test_ids`, `filter_category`
+    and `tags` select test cases. `include_traces` finds each case's trace and judges it; without
+    it only responses are judged. `attempts` asks for that many traces per case. `timeout` bounds
+    everything, in seconds. `resume` finishes the run of that id, which was interrupted or could
+    not be completed. `allow_custom` lets the manifest's own functions run, `allow_outside` lets a
+    `trace_ref` lead out of the skill's folder, `no_llm` leaves model-based scorers out.
+
+    The run lies in the experiment that holds the traces. Whatever could not be logged is named in
+    the result's `incomplete`. Raises ConfigurationError for files and options that are wrong,
+    EvaluationError if the store does not answer, Interrupted on Ctrl-C and SIGTERM.
+    """
+    deadline = Deadline(timeout)
+    manifest = skill if isinstance(skill, Manifest) else load_manifest(skill, skills_dir=skills_dir)
+    categories = [filter_category] if isinstance(filter_category, str) else filter_category
+    cases = load_ground_truth(manifest)
+    gates = _gates(manifest, fail_under or {})
+    if attempts is not None and attempts < 1:
+        raise ConfigurationError(f"--attempts {attempts}: at least 1")
+    with tracking(tracking_uri) as uri, quiet_mlflow(progress=show_progress), terminable():
+        mlflow_store.probe(uri, timeout=max(0.5, deadline.left(5.0)))
+        plan = Plan(
+            skill=manifest.name,
+            include_traces=include_traces,
+            test_ids=tuple(test_ids),
+            attempts=attempts,
+        )
+        if resume is not None:
+            earlier, experiment = Plan.load(resume, manifest.name)
+            plan = earlier or plan
+        chosen = _select(manifest, cases, plan.test_ids, categories, tags)
+        notes = list(manifest.notices)
+        scorers = build_scorers(
+            manifest,
+            include_traces=plan.include_traces,
+            allow_custom=allow_custom,
+            no_llm=no_llm,
+            notes=notes,
+        )
+        judges = Judges.of(scorers, traces=plan.include_traces)
+        folder = _Folder(experiment)
+        finder = Finder(
+            skill=manifest.name,
+            experiment=folder.existing,
+            importer=importer_into(folder.made),
+            attempts=plan.attempts,
+            roots=() if allow_outside else _roots(manifest, chosen),
+            pinned=plan.traces,
+        )
+        work = Work(
+            plan=plan,
+            judges=judges,
+            deadline=deadline,
+            find=lambda: _find(finder, chosen, plan),
+            experiment=folder.made,
+            gates=gates,
+            run_name=run_name,
+            run_id=resume,
+            resumed=resume is not None,
+            progress=progress,
+            tracking_uri=uri,
+            notes=notes,
+        )
+        return _run(work, deadline)
+
+
+def _run(work: Work, deadline: Deadline) -> Evaluation:
+    """The work in a thread of its own, so that neither a signal nor a dead server holds us up."""
+    try:
+        call_bounded(work.run, deadline.left(), name="evaluate")
+    except KeyboardInterrupt:
+        _mark(work, "interrupted")
+        raise Interrupted(work.run_id) from None
+    except HangingCall:
+        problem = f"--timeout {deadline.seconds:g}: the time was up"
+    except EvaluationError as error:
+        if work.run_id is None:
+            raise
+        problem = first_line(error)
+    else:
+        return work.evaluation()
+    _mark(work, "incomplete")
+    if work.run_id is None or not work.outcomes:
+        raise EvaluationError(f"{problem} before anything could be logged")
+    work.incomplete.append(f"{problem}; finish the run with --resume {work.run_id}")
+    return work.evaluation()
+
+
+def _mark(work: Work, status: str) -> None:
+    work.stopped = True
+    try:
+        call_bounded(lambda: work.stop(status), _LAST_WORDS, name="stop")
+    except HangingCall:
+        work.notes.append("the run could not be marked: the store does not answer")
+
+
+class _Folder:
+    """The experiment that was asked for: looked up, or made, once and only when needed."""
+
+    def __init__(self, name: str | None) -> None:
+        self.name = name
+        self.found: str | None = None
+
+    def existing(self) -> str:
+        """Its id; ConfigurationError if there is none."""
+        if self.found is None:
+            self.found = mlflow_store.resolve_experiment(self.name)
+        return self.found
+
+    def made(self) -> str:
+        """Its id, of a new one if need be."""
+        if self.found is None:
+            name = self.name or mlflow_store.experiment_of()
+            with mlflow_store.connect(create=True) as client:
+                try:
+                    self.found = mlflow_store.resolve_experiment(self.name)
+                except ConfigurationError:
+                    self.found = str(client.create_experiment(name))
+        return self.found
+
+
+def _find(finder: Finder, cases: Sequence[TestCase], plan: Plan) -> list[Found]:
+    if plan.include_traces:
+        return finder.find_all(cases)
+    return [
+        Found(case=case, attempt=attempt)
+        for case in cases
+        for attempt in range(1, (plan.attempts or 1) + 1)
+    ]
+
+
+def _select(
+    manifest: Manifest,
+    cases: Sequence[TestCase],
+    ids: Iterable[str],
+    categories: Iterable[str],
+    tags: Iterable[str],
+) -> tuple[TestCase, ...]:
+    if not cases:
+        where = ", ".join(map(str, manifest.datasets)) or "its folder has no ground_truth.yaml"
+        raise ConfigurationError(f"{manifest.name}: no test cases to evaluate ({where})")
+    return select_cases(cases, ids=ids, categories=categories, tags=tags)
+
+
+def _roots(manifest: Manifest, cases: Iterable[TestCase]) -> list[Path]:
+    """Where a trace_ref may lead: the skill's folder, and those of its ground truths."""
+    folders = {case.path.parent for case in cases if case.path is not None}
+    if manifest.folder is not None:
+        folders.add(manifest.folder)
+    return sorted(folders)
+
+
+def _gates(
+    manifest: Manifest, fail_under: Mapping[str, float]
+) -> Callable[[Sequence[TestResult]], tuple[GateResult, ...]]:
+    gates = {**manifest.quality_gates, **fail_under}
+    options: dict[str, Any] = {"groups": manifest.tiers, "known": gate_names(manifest.scorers)}
+    judge_gates(gates, (), **options)  # a gate with a wrong name is found before anything runs
+    return lambda results: judge_gates(gates, results, **options)

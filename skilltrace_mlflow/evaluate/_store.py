@@ -1,0 +1,129 @@
+"""The few requests an evaluation makes of the MLflow store itself, each repeated until it works."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mlflow.entities import Assessment, Feedback, Metric
+from mlflow.exceptions import MlflowException
+from mlflow.tracing.constant import AssessmentMetadataKey
+from mlflow.tracking import MlflowClient
+from requests import RequestException
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+from skilltrace_mlflow.evaluate._deadline import Deadline
+
+__all__ = ["SOURCE_RUN", "STORE_ERRORS", "RunStore", "first_line"]
+
+T = TypeVar("T")
+
+SOURCE_RUN = AssessmentMetadataKey.SOURCE_RUN_ID
+STORE_ERRORS = (MlflowException, RequestException, OSError)
+"""What a request to a store raises when it fails, whatever the kind of store."""
+
+_PAGE = 100
+_TRIES = 4
+_PASSING = (408, 429)
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its class."""
+    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+
+
+class RunStore:
+    """The store as one run of an evaluation sees it."""
+
+    def __init__(self, run_id: str, experiment_id: str, deadline: Deadline) -> None:
+        self.run_id = run_id
+        self.experiment_id = experiment_id
+        self.deadline = deadline
+        self.client = MlflowClient()
+
+    def patiently(self, request: Callable[[], T]) -> T:
+        """`request()`, repeated with growing pauses while the failure may pass by itself."""
+
+        def may_pass(error: BaseException) -> bool:
+            if isinstance(error, MlflowException):
+                status = error.get_http_status_code()
+                return status >= 500 or status in _PASSING
+            return isinstance(error, STORE_ERRORS)
+
+        def stop(state: Any) -> bool:
+            return bool(stop_after_attempt(_TRIES)(state)) or self.deadline.passed
+
+        retrying = Retrying(
+            stop=stop,
+            wait=wait_exponential_jitter(initial=0.2, max=5),
+            retry=retry_if_exception(may_pass),
+            reraise=True,
+        )
+        return retrying(request)
+
+    def log(self, trace_id: str, feedback: Feedback, span_id: str | None = None) -> None:
+        """Put an assessment on a trace under this run; raises one of STORE_ERRORS."""
+        feedback.metadata = {**(feedback.metadata or {}), SOURCE_RUN: self.run_id}
+        feedback.trace_id = trace_id
+        feedback.span_id = span_id
+        self.patiently(lambda: self.client.log_assessment(trace_id, feedback))
+
+    def delete(self, trace_id: str, assessment_id: str) -> None:
+        """Take an assessment off a trace."""
+        self.patiently(lambda: self.client.delete_assessment(trace_id, assessment_id))
+
+    def link(self, trace_ids: Sequence[str]) -> None:
+        """Make traces part of the run; stores without links (files) are left as they are."""
+        for start in range(0, len(trace_ids), _PAGE):
+            part = list(trace_ids[start : start + _PAGE])
+            with contextlib.suppress(NotImplementedError):
+                self.patiently(lambda part=part: self.client.link_traces_to_run(part, self.run_id))
+
+    def assessments(self, trace_ids: Iterable[str]) -> dict[str, list[Assessment]]:
+        """All assessments on these traces, and on every other trace of the run.
+
+        One search for those that are linked to the run, one request for each of the others.
+        """
+        found = {trace.info.trace_id: list(trace.info.assessments) for trace in self._linked()}
+        for trace_id in set(trace_ids) - found.keys():
+            trace = self.patiently(lambda trace_id=trace_id: self.client.get_trace(trace_id))
+            found[trace_id] = list(trace.info.assessments)
+        return found
+
+    def _linked(self) -> Iterable[Any]:
+        token: str | None = None
+        while True:
+            page = self.patiently(
+                lambda token=token: self.client.search_traces(
+                    locations=[self.experiment_id],
+                    run_id=self.run_id,
+                    include_spans=False,
+                    max_results=_PAGE,
+                    page_token=token,
+                )
+            )
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def log_metrics(self, metrics: Mapping[str, float], *, now_ms: int) -> None:
+        """The figures of the run, in as many batches as it takes."""
+        entries = [Metric(name, value, now_ms, 0) for name, value in metrics.items()]
+        for start in range(0, len(entries), 500):
+            part = entries[start : start + 500]
+            self.patiently(lambda part=part: self.client.log_batch(self.run_id, metrics=part))
+
+    def tag(self, key: str, value: str) -> None:
+        """A tag of the run."""
+        self.patiently(lambda: self.client.set_tag(self.run_id, key, value))
+
+    def upload(self, file: Path, folder: str) -> None:
+        """A file as the run's artifact."""
+        self.patiently(lambda: self.client.log_artifact(self.run_id, str(file), folder))
+
+    def end(self, status: str) -> None:
+        """The run is over: FINISHED, FAILED or KILLED."""
+        self.patiently(lambda: self.client.set_terminated(self.run_id, status))

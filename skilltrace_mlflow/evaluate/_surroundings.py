@@ -1,0 +1,114 @@
+"""What an evaluation changes around itself, and puts back: MLflow's globals, signals, the streams.
+
+`mlflow.genai.evaluate` reads its limits from the environment and prints to standard output, which
+belongs to the result alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from types import FrameType
+
+__all__ = ["environment", "lifted_rate_limit", "quiet_mlflow", "terminable", "tracking"]
+
+# MLflow's own are 120 s and 7 retries with up to 128 s between them: a server that died would be
+# noticed after minutes. These bridge a restart of some ten seconds. A user's own setting is kept.
+_PATIENCE = {
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+}
+_SCORER_LIMIT = "MLFLOW_GENAI_EVAL_SCORER_RATE_LIMIT"
+_NOISY = ("mlflow", "alembic")
+
+
+@contextlib.contextmanager
+def environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """Environment variables inside the block; afterwards they are as before."""
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ.update(changes)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def lifted_rate_limit() -> contextlib.AbstractContextManager[None]:
+    """No limit on scorer calls: MLflow's is meant for models and throttles every scorer alike."""
+    return environment({_SCORER_LIMIT: "0"})
+
+
+@contextlib.contextmanager
+def tracking(uri: str | None, experiment_id: str | None = None) -> Iterator[str]:
+    """MLflow's tracking URI and experiment inside the block; yields the URI in use."""
+    import mlflow
+    from mlflow.tracking import fluent
+
+    uri_before = mlflow.get_tracking_uri()
+    # There is no public way to ask for the active experiment without creating one.
+    experiment_before = getattr(fluent, "_active_experiment_id", None)
+    patience = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
+    with environment({**patience, **_kept("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID")}):
+        try:
+            if uri is not None:
+                mlflow.set_tracking_uri(uri)
+            if experiment_id is not None:
+                mlflow.set_experiment(experiment_id=experiment_id)
+            yield mlflow.get_tracking_uri()
+        finally:
+            if uri is not None:
+                mlflow.set_tracking_uri(uri_before)
+            if experiment_id is not None:
+                fluent._active_experiment_id = experiment_before
+
+
+def _kept(*names: str) -> dict[str, str]:
+    return {name: os.environ[name] for name in names if name in os.environ}
+
+
+@contextlib.contextmanager
+def quiet_mlflow(*, progress: bool) -> Iterator[None]:
+    """MLflow's prints swallowed, its warnings left to us, its bar only where it can be seen."""
+    from mlflow.genai.evaluation import harness
+
+    levels = {name: logging.getLogger(name).level for name in _NOISY}
+    bar = harness.tqdm
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    if not (progress and sys.stderr.isatty()):
+        harness.tqdm = None
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        harness.tqdm = bar
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
+
+
+@contextlib.contextmanager
+def terminable() -> Iterator[None]:
+    """SIGTERM is as good as Ctrl-C inside the block (only the main thread can arrange that)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

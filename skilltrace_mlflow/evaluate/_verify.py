@@ -1,0 +1,119 @@
+"""Complete or loud: every assessment that should exist stands on its trace, or is named.
+
+MLflow turns a failed write into a warning, and one failure drops the rest of that trace's
+assessments. A write that was done but not answered is repeated by its HTTP client, so the opposite
+happens too: the same verdict twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+
+from mlflow.entities import Assessment
+from mlflow.exceptions import MlflowException
+
+from skilltrace_mlflow.evaluate._mlflow import make_trace
+from skilltrace_mlflow.evaluate._rows import Item, Row, identity_of
+from skilltrace_mlflow.evaluate._store import SOURCE_RUN, STORE_ERRORS, RunStore, first_line
+
+__all__ = ["complete", "standing"]
+
+_ROUNDS = 6
+_PAUSE = 0.5
+_LONGEST_PAUSE = 8.0
+_NOT_FOUND = 404
+
+
+def standing(
+    assessments: Iterable[Assessment], run_id: str
+) -> dict[tuple[str, str, str, str], list[Assessment]]:
+    """Our verdicts of this run among a trace's assessments, by identity."""
+    found: dict[tuple[str, str, str, str], list[Assessment]] = {}
+    for assessment in assessments:
+        identity = identity_of(assessment)
+        if identity is not None and (assessment.metadata or {}).get(SOURCE_RUN) == run_id:
+            found.setdefault(identity, []).append(assessment)
+    return found
+
+
+def complete(rows: Sequence[Row], store: RunStore) -> tuple[str, ...]:
+    """Log what is missing, drop what stands twice; returns what is still missing, in words.
+
+    Bounded: a few rounds with growing pauses, and never beyond the deadline.
+    """
+    problem = ""
+    pause = _PAUSE
+    missing: list[tuple[Row, Item]] = [(row, item) for row in rows for item in row.items]
+    for attempt in range(_ROUNDS):
+        if attempt:
+            if store.deadline.left(pause) < pause:
+                break
+            time.sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+        try:
+            missing = _missing(rows, store)
+            if not missing:
+                return ()
+            store.link(sorted({row.trace_id for row, _ in missing if row.trace_id}))
+            for row, item in missing:
+                _log(row, item, store)
+        except STORE_ERRORS as error:
+            problem = first_line(error)
+    else:
+        try:
+            missing = _missing(rows, store)
+        except STORE_ERRORS as error:
+            problem = first_line(error)
+    return tuple(
+        f"{item.test_id} #{item.attempt}: {item.outcome.check} is not on trace "
+        f"{row.trace_id or '(none)'}" + (f" ({problem})" if problem else "")
+        for row, item in missing
+    )
+
+
+def _missing(rows: Sequence[Row], store: RunStore) -> list[tuple[Row, Item]]:
+    """Items that do not stand; those that stand twice are made to stand once."""
+    wanted = [row for row in rows if row.items]
+    if not wanted:
+        return []
+    assessments = store.assessments({row.trace_id for row in wanted if row.trace_id})
+    missing = []
+    for row in wanted:
+        stands = standing(assessments.get(row.trace_id or "", ()), store.run_id)
+        for item in row.items:
+            found = stands.get(item.identity, [])
+            if not found or _deduplicate(row, found, store):
+                missing.append((row, item))
+    return missing
+
+
+def _deduplicate(row: Row, found: Sequence[Assessment], store: RunStore) -> bool:
+    """Leave one of several; True if none is left and the item must be logged again.
+
+    Deleting an assessment makes the one that it superseded valid again, so where something was
+    superseded all copies go and one is written anew.
+    """
+    anew = any(copy.overrides for copy in found)
+    if len(found) == 1 or row.trace_id is None:
+        return False
+    for copy in found if anew else found[1:]:
+        store.delete(row.trace_id, str(copy.assessment_id))
+    return anew
+
+
+def _log(row: Row, item: Item, store: RunStore) -> None:
+    if row.trace_id is None:
+        make_trace(row)
+    if row.trace_id is None:
+        return
+    spans = row.trace.data.spans if row.trace is not None else ()
+    root = next((span.span_id for span in spans if span.parent_id is None), None)
+    older = row.superseded().get(item.identity)
+    try:
+        store.log(row.trace_id, item.feedback(older), root)
+    except MlflowException as error:
+        if older is None or error.get_http_status_code() != _NOT_FOUND:
+            raise
+        # Somebody deleted the older verdict meanwhile; there is nothing left to supersede.
+        store.log(row.trace_id, item.feedback(), root)

@@ -1,0 +1,372 @@
+"""The steps of one evaluation, in order, all in one thread that can be left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mlflow.entities import Expectation as StoredExpectation
+from mlflow.genai.scorers import Scorer
+from mlflow.tracking import MlflowClient
+from mlflow.tracking.context.registry import resolve_tags
+
+from skilltrace_mlflow import __version__
+from skilltrace_mlflow.checks import Outcome, Verdict, all_checks
+from skilltrace_mlflow.errors import EvaluationError
+from skilltrace_mlflow.evaluate._deadline import Deadline
+from skilltrace_mlflow.evaluate._figures import run_metrics
+from skilltrace_mlflow.evaluate._find import experiment_of
+from skilltrace_mlflow.evaluate._judge import Judges, expectations_of
+from skilltrace_mlflow.evaluate._mlflow import hand_out, rounds, run_scorers
+from skilltrace_mlflow.evaluate._resume import SKILL_TAG, STATUS_TAG, Plan
+from skilltrace_mlflow.evaluate._rows import Found, Item, Row
+from skilltrace_mlflow.evaluate._store import SOURCE_RUN, STORE_ERRORS, RunStore, first_line
+from skilltrace_mlflow.evaluate._surroundings import lifted_rate_limit
+from skilltrace_mlflow.evaluate._verify import complete, standing
+from skilltrace_mlflow.responses._base import all_responses
+from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
+from skilltrace_mlflow.run_results import RESULTS_ARTIFACT
+from skilltrace_mlflow.score import SESSION_PREFIX
+from skilltrace_mlflow.scorers import feedbacks_to_outcomes
+
+__all__ = ["Work"]
+
+
+@dataclass(kw_only=True)
+class Work:
+    """One evaluation under way. `run()` does it all; what it has got so far is readable from
+    another thread at any time, for when it is interrupted or takes too long.
+
+    `find` gives the attempts, `experiment` the id of the experiment to fall back on.
+    """
+
+    plan: Plan
+    judges: Judges
+    deadline: Deadline
+    find: Callable[[], Sequence[Found]]
+    experiment: Callable[[], str]
+    gates: Callable[[Sequence[TestResult]], tuple[GateResult, ...]] = lambda _: ()
+    run_name: str | None = None
+    run_id: str | None = None
+    resumed: bool = False
+    progress: Callable[[int, int], None] | None = None
+    tracking_uri: str = ""
+    notes: list[str] = field(default_factory=list)
+    incomplete: list[str] = field(default_factory=list)
+    stopped: bool = False
+    store: RunStore | None = None
+    rows: list[Row] = field(default_factory=list)
+    attempts: list[Found] = field(default_factory=list)
+    outcomes: list[tuple[Outcome, ...]] = field(default_factory=list)
+    metrics: dict[str, float] = field(default_factory=dict)
+
+    def run(self) -> None:
+        """Everything. Raises SkillTraceError where nothing could be evaluated at all."""
+        self.attempts = list(self.find())
+        self.outcomes = self.judges.judge(self.attempts, self.deadline, progress=self.progress)
+        if all(found.error is not None for found in self.attempts):
+            return  # nothing to log; a run without rows would only look like an evaluation
+        store = self._open()
+        self.store = store
+        self.rows = self._rows()
+        self._take_up(store)
+        self._correct_expectations(store)
+        self._hand_out(store)
+        self._models(store)
+        self.deadline.require("the assessments were verified")
+        self.incomplete += complete(self.rows, store)
+        self._close(store)
+
+    def evaluation(self) -> Evaluation:
+        """The result as far as it has got."""
+        results = self._results()
+        return Evaluation(
+            skill=self.plan.skill,
+            results=results,
+            gates=self.gates(results),
+            run_id=self.run_id,
+            experiment_id=None if self.store is None else self.store.experiment_id,
+            tracking_uri=self.tracking_uri,
+            metrics=self.metrics,
+            notes=tuple(dict.fromkeys(self.notes)),
+            incomplete=tuple(self.incomplete),
+        )
+
+    def stop(self, status: str) -> None:
+        """Nothing more is to be logged; the run is marked as what it is now."""
+        self.stopped = True
+        if self.store is not None:
+            with contextlib.suppress(*STORE_ERRORS):
+                self.store.tag(STATUS_TAG, status)
+                self.store.end("KILLED")
+
+    def _open(self) -> RunStore:
+        experiment_id = self._experiment()
+        client = MlflowClient()
+        if self.run_id is not None:
+            store = RunStore(self.run_id, experiment_id, self.deadline)
+            store.patiently(lambda: client.update_run(store.run_id, status="RUNNING"))
+            store.tag(STATUS_TAG, "running")
+            return store
+        tags = {
+            SKILL_TAG: self.plan.skill,
+            STATUS_TAG: "running",
+            "skilltrace.version": __version__,
+        }
+        store = RunStore("", experiment_id, self.deadline)
+        try:
+            run = store.patiently(
+                lambda: client.create_run(
+                    experiment_id, tags=resolve_tags(tags), run_name=self.run_name
+                )
+            )
+        except STORE_ERRORS as error:
+            raise EvaluationError(f"no MLflow run could be started: {first_line(error)}") from error
+        store.run_id = self.run_id = run.info.run_id
+        try:
+            self.plan.with_traces(self.attempts).save(store)
+        except STORE_ERRORS as error:
+            self.notes.append(f"the run's plan could not be stored: {first_line(error)}")
+        return store
+
+    def _experiment(self) -> str:
+        """The experiment that holds the traces (most of them), else the one asked for."""
+        held = Counter(
+            found
+            for item in self.attempts
+            if item.trace is not None and (found := experiment_of(item.trace)) is not None
+        )
+        if not held:
+            return self.experiment()
+        most = max(held.values())
+        return min(experiment for experiment, count in held.items() if count == most)
+
+    def _rows(self) -> list[Row]:
+        """One row per attempt, and one for session verdicts that stand on another trace."""
+        rows: list[Row] = []
+        graded = {name for name, spec in {**all_checks(), **all_responses()}.items() if spec.graded}
+        seen: set[str] = set()
+        for found, outcomes in zip(self.attempts, self.outcomes, strict=True):
+            if found.error is not None:
+                continue
+            items = [
+                Item(
+                    skill=self.plan.skill,
+                    test_id=found.case.id,
+                    attempt=found.attempt,
+                    outcome=outcome,
+                    graded=outcome.check.removeprefix(SESSION_PREFIX) in graded
+                    or outcome.score not in (None, 0.0, 1.0),
+                )
+                for outcome in outcomes
+                if outcome.verdict is not Verdict.NOT_APPLICABLE
+            ]
+            elsewhere: list[Item] = []
+            first = found.first_trace
+            if first is not None and first.info.trace_id != found.trace.info.trace_id:
+                elsewhere = [i for i in items if i.outcome.check.startswith(SESSION_PREFIX)]
+                items = [item for item in items if item not in elsewhere]
+            row = Row(found=found, trace=found.trace, items=items)
+            if row.trace_id is None or row.trace_id not in seen:
+                # MLflow keeps one value per name on a trace: the first test's.
+                row.expectations = expectations_of(found.case, traces=self.judges.traces)
+                seen.add(row.trace_id or "")
+            rows.append(row)
+            if elsewhere:
+                rows.append(Row(found=found, trace=first, items=elsewhere))
+        return rows
+
+    def _take_up(self, store: RunStore) -> None:
+        """What an interrupted run left standing is done; its traces are used again."""
+        if not self.resumed:
+            return
+        known = {row.trace_id for row in self.rows if row.trace_id}
+        assessments = store.patiently(lambda: store.assessments(known))
+        homes: dict[tuple[str, str], str] = {}
+        done: dict[str, set[Any]] = {}
+        for trace_id, found in assessments.items():
+            done[trace_id] = set(standing(found, store.run_id))
+            for _, test_id, attempt, _ in done[trace_id]:
+                homes.setdefault((test_id, attempt), trace_id)
+        for row in self.rows:
+            test_id, attempt = row.key
+            if row.trace_id is None and (home := homes.get((test_id, str(attempt)))):
+                row.trace = store.patiently(lambda home=home: store.client.get_trace(home))
+                row.trace_id = home
+            row.done = done.get(row.trace_id or "", set())
+
+    def _correct_expectations(self, store: RunStore) -> None:
+        """MLflow never updates an expectation that it finds on a trace."""
+        for row in self.rows:
+            for stored in row.trace.info.assessments if row.trace is not None else ():
+                if stored.expectation is None or stored.name not in row.expectations:
+                    continue
+                value = row.expectations[stored.name]
+                if _same(stored.expectation.value, value):
+                    continue
+                corrected = StoredExpectation(
+                    name=stored.name, value=value, source=stored.source, metadata=stored.metadata
+                )
+                try:
+                    store.patiently(
+                        lambda row=row, stored=stored, corrected=corrected: (
+                            store.client.update_assessment(
+                                row.trace_id, stored.assessment_id, corrected
+                            )
+                        )
+                    )
+                except STORE_ERRORS as error:
+                    self.notes.append(
+                        f"trace {row.trace_id} still holds an older expectation {stored.name}: "
+                        f"{first_line(error)}"
+                    )
+
+    def _hand_out(self, store: RunStore) -> None:
+        open_rows = [
+            row
+            for row in self.rows
+            if row.trace is None or {i.identity for i in row.items} - row.done
+        ]
+        here = [row for row in open_rows if row.trace is not None and self._is_here(row, store)]
+        bare = [row for row in open_rows if row.trace is None]
+        if len(here) + len(bare) < len(open_rows):
+            self.notes.append(
+                "traces of other experiments keep their verdicts where they are, linked to this run"
+            )
+        with lifted_rate_limit():
+            for rows in [*rounds(here), *([bare] if bare else [])]:
+                self.deadline.require("all rows were logged")
+                try:
+                    hand_out(rows, store.run_id, stopped=lambda: self.stopped)
+                except Exception as error:  # whatever stopped MLflow: what it left out is logged
+                    self.notes.append(
+                        f"mlflow.genai.evaluate stopped ({type(error).__name__}: "
+                        f"{first_line(error)}); what it left out was logged one by one"
+                    )
+
+    def _is_here(self, row: Row, store: RunStore) -> bool:
+        """Whether MLflow would evaluate the trace itself and not a copy of it."""
+        return experiment_of(row.trace) in (None, store.experiment_id)
+
+    def _models(self, store: RunStore) -> None:
+        """MLflow's own scorers, with MLflow's own rate limits; their verdicts are read back."""
+        scorers = self.judges.models
+        if not scorers:
+            return
+        rows = {row.key: row for row in reversed(self.rows) if row.trace_id is not None}
+        for row in rows.values():
+            if row.trace is None:
+                row.trace = store.patiently(lambda row=row: store.client.get_trace(row.trace_id))
+        for batch in rounds(reversed(rows.values())):
+            self.deadline.require("all models had judged")
+            left = [row for row in batch if not self._judged_by(row, scorers, store)]
+            if not left:
+                continue
+            try:
+                run_scorers(left, scorers, store.run_id)
+            except Exception as error:  # one judge's trouble is no reason to lose the verdicts
+                self.notes.append(
+                    f"model-based scorers stopped ({type(error).__name__}: {first_line(error)})"
+                )
+        verdicts = store.assessments({row.trace_id for row in rows.values() if row.trace_id})
+        for index, found in enumerate(self.attempts):
+            row = rows.get((found.case.id, found.attempt))
+            stored = verdicts.get(row.trace_id or "", ()) if row is not None else ()
+            extra = _model_outcomes(scorers, stored, store.run_id)
+            merged = (*self.outcomes[index], *extra)
+            self.outcomes[index] = tuple(sorted(merged, key=lambda outcome: outcome.check))
+
+    def _judged_by(self, row: Row, scorers: Iterable[Scorer], store: RunStore) -> bool:
+        if not self.resumed or row.trace is None:
+            return False
+        names = {
+            a.name
+            for a in row.trace.info.assessments
+            if a.feedback is not None and (a.metadata or {}).get(SOURCE_RUN) == store.run_id
+        }
+        return all(scorer.name in names for scorer in scorers)
+
+    def _close(self, store: RunStore) -> None:
+        results = self._results()
+        self.metrics = run_metrics(results)
+        self._must("the run's metrics could not be stored", self._log_metrics)
+        self._must("the run's results could not be stored", self._log_lines)
+        status = "incomplete" if self.incomplete else "complete"
+        self._must("the run could not be marked", lambda: store.tag(STATUS_TAG, status))
+        ending = "FAILED" if self.incomplete else "FINISHED"
+        self._must("the run could not be ended", lambda: store.end(ending))
+
+    def _must(self, otherwise: str, step: Callable[[], None]) -> None:
+        try:
+            step()
+        except STORE_ERRORS as error:
+            self.incomplete.append(f"{otherwise}: {first_line(error)}")
+
+    def _log_metrics(self) -> None:
+        if self.store is not None:
+            self.store.log_metrics(self.metrics, now_ms=int(time.time() * 1000))
+
+    def _log_lines(self) -> None:
+        from skilltrace_mlflow.report.lines import to_jsonl
+
+        folder, _, name = RESULTS_ARTIFACT.rpartition("/")
+        with tempfile.TemporaryDirectory() as scratch:
+            file = Path(scratch) / name
+            file.write_text(to_jsonl(self.evaluation()), encoding="utf-8")
+            if self.store is not None:
+                self.store.upload(file, folder)
+
+    def _results(self) -> tuple[TestResult, ...]:
+        judged: Sequence[tuple[Outcome, ...]] = self.outcomes or [() for _ in self.attempts]
+        homes = {row.key: row.trace_id for row in reversed(self.rows)}
+        return tuple(
+            TestResult(
+                test_id=found.case.id,
+                skill=self.plan.skill,
+                attempt=found.attempt,
+                outcomes=outcomes if found.error is None else (),
+                session=found.session,
+                trace_id=homes.get((found.case.id, found.attempt)),
+                run_id=self.run_id,
+                source=found.source,
+                category=found.case.category,
+                prompt=found.case.prompt,
+                notes=found.notes,
+                error=found.error,
+                bad_input=found.bad_input,
+            )
+            for found, outcomes in zip(self.attempts, judged, strict=True)
+        )
+
+
+def _model_outcomes(
+    scorers: Iterable[Scorer], stored: Iterable[Any], run_id: str
+) -> Iterable[Outcome]:
+    mine = [
+        a for a in stored if a.feedback is not None and (a.metadata or {}).get(SOURCE_RUN) == run_id
+    ]
+    for scorer in scorers:
+        given = [a for a in mine if a.name == scorer.name or a.name.startswith(f"{scorer.name}/")]
+        if given:
+            yield from feedbacks_to_outcomes(given, name=scorer.name, pass_if=scorer.pass_if)
+        else:
+            yield Outcome(
+                check=scorer.name,
+                verdict=Verdict.ERROR,
+                rationale="the scorer left no assessment on the trace",
+            )
+
+
+def _same(stored: Any, value: Any) -> bool:
+    """Equal as JSON: what a store gives back has lists for tuples and perhaps 5.0 for 5."""
+    try:
+        return bool(json.loads(json.dumps(value)) == stored)
+    except (TypeError, ValueError):
+        return False
