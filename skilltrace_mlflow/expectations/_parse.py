@@ -8,6 +8,7 @@ from typing import Any
 
 from skilltrace_mlflow.checks import CheckSpec, ParameterError, all_checks
 from skilltrace_mlflow.errors import ConfigurationError
+from skilltrace_mlflow.expectations._explain import describe, find_problems
 from skilltrace_mlflow.expectations._merge import drop_disabled, flatten, split_scope
 from skilltrace_mlflow.expectations._names import (
     MLFLOW_SCORERS,
@@ -15,12 +16,7 @@ from skilltrace_mlflow.expectations._names import (
     RESPONSE_KEYS,
     did_you_mean,
 )
-from skilltrace_mlflow.expectations._schema import (
-    describe,
-    find_problems,
-    trace_keys,
-    trace_properties,
-)
+from skilltrace_mlflow.expectations._schema import trace_keys, trace_properties
 from skilltrace_mlflow.expectations._yaml import KeyPath, Problems
 from skilltrace_mlflow.session import Scope
 
@@ -104,8 +100,6 @@ def build(
         if spec.key in bad or bad & set(spec.companions):
             continue
         if _is_empty(value):
-            for key in companions:
-                report((key,), f"has no effect without {spec.key!r}", True)
             continue
         value, own = split_scope(spec, value)
         if _is_empty(value):
@@ -118,7 +112,42 @@ def build(
         found.append(
             Expectation(spec=spec, value=value, parameters=parameters, scope=own or default)
         )
+    _check_companions(flat, bad, report)
     return tuple(found)
+
+
+def _check_companions(flat: Mapping[str, Any], bad: set[str], report: Report) -> None:
+    """A companion key without a check to accompany, and an exception from no ban, do nothing: they
+    are mistakes."""
+    specs = all_checks().values()
+    for key in {key for spec in specs for key in spec.companions}:
+        if _is_empty(flat.get(key)) or key in bad:
+            continue
+        partners = [spec.key for spec in specs if key in spec.companions]
+        if bad & set(partners):
+            continue
+        if all(_is_empty(flat.get(partner)) for partner in partners):
+            report((key,), f"has no effect without {' or '.join(partners)}", True)
+        elif key == "ban_exceptions":
+            bans = [ban for spec in specs for ban in _bans(spec, flat.get(spec.key))]
+            known = {" ".join(ban.split()): ban for ban in bans}
+            for index, name in enumerate(flat[key]):
+                if " ".join(name.split()) not in known:
+                    hint = did_you_mean(name, sorted(known.values()))
+                    report((key, index), f"{name!r} is no ban; {hint}", False)
+
+
+def _bans(spec: CheckSpec, value: Any) -> list[str]:
+    """The entries of a check's value that only add up."""
+    value, _ = split_scope(spec, value)
+    if isinstance(value, Mapping) and spec.main is not None and "" in spec.additive:
+        value = value.get(spec.main)
+    parts = [value if part == "" else _get(value, part) for part in spec.additive]
+    return [entry for part in parts if isinstance(part, list) for entry in part if entry]
+
+
+def _get(value: Any, key: str) -> Any:
+    return value.get(key) if isinstance(value, Mapping) else None
 
 
 def check_disabled(

@@ -130,7 +130,7 @@ def load_document(source: str | os.PathLike[str]) -> Document:
             f"{path}:{line}:{column}: a character that YAML does not allow: {error.reason}"
         ) from None
     except yaml.MarkedYAMLError as error:
-        raise ConfigurationError(_syntax_message(path, error)) from None
+        raise ConfigurationError(_syntax_message(path, text, error)) from None
     document = Document(path=path, data=data, keys=builder.keys, values=builder.values)
     if builder.problems:
         problems = Problems(document)
@@ -143,12 +143,14 @@ def load_document(source: str | os.PathLike[str]) -> Document:
     return document
 
 
-def _syntax_message(path: Path, error: yaml.MarkedYAMLError) -> str:
+def _syntax_message(path: Path, text: str, error: yaml.MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
-    place = f"{path}:{mark.line + 1}:{mark.column + 1}" if mark else str(path)
-    hint = ""
-    if "'\\t'" in (error.problem or ""):
-        hint = "; indent with spaces, YAML allows no tabs there"
+    place, hint = str(path), ""
+    if mark:
+        place = f"{path}:{mark.line + 1}:{mark.column + 1}"
+        line = (text.splitlines() or [""])[min(mark.line, len(text.splitlines()) - 1)]
+        if "\t" in line[: len(line) - len(line.lstrip())]:
+            hint = "; indent with spaces, YAML allows no tabs there"
     return f"{place}: not valid YAML: {error.problem or error.context}{hint}"
 
 

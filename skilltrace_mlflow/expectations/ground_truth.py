@@ -9,16 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.errors import ConfigurationError
+from skilltrace_mlflow.expectations._explain import describe, find_problems
 from skilltrace_mlflow.expectations._files import resolve_files
 from skilltrace_mlflow.expectations._merge import drop_disabled, flatten, merge_expectations
 from skilltrace_mlflow.expectations._names import RESPONSE_KEYS, did_you_mean
 from skilltrace_mlflow.expectations._parse import Expectation, build, check_disabled
-from skilltrace_mlflow.expectations._schema import (
-    describe,
-    find_problems,
-    ground_truth_schema,
-    trace_keys,
-)
+from skilltrace_mlflow.expectations._responses import response_problems
+from skilltrace_mlflow.expectations._schema import ground_truth_schema, trace_keys
 from skilltrace_mlflow.expectations._yaml import Document, KeyPath, Problems, load_document
 from skilltrace_mlflow.expectations.manifest import Manifest
 
@@ -164,13 +161,14 @@ class _Reader:
         if not isinstance(data, dict):
             self.report((), f"got {describe(data)}, expected a mapping with test_cases")
             return []
+        if "test_cases" not in data:
+            near = [key for key in data if did_you_mean(key, ["test_cases"]).startswith("did")]
+            for key in near:
+                self.report((key,), f"unknown key {key!r}; did you mean 'test_cases'?", True)
+            if near:
+                return []
         for path, message, at_key in find_problems(data, ground_truth_schema()):
             self.report(path, message, at_key)
-        if "test_cases" not in data:
-            for key in data:
-                hint = did_you_mean(key, ["test_cases"])
-                if hint.startswith("did"):
-                    self.report((key,), f"unknown key {key!r}; {hint}", at_key=True)
         items = data.get("test_cases")
         cases: list[TestCase] = []
         seen: dict[str, int | None] = {}
@@ -213,6 +211,10 @@ class _Reader:
             )
             merged[name] = result
             built[name] = self._build(result, layer, places, path)
+        for inner, message in response_problems(raw):
+            place = (*path, "expectations", *inner)
+            if not any(bad[: len(path) + 2] == place[: len(path) + 2] for bad in self.bad):
+                self.report(place, message)
         ref = outputs.get("trace_ref")
         if isinstance(ref, str):
             ref = str(self.document.path.parent / Path(ref).expanduser())

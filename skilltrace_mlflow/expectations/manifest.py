@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.checks import all_checks
+from skilltrace_mlflow.expectations._explain import describe, find_problems
 from skilltrace_mlflow.expectations._files import resolve_files
 from skilltrace_mlflow.expectations._locate import find_manifest
 from skilltrace_mlflow.expectations._merge import flatten
@@ -22,12 +23,7 @@ from skilltrace_mlflow.expectations._names import (
     snake_case,
 )
 from skilltrace_mlflow.expectations._parse import build, check_disabled
-from skilltrace_mlflow.expectations._schema import (
-    describe,
-    find_problems,
-    manifest_schema,
-    trace_keys,
-)
+from skilltrace_mlflow.expectations._schema import manifest_schema, trace_keys
 from skilltrace_mlflow.expectations._yaml import Document, KeyPath, Problems, load_document
 
 __all__ = [

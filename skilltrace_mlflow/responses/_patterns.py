@@ -10,9 +10,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from skilltrace_mlflow.checks import ParameterError
-
-__all__ = ["compile_pattern", "count_matches"]
+__all__ = ["count_matches"]
 
 _SECONDS = 2.0
 
@@ -25,15 +23,6 @@ def _compiled(pattern: str) -> tuple[Any, bool]:
     except ImportError:
         return plain, False
     return regex.compile(pattern, regex.IGNORECASE), True
-
-
-def compile_pattern(pattern: str, path: tuple[str | int, ...]) -> str:
-    """`pattern` itself; raises ParameterError if it is not a regular expression."""
-    try:
-        _compiled(pattern)
-    except Exception as error:  # regex.error and re.error have no common base
-        raise ParameterError(f"bad regular expression {pattern!r}: {error}", path=path) from None
-    return pattern
 
 
 def count_matches(pattern: str, text: str) -> int:

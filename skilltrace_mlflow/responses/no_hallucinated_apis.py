@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.checks import Outcome, ParameterError, Verdict
+from skilltrace_mlflow.checks._regex import check_regex
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.responses._base import Response, ResponseSpec
 from skilltrace_mlflow.responses._blocks import Block, code_blocks
-from skilltrace_mlflow.responses._patterns import compile_pattern, count_matches
+from skilltrace_mlflow.responses._patterns import count_matches
 
 __all__ = ["SPECS", "ApiRule", "load_rules"]
 
@@ -38,8 +39,8 @@ def load_rules(path: Path) -> list[dict[str, Any]]:
 
     Raises ConfigurationError or InputError where it is not such a file.
     """
+    from skilltrace_mlflow.expectations._explain import find_problems
     from skilltrace_mlflow.expectations._names import RESPONSE_KEYS
-    from skilltrace_mlflow.expectations._schema import find_problems
     from skilltrace_mlflow.expectations._yaml import Problems, load_document
 
     document = load_document(path)
@@ -72,12 +73,14 @@ def _built_in() -> tuple[ApiRule, ...]:
 
 def _rule(raw: Mapping[str, Any], path: tuple[str | int, ...]) -> ApiRule:
     languages = raw.get("languages")
-    unless = raw.get("unless")
+    for key in ("pattern", "unless"):
+        if key in raw:
+            check_regex(raw[key], (*path, key))
     return ApiRule(
-        pattern=compile_pattern(raw["pattern"], (*path, "pattern")),
+        pattern=raw["pattern"],
         instead=raw.get("instead", ""),
         languages=None if languages is None else tuple(name.lower() for name in languages),
-        unless=None if unless is None else compile_pattern(unless, (*path, "unless")),
+        unless=raw.get("unless"),
     )
 
 

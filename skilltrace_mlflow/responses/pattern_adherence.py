@@ -3,58 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from skilltrace_mlflow.checks import Outcome, ParameterError
+from skilltrace_mlflow.checks import Outcome
+from skilltrace_mlflow.expectations._responses import Pattern, parse_pattern_item
 from skilltrace_mlflow.responses._base import Response, ResponseSpec
-from skilltrace_mlflow.responses._patterns import compile_pattern, count_matches
+from skilltrace_mlflow.responses._patterns import count_matches
 
-__all__ = ["SPECS", "Pattern"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pattern:
-    """A regular expression and how often it must match."""
-
-    pattern: str
-    least: int = 1
-    most: int | None = None
-    description: str | None = None
-
-    @property
-    def label(self) -> str:
-        """What people call it."""
-        return self.description or self.pattern
+__all__ = ["SPECS"]
 
 
 def _parse(expectations: Mapping[str, Any]) -> tuple[Pattern, ...] | None:
     items = expectations.get("expected_patterns")
     if not items:
         return None
-    found = []
-    for index, item in enumerate(items):
-        path = ("expected_patterns", index)
-        if isinstance(item, str):
-            found.append(Pattern(pattern=compile_pattern(item, path)))
-            continue
-        most = item.get("max_count")
-        # "at most 0" alone means absent; a default minimum of 1 could never be met.
-        least = item.get("min_count", 1 if most is None else min(1, most))
-        if most is not None and least > most:
-            raise ParameterError(
-                f"min_count {least} is above max_count {most}, which nothing can meet",
-                path=(*path, "min_count"),
-            )
-        found.append(
-            Pattern(
-                pattern=compile_pattern(item["pattern"], (*path, "pattern")),
-                least=least,
-                most=most,
-                description=item.get("description"),
-            )
-        )
-    return tuple(found)
+    return tuple(
+        parse_pattern_item(item, ("expected_patterns", index)) for index, item in enumerate(items)
+    )
 
 
 def _judge(response: Response, parameters: tuple[Pattern, ...]) -> Outcome:
