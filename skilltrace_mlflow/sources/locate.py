@@ -45,8 +45,8 @@ def find_sessions(directory: str | os.PathLike[str], *, recursive: bool = True) 
     Left out: sub-agents' transcripts (they are read with their session), workflow journals, hidden
     files, and files of no bytes, which Claude Code leaves behind where nothing was said. Symbolic
     links to directories are followed, each directory once. Raises InputError if the directory
-    cannot be listed; a folder below it that cannot be listed is an InputError too, since its
-    sessions would silently be missing.
+    cannot be listed. A folder below it that cannot be listed stands in the list itself: whoever
+    reads it reports the error, and its sessions are not silently missing.
     """
     root = Path(directory).expanduser()
     try:
@@ -100,26 +100,32 @@ def find_local_session(session_id: str) -> Path:
 
 def _walk(root: Path, *, recursive: bool) -> Iterator[Path]:
     seen: set[tuple[int, int]] = set()
-    pending = [root]
-    while pending:
-        folder = pending.pop()
+    pending: list[Path] = [root]
+    links: list[Path] = []
+    while pending or links:
+        # Links last: a directory that is reached both ways keeps its real name.
+        folder = pending.pop() if pending else links.pop()
         try:
             identity = folder.stat()
             key = (identity.st_dev, identity.st_ino)
             if key in seen:
                 continue
             seen.add(key)
-            with os.scandir(folder) as entries:
-                for entry in entries:
-                    if entry.name.startswith("."):
-                        continue
-                    if entry.is_dir():
-                        if recursive and entry.name != _SUBAGENTS:
-                            pending.append(Path(entry.path))
-                    elif _is_session(entry):
-                        yield Path(entry.path)
+            with os.scandir(folder) as scan:
+                entries = sorted(scan, key=lambda entry: entry.name, reverse=True)
         except OSError as error:
-            raise InputError(f"{folder}: cannot be listed: {error.strerror}") from error
+            if folder == root:
+                raise InputError(f"{folder}: cannot be listed: {error.strerror}") from error
+            yield folder
+            continue
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                if recursive and entry.name != _SUBAGENTS:
+                    (links if entry.is_symlink() else pending).append(Path(entry.path))
+            elif _is_session(entry):
+                yield Path(entry.path)
 
 
 def _is_session(entry: os.DirEntry[str]) -> bool:

@@ -1,0 +1,116 @@
+"""Recordings of the real CLI: token totals equal what the CLI itself reported."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from skilltrace_mlflow.errors import InputError
+from skilltrace_mlflow.session import ModelStep, Session, TokenUsage
+from skilltrace_mlflow.sources.locate import find_sessions
+from skilltrace_mlflow.sources.transcript import parse_transcript
+
+RECORDINGS = Path(__file__).parents[1] / "data" / "recordings"
+FOLDERS = sorted(path for path in RECORDINGS.iterdir() if any(path.glob("result*.json")))
+
+
+def results(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(path.read_text("utf-8")) for path in sorted(folder.glob("result*.json"))]
+
+
+def sessions(folder: Path) -> list[Session]:
+    """The sessions of a recording, with the transcripts of agents that have no session file."""
+    found = [parse_transcript(path) for path in find_sessions(folder)]
+    seen = {step.id for session in found for step in session.steps}
+    for path in sorted(folder.glob("agent-*.jsonl")):
+        alone = parse_transcript(path)
+        if not {step.id for step in alone.steps} & seen:
+            found.append(alone)
+    return found
+
+
+def steps(folder: Path) -> dict[str, ModelStep]:
+    """API messages over a folder; a fork repeats those of the session it left."""
+    return {step.id: step for session in sessions(folder) for step in session.steps}
+
+
+def test_there_are_recordings() -> None:
+    assert len(FOLDERS) >= 9
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_tokens_equal_the_cli_s_model_usage(folder: Path) -> None:
+    total = sum((step.usage for step in steps(folder).values()), TokenUsage())
+    models = [usage for outcome in results(folder) for usage in outcome["modelUsage"].values()]
+    assert {
+        "inputTokens": total.input_tokens,
+        "outputTokens": total.output_tokens,
+        "cacheReadInputTokens": total.cache_read_input_tokens,
+        "cacheCreationInputTokens": total.cache_creation_input_tokens,
+    } == {
+        name: sum(usage[name] for usage in models)
+        for name in (
+            "inputTokens",
+            "outputTokens",
+            "cacheReadInputTokens",
+            "cacheCreationInputTokens",
+        )
+    }
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_tokens_by_model_equal_the_cli_s(folder: Path) -> None:
+    ours: dict[str, int] = {}
+    for step in steps(folder).values():
+        ours[step.model or ""] = ours.get(step.model or "", 0) + step.usage.output_tokens
+    theirs: dict[str, int] = {}
+    for outcome in results(folder):
+        for model, usage in outcome["modelUsage"].items():
+            theirs[model] = theirs.get(model, 0) + usage["outputTokens"]
+    assert {m: n for m, n in ours.items() if n} == {m: n for m, n in theirs.items() if n}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_what_the_cli_lists_as_denied_never_counts_as_success(folder: Path) -> None:
+    denied = {
+        denial["tool_use_id"]
+        for outcome in results(folder)
+        for denial in outcome.get("permission_denials", ())
+    }
+    outcomes = {call.id: call for session in sessions(folder) for call in session.tool_calls}
+    for call_id in denied:
+        assert outcomes[call_id].outcome in ("denied", "failed"), outcomes[call_id]
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_the_answer_is_the_cli_s(folder: Path) -> None:
+    read = sessions(folder)
+    texts = {message.text.strip() for session in read for message in session.messages}
+    inputs = [call.input for session in read for call in session.tool_calls]
+    for outcome in results(folder):
+        if "structured_output" in outcome:
+            assert outcome["structured_output"] in inputs
+        elif outcome["subtype"] == "success" and not outcome["is_error"]:
+            assert outcome["result"].strip() in {*texts, ""}
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_recordings_are_read_without_gaps(folder: Path) -> None:
+    for path in find_sessions(folder):
+        session = parse_transcript(path)
+        if session.messages:
+            assert session.incomplete == ()
+        for call in session.tool_calls:
+            if call.load_result is not None:
+                assert call.result is not None
+
+
+def test_an_empty_session_file_is_an_error_and_not_listed() -> None:
+    empty = [path for path in RECORDINGS.rglob("*.jsonl") if path.stat().st_size == 0]
+    for path in empty:
+        assert path not in find_sessions(path.parent)
+        with pytest.raises(InputError, match="is empty"):
+            parse_transcript(path)
