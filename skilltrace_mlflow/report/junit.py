@@ -105,7 +105,12 @@ def _case(
     text: str = "",
 ) -> ET.Element:
     case = ET.Element(
-        "testcase", {"classname": one_line(class_name, 700), "name": one_line(name), "time": "0"}
+        "testcase",
+        {
+            "classname": one_line(class_name, 700) or "evaluation",
+            "name": one_line(name) or "(unnamed)",
+            "time": "0",
+        },
     )
     if tag is not None:
         attributes = {"message": one_line(message, 1_000)}
