@@ -1,0 +1,270 @@
+"""Many transcripts into one experiment, concurrently and once each."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from skilltrace_mlflow.errors import InputError, SkillTraceError
+from skilltrace_mlflow.importing._store import Existing, TraceStore, size_of, trace_id_of
+from skilltrace_mlflow.importing.redaction import Redactor
+from skilltrace_mlflow.importing.spans import build_trace
+from skilltrace_mlflow.importing.turns import Turn, split_turns
+from skilltrace_mlflow.session import ModelStep, Session
+from skilltrace_mlflow.sources import mlflow_store
+from skilltrace_mlflow.sources._subagents import agent_id_of
+from skilltrace_mlflow.sources.locate import find_sessions
+from skilltrace_mlflow.sources.transcript import parse_transcript
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+__all__ = ["ImportReport", "import_transcripts"]
+
+_WORKERS = 8
+# From here on one scan of the experiment is cheaper than a query per session.
+_SCAN_FROM = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImportReport:
+    """What an import did. `redacted` counts replaced secrets by kind, `failed` maps a file to why
+    it could not be read, `trace_ids` are those logged anew.
+    """
+
+    experiment_id: str
+    tracking_uri: str
+    sessions: int = 0
+    logged: int = 0
+    replaced: int = 0
+    unchanged: int = 0
+    older: int = 0
+    trace_ids: tuple[str, ...] = ()
+    redacted: Mapping[str, int] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Done:
+    """The outcome of one file."""
+
+    logged: tuple[str, ...] = ()
+    replaced: int = 0
+    unchanged: int = 0
+    older: int = 0
+    redacted: Mapping[str, int] = field(default_factory=dict)
+
+
+def import_transcripts(
+    paths: Iterable[str | os.PathLike[str]],
+    *,
+    experiment: str | None = None,
+    tracking_uri: str | None = None,
+    redact: bool = False,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ImportReport:
+    """Log the transcripts in `paths` (files, or folders searched for sessions) as MLflow traces.
+
+    One trace per user turn, in the shape of MLflow's newest Claude Code plugin, with the original
+    times. Importing again adds nothing; a turn that has grown since replaces its trace, and an
+    older copy of a session never replaces a newer one. With `redact` secrets are taken out first.
+    An experiment that does not exist is created. `progress` is called with (done, total).
+
+    Raises InputError if a path does not exist or holds no transcript and it is the only one (else
+    it is in `failed`), EvaluationError if the store does not answer.
+    """
+    files = _files(paths)
+    mlflow_store.probe(tracking_uri)
+    uri = mlflow_store.tracking_uri_of(tracking_uri)
+    with mlflow_store.connect(tracking_uri, create=True) as client:
+        from mlflow.tracing.client import TracingClient
+
+        with mlflow_store.told("import", tracking_uri):
+            experiment_id = _experiment(client, experiment)
+        serial = not uri.startswith(("http://", "https://", "databricks"))
+        store = TraceStore(TracingClient(uri), experiment_id, serial=serial)
+        importer = _Importer(store, redact=redact, tracking_uri=tracking_uri)
+        if len(files) >= _SCAN_FROM:
+            with mlflow_store.told("import", tracking_uri):
+                store.scan()
+        done, failed = importer.run(files, workers or _WORKERS, progress)
+    redacted: Counter[str] = Counter()
+    for item in done:
+        redacted.update(item.redacted)
+    return ImportReport(
+        experiment_id=experiment_id,
+        tracking_uri=uri,
+        sessions=len(done),
+        logged=sum(len(item.logged) for item in done) - sum(item.replaced for item in done),
+        replaced=sum(item.replaced for item in done),
+        unchanged=sum(item.unchanged for item in done),
+        older=sum(item.older for item in done),
+        trace_ids=tuple(i for item in done for i in item.logged),
+        redacted=dict(sorted(redacted.items())),
+        failed=failed,
+    )
+
+
+class _Importer:
+    def __init__(self, store: TraceStore, *, redact: bool, tracking_uri: str | None) -> None:
+        self.store = store
+        self.redact = redact
+        self.tracking_uri = tracking_uri
+        self._locks: dict[str, threading.Lock] = {}
+        self._guard = threading.Lock()
+        # detect-secrets keeps its settings per process.
+        self._redacting = threading.Lock()
+
+    def run(
+        self, files: Sequence[Path], workers: int, progress: Callable[[int, int], None] | None
+    ) -> tuple[list[_Done], dict[str, str]]:
+        """Import all files; the first error of the store stops the run."""
+        done: list[_Done] = []
+        failed: dict[str, str] = {}
+        with ThreadPoolExecutor(max_workers=min(workers, len(files))) as pool:
+            pending: dict[Future[_Done], Path] = {
+                pool.submit(self.import_file, path): path for path in files
+            }
+            try:
+                for count, future in enumerate(as_completed(pending), start=1):
+                    try:
+                        done.append(future.result())
+                    except InputError as error:
+                        if len(files) == 1:
+                            raise
+                        failed[str(pending[future])] = str(error)
+                    if progress is not None:
+                        progress(count, len(files))
+            except BaseException:
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+        return done, dict(sorted(failed.items()))
+
+    def import_file(self, path: Path) -> _Done:
+        """Import one transcript with its sub-agents."""
+        if agent_id_of(path) is not None:
+            raise InputError(
+                f"{path}: a sub-agent's transcript; import its session, which brings it along"
+            )
+        session = parse_transcript(path)
+        turns = split_turns(session, name=path.stem)
+        redactor = Redactor()
+        with self._lock(turns[0].session_id), mlflow_store.told(str(path), self.tracking_uri):
+            known = self.store.turns_of(turns[0].session_id)
+            todo, unchanged, older = self._compare(turns, known)
+            if not todo:
+                return _Done(unchanged=unchanged, older=older)
+            shown = self._shown(session, turns, redactor, path) if self.redact else turns
+            traces, tags, stale = [], {}, []
+            for number in todo:
+                turn = shown[number]
+                trace_id = trace_id_of(
+                    self.store.experiment_id, turns[number], redacted=self.redact
+                )
+                old = [item for item in known.get(number, []) if item.trace_id != trace_id]
+                stale.extend(old)
+                tags[trace_id] = _tags(old, redacted=self.redact)
+                traces.append(build_trace(turn, trace_id, _costs(turn.session.steps)))
+            self.store.write(traces, tags)
+            if stale:
+                self.store.delete(turns[0].session_id, stale)
+        replaced = len({n for n in todo if any(o in stale for o in known.get(n, []))})
+        return _Done(
+            logged=tuple(trace.trace_id for trace in traces),
+            replaced=replaced or min(len(stale), len(todo)),
+            unchanged=unchanged,
+            older=older,
+            redacted=dict(redactor.found),
+        )
+
+    def _compare(
+        self, turns: Sequence[Turn], known: Mapping[int, list[Existing]]
+    ) -> tuple[list[int], int, int]:
+        """Numbers of the turns to log, how many stand already, how many stand in a longer copy."""
+        todo: list[int] = []
+        unchanged = older = 0
+        beyond = max(known, default=-1) >= len(turns)
+        for turn in turns:
+            found = known.get(turn.number, [])
+            if any(self._is_same(item, turn, beyond=beyond) for item in found):
+                unchanged += 1
+            elif found and (beyond or any(item.size > size_of(turn) for item in found)):
+                older += 1
+            else:
+                todo.append(turn.number)
+        return todo, unchanged, older
+
+    def _is_same(self, item: Existing, turn: Turn, *, beyond: bool) -> bool:
+        if item.digest != turn.digest or (self.redact and not item.redacted):
+            return False
+        last = turn.whole is not None and not beyond
+        return not last or item.session_digest == turn.session_digest
+
+    def _shown(
+        self, session: Session, turns: Sequence[Turn], redactor: Redactor, path: Path
+    ) -> Sequence[Turn]:
+        """The turns without secrets, under the digests of the originals: a turn that was imported
+        redacted is the same turn.
+        """
+        with self._redacting:
+            clean = split_turns(redactor.session(session), name=path.stem)
+        return [
+            replace(turn, digest=original.digest, session_digest=original.session_digest)
+            for turn, original in zip(clean, turns, strict=True)
+        ]
+
+    def _lock(self, session_id: str) -> threading.Lock:
+        with self._guard:
+            return self._locks.setdefault(session_id, threading.Lock())
+
+
+def _files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    found: list[Path] = []
+    for item in paths:
+        path = Path(item).expanduser()
+        if not path.is_dir():
+            if not path.exists():
+                raise InputError(f"{path}: no such file or folder")
+            found.append(path)
+            continue
+        inside = find_sessions(path)
+        if not inside:
+            raise InputError(f"{path}: no Claude Code session below this folder (*.jsonl)")
+        found.extend(inside)
+    if not found:
+        raise InputError("nothing to import: name transcripts or folders")
+    return list(dict.fromkeys(found))
+
+
+def _experiment(client: MlflowClient, wanted: str | None) -> str:
+    name = wanted or mlflow_store.experiment_of()
+    found = client.get_experiment_by_name(name)
+    if found is None and name.isdigit():
+        return mlflow_store.resolve_experiment(name)
+    if found is None:
+        return str(client.create_experiment(name))
+    if found.lifecycle_stage != "active":
+        raise SkillTraceError(
+            f"experiment {name!r} was deleted; restore it or name another with --experiment"
+        )
+    return str(found.experiment_id)
+
+
+def _tags(old: Iterable[Existing], *, redacted: bool) -> dict[str, str]:
+    """What people wrote on the trace that is replaced stays on the new one."""
+    tags = {key: value for item in old for key, value in item.tags.items()}
+    if redacted:
+        tags["skilltrace.redacted"] = "true"
+    return tags
+
+
+def _costs(steps: Iterable[ModelStep]) -> dict[str, dict[str, float]]:
+    """Cost of each step in US dollars as MLflow's attribute has it, where it is known."""
+    return {}
