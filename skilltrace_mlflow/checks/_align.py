@@ -89,27 +89,37 @@ def _augment(
 
 
 def align(
-    accepts: Sequence[Sequence[int]], calls: int, *, optional: frozenset[int] = frozenset()
+    accepts: Sequence[Sequence[int]],
+    calls: int,
+    *,
+    optional: frozenset[int] = frozenset(),
+    prefer: frozenset[int] = frozenset(),
 ) -> list[tuple[int, int]]:
     """The best alignment in order, as pairs (step, call), both increasing.
 
-    As many steps that are not optional as possible are matched, and of such alignments one with the
-    most optional steps. O(p log p) for p accepted pairs; with optional steps O(steps · calls).
+    As many steps that are not optional as possible are matched; of such alignments one with the
+    most calls of `prefer`, of these one with the most optional steps. O(p log p) for p accepted
+    pairs; with optional steps or preferred calls O(steps · calls).
     """
-    if not optional:
+    if not optional and not prefer:
         return _longest(accepts)
-    # best[i][j]: (required, optional) matched among the first i steps and the first j calls
-    best: list[list[tuple[int, int]]] = [[(0, 0)] * (calls + 1)]
+    # best[i][j]: what is reached with the first i steps and the first j calls
+    nothing = (0, 0, 0)
+    best: list[list[tuple[int, int, int]]] = [[nothing] * (calls + 1)]
     for index, row in enumerate(accepts):
         previous = best[-1]
-        current = [(0, 0)]
+        current = [nothing]
         wanted = set(row)
-        gain = (0, 1) if index in optional else (1, 0)
         for j in range(1, calls + 1):
             value = max(previous[j], current[j - 1])
             if j - 1 in wanted:
                 before = previous[j - 1]
-                value = max(value, (before[0] + gain[0], before[1] + gain[1]))
+                reached = (
+                    before[0] + (index not in optional),
+                    before[1] + (j - 1 in prefer),
+                    before[2] + (index in optional),
+                )
+                value = max(value, reached)
             current.append(value)
         best.append(current)
     pairs: list[tuple[int, int]] = []

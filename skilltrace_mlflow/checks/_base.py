@@ -298,15 +298,17 @@ def conclude(
 
     The score is the share that is met; with `all_or_nothing` (bans) a failure scores 0. A session
     whose record is incomplete turns a finding that unseen records could change into an unknown one,
-    here and nowhere else. `note` is appended to the rationale.
+    here and nowhere else. `note` is appended to the rationale. Without a finding nothing was
+    expected.
     """
+    if not findings:
+        return Outcome(verdict=Verdict.NOT_APPLICABLE, rationale=note, details=details or {})
     settled = [(finding, _settle(session, finding)) for finding in findings]
     met = tuple(sorted(f.text for f, verdict in settled if verdict is True))
     missed = tuple(sorted(f.text for f, verdict in settled if verdict is False))
     open_ = tuple(sorted(f.text for f, verdict in settled if verdict is None))
-    total = len(findings) or 1
-    lower = len(met) / total if findings else 1.0
-    upper = (len(met) + len(open_)) / total if findings else 1.0
+    lower = len(met) / len(findings)
+    upper = (len(met) + len(open_)) / len(findings)
     if all_or_nothing and missed:
         lower = upper = 0.0
     outcome = conclude_score(session, lower, upper, threshold=threshold)

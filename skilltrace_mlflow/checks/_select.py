@@ -43,9 +43,12 @@ class Selector:
     kind: Literal["name", "glob", "rule"]
     names: tuple[str, ...]
     specifier: Specifier | None = field(default=None, compare=False)
+    literal: bool = False
 
     def selects_name(self, name: str) -> bool:
-        """Whether calls of a tool of that name can be meant."""
+        """Whether calls of a tool of that name can be meant; a literal one knows no patterns."""
+        if self.literal:
+            return name in self.names or _ALIASES.get(name) in self.names
         return _selects(self.names, name)
 
     def matches(self, call: ToolCall, cwd: str | None = None) -> bool | None:

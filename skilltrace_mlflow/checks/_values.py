@@ -3,7 +3,7 @@
 `true` is not `1`, `1` equals `1.0`, the order of keys does not matter, the order of lists does. A
 mapping whose keys begin with `$` is a matcher: `{$regex: …}`, `{$glob: …}`, `{$contains: …}`,
 `{$one_of: […]}`, `{$gt|$ge|$lt|$le: n}`, `{$any: true}`, `{$absent: true}`; several in one mapping
-must all hold.
+must all hold. `{$eq: …}` is the value itself, for one that has keys beginning with `$`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ABSENT: Final = _Absent()
 
 _NUMBERS = ("$gt", "$ge", "$lt", "$le")
 _TEXTS = ("$regex", "$glob")
-_KNOWN = ("$absent", "$any", "$contains", "$glob", "$one_of", "$regex", *_NUMBERS)
+_KNOWN = ("$absent", "$any", "$contains", "$eq", "$glob", "$one_of", "$regex", *_NUMBERS)
 
 
 def json_equal(left: Any, right: Any) -> bool:
@@ -42,7 +42,7 @@ def json_equal(left: Any, right: Any) -> bool:
         return len(left) == len(right) and all(map(json_equal, left, right))
     if isinstance(left, (Mapping, list, tuple)) or isinstance(right, (Mapping, list, tuple)):
         return False
-    return bool(left == right)
+    return bool(left == right) or bool(left != left and right != right)  # NaN is NaN
 
 
 def check_value(value: Any, path: tuple[str | int, ...] = ()) -> None:
@@ -113,6 +113,8 @@ def _holds(key: str, item: Any, actual: Any) -> bool:
         return key == "$one_of" and any(value_matches(choice, actual) for choice in item)
     if key == "$any":
         return True
+    if key == "$eq":
+        return json_equal(item, actual)
     if key == "$one_of":
         return any(value_matches(choice, actual) for choice in item)
     if key == "$contains":

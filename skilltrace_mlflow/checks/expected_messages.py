@@ -1,0 +1,172 @@
+"""`expected_messages`: the tool calls of expected assistant messages against the calls made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from skilltrace_mlflow.checks._base import (
+    Example,
+    Outcome,
+    ParameterError,
+    Verdict,
+    check,
+    conclude_score,
+    missing,
+    unfold,
+)
+from skilltrace_mlflow.checks._schema import SCOPE, THRESHOLD
+from skilltrace_mlflow.checks._select import Selector
+from skilltrace_mlflow.checks._steps import Alternative, Step
+from skilltrace_mlflow.checks._trajectory import compare
+from skilltrace_mlflow.checks._values import check_value
+from skilltrace_mlflow.session import Session
+
+__all__ = ["ExpectedMessages", "expected_messages"]
+
+_MESSAGES: Mapping[str, Any] = {
+    "type": "array",
+    "minItems": 1,
+    "items": {
+        "type": "object",
+        "properties": {
+            "role": {"enum": ["assistant", "system", "tool", "user"]},
+            "content": {},
+            "tool_calls": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "tool": {"type": "string", "minLength": 1},
+                        "input": {"type": "object"},
+                        "output": {},
+                    },
+                    "required": ["tool"],
+                    "additionalProperties": False,
+                },
+            },
+        },
+        "required": ["role"],
+        "additionalProperties": False,
+    },
+}
+_SCHEMA: Mapping[str, Any] = {
+    "anyOf": [
+        _MESSAGES,
+        {
+            "type": "object",
+            "properties": {"messages": _MESSAGES, "scope": SCOPE, "threshold": THRESHOLD},
+            "required": ["messages"],
+            "additionalProperties": False,
+        },
+    ]
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedMessages:
+    """The expected calls of all assistant messages, in order."""
+
+    steps: tuple[Step, ...]
+    threshold: float = 1.0
+
+
+def parse(value: Any) -> ExpectedMessages:
+    """A list of messages or `{messages: […], threshold: …}`; ParameterError if it asks no call."""
+    messages, threshold, path = unfold(value, "messages")
+    steps: list[Step] = []
+    for number, message in enumerate(messages):
+        calls: Sequence[Mapping[str, Any]] = message.get("tool_calls", ())
+        if calls and message["role"] != "assistant":
+            raise ParameterError(
+                f"only an assistant message has tool_calls, this one is {message['role']}'s",
+                path=(*path, number, "tool_calls"),
+            )
+        steps.extend(
+            _step(call, (*path, number, "tool_calls", index)) for index, call in enumerate(calls)
+        )
+    if not steps:
+        raise ParameterError("no assistant message has tool_calls: nothing to compare", path=path)
+    return ExpectedMessages(steps=tuple(steps), threshold=threshold)
+
+
+def _step(call: Mapping[str, Any], path: tuple[str | int, ...]) -> Step:
+    # The name is a name here, whatever it looks like: no glob, no rule.
+    given: dict[str, Any] = {
+        "tool": Selector(text=call["tool"], kind="name", names=(call["tool"],), literal=True)
+    }
+    for key in ("input", "output"):
+        if key in call:
+            check_value(call[key], (*path, key))
+            given[key] = call[key]
+    return Step(choices=(Alternative(**given),))
+
+
+@check(
+    name="expected_messages",
+    main="messages",
+    schema=_SCHEMA,
+    parse=parse,
+    graded=True,
+    examples=(
+        Example(
+            value=[
+                {"role": "user", "content": "Look it up"},
+                {
+                    "role": "assistant",
+                    "tool_calls": [
+                        {"tool": "Read", "input": {"file_path": "/a"}},
+                        {"tool": "Edit"},
+                    ],
+                },
+            ],
+            calls=({"name": "Read", "input": {"file_path": "/a"}}, {"name": "Edit"}),
+            verdict=Verdict.PASS,
+            why="inputs are compared only where they are given",
+        ),
+        Example(
+            value=[{"role": "assistant", "tool_calls": [{"tool": "Read"}, {"tool": "Edit"}]}],
+            calls=({"name": "Edit"},),
+            verdict=Verdict.FAIL,
+            why="one of two; the score is 1/2",
+        ),
+    ),
+)
+def expected_messages(session: Session, parameters: ExpectedMessages) -> Outcome:
+    """The tool calls of the expected assistant messages were made, in order.
+
+    Names are compared exactly, `input` and `output` by deep equality where they are given; the
+    messages' content is not compared, other calls may come between. Score: matched / expected.
+    """
+    lost = missing(session, "tool_names", "tool_order")
+    if lost is not None:
+        return lost
+    steps = parameters.steps
+    compared = compare(session, steps, ordered=True, allowed=lambda call: True)
+    outcome = conclude_score(
+        session,
+        compared.certain.matched / len(steps),
+        compared.possible.matched / len(steps),
+        threshold=parameters.threshold,
+        could_meet=True,
+    )
+    found = compared.certain.pairs
+    hits = tuple(step.label for index, step in enumerate(steps) if index in found)
+    misses = tuple(
+        f"{step.label}: {compared.reasons.get(index, 'not called in this order')}"
+        for index, step in enumerate(steps)
+        if index not in found
+    )
+    rationale = f"{len(hits)} of {len(steps)} expected calls were made in order"
+    if misses:
+        rationale += f"; not: {'; '.join(misses[:5])}"
+    if outcome.verdict is Verdict.UNKNOWN:
+        why = f" (the record is incomplete: {session.incomplete[0]})" if session.incomplete else ""
+        rationale = f"cannot tell: {rationale}{why}"
+    matched = [
+        {"step": step, "call": session.tool_calls[call].id} for step, call in sorted(found.items())
+    ]
+    return replace(
+        outcome, hits=hits, misses=misses, rationale=rationale, details={"matched": matched}
+    )

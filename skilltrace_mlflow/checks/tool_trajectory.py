@@ -1,0 +1,321 @@
+"""`tool_trajectory`: the calls that were expected against the calls that were made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from skilltrace_mlflow.checks._base import (
+    Example,
+    Outcome,
+    ParameterError,
+    Verdict,
+    check,
+    conclude_score,
+    missing,
+)
+from skilltrace_mlflow.checks._schema import SCOPE, THRESHOLD
+from skilltrace_mlflow.checks._select import Selector, count, parse_selectors, selector_at
+from skilltrace_mlflow.checks._steps import INPUT_MATCH, STEP, Step, parse_step
+from skilltrace_mlflow.checks._trajectory import Comparison, Pairing, call_text, compare
+from skilltrace_mlflow.session import Session, ToolCall
+
+__all__ = ["ToolTrajectory", "tool_trajectory"]
+
+_MODES = ("any_order", "in_order", "exact", "superset", "subset")
+_SCHEMA: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "mode": {"enum": list(_MODES)},
+        "expected": {"type": "array", "items": STEP},
+        "minimums": {
+            "type": "object",
+            "minProperties": 1,
+            "additionalProperties": {"type": "integer", "minimum": 1},
+        },
+        "extras": {
+            "anyOf": [
+                {"enum": ["allow", "forbid"]},
+                {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}},
+            ]
+        },
+        "input_match": INPUT_MATCH,
+        "threshold": THRESHOLD,
+        "scope": SCOPE,
+    },
+    "required": ["mode"],
+    "additionalProperties": False,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolTrajectory:
+    """`extras` are the selectors of calls that may come beside the expected ones, None for all."""
+
+    mode: str
+    steps: tuple[Step, ...] | None
+    minimums: tuple[tuple[Selector, int], ...] = ()
+    extras: tuple[Selector, ...] | None = None
+    threshold: float = 1.0
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the order of the calls counts."""
+        return self.mode in ("in_order", "exact")
+
+    def allows(self, call: ToolCall, cwd: str | None) -> bool | None:
+        """Whether the call may be made although no step expects it; None: cannot tell."""
+        if self.extras is None:
+            return True
+        verdicts = [selector.matches(call, cwd) for selector in self.extras]
+        return True if True in verdicts else (None if None in verdicts else False)
+
+
+def parse(value: Mapping[str, Any]) -> ToolTrajectory:
+    """`{mode, expected, minimums, extras, …}`; ParameterError for what cannot be meant."""
+    mode = value["mode"]
+    expected = value.get("expected")
+    minimums = value.get("minimums", {})
+    if minimums and mode != "any_order":
+        raise ParameterError(f"minimums belong to mode any_order, not {mode}", path=("minimums",))
+    if expected is None and not minimums:
+        more = " or minimums" if mode == "any_order" else ""
+        raise ParameterError(f"expected{more} is missing: nothing to compare with")
+    if expected == [] and mode not in ("exact", "subset"):
+        raise ParameterError(
+            f"expected: [] means no calls, which mode {mode} cannot ask for; use mode exact",
+            path=("expected",),
+        )
+    steps = None
+    if expected is not None:
+        input_match = value.get("input_match", "exact")
+        steps = tuple(
+            parse_step(item, input_match, ("expected", index))
+            for index, item in enumerate(expected)
+        )
+    extras = _extras(mode, value.get("extras"))
+    if steps and extras is None and not minimums and all(step.optional for step in steps):
+        raise ParameterError(
+            "every step is optional and other calls are allowed: nothing is expected",
+            path=("expected",),
+        )
+    return ToolTrajectory(
+        mode=mode,
+        steps=steps,
+        minimums=tuple(
+            (selector_at(name, ("minimums", name)), least) for name, least in minimums.items()
+        ),
+        extras=extras,
+        threshold=value.get("threshold", 1.0),
+    )
+
+
+def _extras(mode: str, value: Any) -> tuple[Selector, ...] | None:
+    if mode in ("exact", "subset") and value == "allow":
+        other = "in_order" if mode == "exact" else "superset"
+        raise ParameterError(
+            f"mode {mode} means that there are no other calls; use mode {other}", path=("extras",)
+        )
+    if mode == "superset" and value not in (None, "allow"):
+        raise ParameterError(
+            "mode superset means that other calls are free; use mode any_order", path=("extras",)
+        )
+    if value is None:
+        value = "forbid" if mode in ("exact", "subset") else "allow"
+    if value == "allow":
+        return None
+    return () if value == "forbid" else parse_selectors(value, ("extras",))
+
+
+@check(
+    name="tool_trajectory",
+    schema=_SCHEMA,
+    parse=parse,
+    graded=True,
+    examples=(
+        Example(
+            value={
+                "mode": "in_order",
+                "expected": [
+                    {"tool": "Read"},
+                    {"one_of": ["Grep", "Glob"], "optional": True},
+                    {
+                        "tool": "Write",
+                        "input": {"file_path": {"$glob": "*.sql"}},
+                        "input_match": ["file_path"],
+                        "outcome": "succeeded",
+                    },
+                ],
+            },
+            calls=(
+                {"name": "Read"},
+                {"name": "Bash"},
+                {"name": "Write", "input": {"file_path": "/repo/a.sql", "content": "…"}},
+            ),
+            verdict=Verdict.PASS,
+            why="the optional step counts on neither side, other calls may come between",
+        ),
+        Example(
+            value={"mode": "exact", "expected": ["Read"]},
+            calls=({"name": "Read"}, {"name": "Bash", "input": {"command": "rm -r x"}}),
+            verdict=Verdict.FAIL,
+            why="an extra call fails; the score is 1 of 2",
+        ),
+        Example(
+            value={"mode": "any_order", "minimums": {"Read": 2, "Grep": 1}},
+            calls=({"name": "Read"}, {"name": "Grep"}, {"name": "Read"}),
+            verdict=Verdict.PASS,
+            why="each tool was called at least so often",
+        ),
+    ),
+)
+def tool_trajectory(session: Session, parameters: ToolTrajectory) -> Outcome:
+    """The expected calls were made, in the sense of the mode.
+
+    `any_order`: each expected call is matched to a call of its own, and `minimums` are reached.
+    `in_order`: the expected calls are found in this order, others may come between. `exact`: these
+    calls in this order and no others; `expected: []` means no calls at all. `superset`: every
+    expected call was made. `subset`: every call made was expected.
+
+    A step is a selector, `{one_of: […]}` or `{tool, input, output, input_match, outcome,
+    max_duration_ms, optional}`. `input_match` is `exact`, `superset` (the call has at least these
+    arguments), `subset` (at most these), `ignore` or a list of dotted field names; values may be
+    matchers. An optional step counts on neither side. `extras` (`allow`, `forbid`, or selectors)
+    says which other calls may be made.
+
+    The pairing is the best there is. Score: matched / expected; where extra calls are forbidden,
+    matched / the larger of expected and made; for `subset` matched / made. It passes at 1, or at
+    `threshold` and above.
+    """
+    needed = ("tool_names", "tool_order") if parameters.ordered else ("tool_names",)
+    lost = missing(session, *needed)
+    if lost is not None:
+        return lost
+    met, possible, texts = _minimums(session, parameters)
+    if parameters.steps is None:
+        total = len(parameters.minimums)
+        outcome = conclude_score(
+            session,
+            len(met) / total,
+            possible / total,
+            threshold=parameters.threshold,
+            could_meet=True,
+        )
+        return _describe(session, outcome, tuple(met), tuple(t for t in texts if t not in met))
+    compared = compare(
+        session,
+        parameters.steps,
+        ordered=parameters.ordered,
+        allowed=lambda call: parameters.allows(call, session.cwd),
+    )
+    outcome = conclude_score(
+        session,
+        _score(parameters, compared.certain, len(met)),
+        _score(parameters, compared.possible, possible),
+        threshold=parameters.threshold,
+        could_break=parameters.extras is not None,
+        # a call that is certainly too many stays too many, whatever the record has lost
+        could_meet=parameters.mode != "subset" and not compared.possible.extras,
+    )
+    hits, misses = _names(session, parameters, compared)
+    outcome = _describe(
+        session,
+        outcome,
+        (*hits, *met),
+        (*misses, *(text for text in texts if text not in met)),
+    )
+    return replace(outcome, details={**_details(session, parameters, compared), **outcome.details})
+
+
+def _minimums(session: Session, parameters: ToolTrajectory) -> tuple[list[str], int, list[str]]:
+    met, possible, texts = [], 0, []
+    for selector, least in parameters.minimums:
+        at_least, at_most = count(session, (selector,))
+        text = f"{selector.text}: {at_least} {'≥' if at_least >= least else '<'} {least}"
+        texts.append(text)
+        possible += at_most >= least
+        if at_least >= least:
+            met.append(text)
+    return met, possible, texts
+
+
+def _score(parameters: ToolTrajectory, pairing: Pairing, minimums: int) -> float:
+    if parameters.mode == "subset":
+        made = len(pairing.pairs) + len(pairing.extras)
+        return len(pairing.pairs) / made if made else 1.0
+    expected = pairing.expected
+    if parameters.extras is not None:
+        expected = max(expected, pairing.counted)
+    total = expected + len(parameters.minimums)
+    return (pairing.matched + minimums) / total if total else 1.0
+
+
+def _names(
+    session: Session, parameters: ToolTrajectory, compared: Comparison
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    pairing = compared.certain
+    hits, misses = [], []
+    for index, step in enumerate(parameters.steps or ()):
+        if index in pairing.pairs:
+            hits.append(step.label)
+        elif not step.optional and parameters.mode != "subset":
+            why = compared.reasons.get(index, "not called")
+            if why == "not called" and _called(session, step):
+                why = "not in this order" if parameters.ordered else "called too seldom"
+            misses.append(f"{step.label}: {why}")
+    if parameters.extras is not None:
+        misses.extend(f"{session.tool_calls[i].name}: not expected" for i in pairing.extras)
+    return tuple(hits), tuple(misses)
+
+
+def _called(session: Session, step: Step) -> bool:
+    return any(c.tool.selects_name(call.name) for c in step.choices for call in session.tool_calls)
+
+
+def _details(session: Session, parameters: ToolTrajectory, compared: Comparison) -> dict[str, Any]:
+    pairing = compared.certain
+    used = set(pairing.pairs.values())
+    steps = parameters.steps or ()
+    taken_by_optional = sum(1 for step in pairing.pairs if steps[step].optional)
+    made = len(session.tool_calls) - taken_by_optional
+    precision = pairing.matched / made if made else 1.0
+    recall = pairing.matched / pairing.expected if pairing.expected else 1.0
+    both = precision + recall
+    return {
+        "mode": parameters.mode,
+        "precision": precision,
+        "recall": recall,
+        "f1": 2 * precision * recall / both if both else 0.0,
+        "matched": [
+            {"step": step, "call": session.tool_calls[call].id}
+            for step, call in sorted(pairing.pairs.items())
+        ],
+        "missing": [
+            {"step": index, "expected": step.label, "reason": compared.reasons.get(index, "")}
+            for index, step in enumerate(steps)
+            if index not in pairing.pairs and not step.optional
+        ],
+        "extra": [call_text(call) for i, call in enumerate(session.tool_calls) if i not in used][
+            :_SHOWN
+        ],
+    }
+
+
+_SHOWN = 100
+
+
+def _describe(
+    session: Session, outcome: Outcome, hits: tuple[str, ...], misses: tuple[str, ...]
+) -> Outcome:
+    shown = list(misses[:5])
+    if len(misses) > 5:
+        shown.append(f"and {len(misses) - 5} more")
+    head = f"{len(hits)} met, {len(misses)} not"
+    rationale = f"{head}: {'; '.join(shown)}" if shown else f"all {len(hits)} met"
+    if not hits and not misses:
+        rationale = "no calls, as expected"
+    if outcome.verdict is Verdict.UNKNOWN:
+        why = f" (the record is incomplete: {session.incomplete[0]})" if session.incomplete else ""
+        rationale = f"cannot tell: {rationale}{why}"
+    return replace(outcome, hits=hits, misses=misses, rationale=rationale)
