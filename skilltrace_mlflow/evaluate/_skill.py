@@ -30,7 +30,7 @@ from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.scorer_config import build_scorers
 from skilltrace_mlflow.sources import mlflow_store
 
-__all__ = ["Interrupted", "evaluate_skill"]
+__all__ = ["Folder", "Interrupted", "evaluate_skill", "run_work"]
 
 # How long the run may take to be marked when there is no time left for anything else.
 _LAST_WORDS = 5.0
@@ -106,7 +106,7 @@ def evaluate_skill(
             notes=notes,
         )
         judges = Judges.of(scorers, traces=plan.include_traces)
-        folder = _Folder(experiment)
+        folder = Folder(experiment)
         finder = Finder(
             skill=manifest.name,
             experiment=folder.existing,
@@ -129,10 +129,10 @@ def evaluate_skill(
             tracking_uri=uri,
             notes=notes,
         )
-        return _run(work, deadline)
+        return run_work(work, deadline)
 
 
-def _run(work: Work, deadline: Deadline) -> Evaluation:
+def run_work(work: Work, deadline: Deadline) -> Evaluation:
     """The work in a thread of its own, so that neither a signal nor a dead server holds us up."""
     try:
         call_bounded(work.run, deadline.left(), name="evaluate")
@@ -162,7 +162,7 @@ def _mark(work: Work, status: str) -> None:
         work.notes.append("the run could not be marked: the store does not answer")
 
 
-class _Folder:
+class Folder:
     """The experiment that was asked for: looked up, or made, once and only when needed."""
 
     def __init__(self, name: str | None) -> None:

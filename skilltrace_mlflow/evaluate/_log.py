@@ -1,0 +1,120 @@
+"""`log_evaluation`: verdicts that were reached without MLflow, put on the traces afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from skilltrace_mlflow.checks import Outcome
+from skilltrace_mlflow.errors import SkillTraceError, TraceNotFoundError
+from skilltrace_mlflow.evaluate._deadline import Deadline
+from skilltrace_mlflow.evaluate._import import importer_into
+from skilltrace_mlflow.evaluate._judge import Judges
+from skilltrace_mlflow.evaluate._resume import Plan
+from skilltrace_mlflow.evaluate._rows import Found
+from skilltrace_mlflow.evaluate._skill import Folder, run_work
+from skilltrace_mlflow.evaluate._surroundings import quiet_mlflow, terminable, tracking
+from skilltrace_mlflow.evaluate._work import Work
+from skilltrace_mlflow.expectations import TestCase
+from skilltrace_mlflow.results import Evaluation, TestResult
+from skilltrace_mlflow.sources import mlflow_store
+
+__all__ = ["log_evaluation"]
+
+
+def log_evaluation(
+    evaluation: Evaluation,
+    *,
+    experiment: str | None = None,
+    tracking_uri: str | None = None,
+    run_name: str | None = None,
+    timeout: float | None = None,
+) -> Evaluation:
+    """Write an evaluation's verdicts to MLflow: one run, its assessments on the traces.
+
+    Results that were judged on a file have it imported first. Returns the evaluation with the run
+    and whatever could not be logged (`incomplete`). Raises EvaluationError if the store does not
+    answer, Interrupted on Ctrl-C and SIGTERM.
+    """
+    deadline = Deadline(timeout)
+    with tracking(tracking_uri) as uri, quiet_mlflow(progress=False), terminable():
+        mlflow_store.probe(uri)
+        folder = Folder(experiment)
+        log = importer_into(folder.made)
+        work = Work(
+            plan=Plan(skill=evaluation.skill, include_traces=True),
+            judges=_Judged(traces=True, outcomes=[r.outcomes for r in evaluation.results]),
+            deadline=deadline,
+            find=lambda: [_found(result, log) for result in evaluation.results],
+            experiment=folder.made,
+            gates=lambda _: evaluation.gates,
+            run_name=run_name,
+            tracking_uri=uri,
+        )
+        logged = run_work(work, deadline)
+    results = tuple(
+        replace(result, trace_id=made.trace_id, run_id=made.run_id)
+        for result, made in zip(evaluation.results, logged.results, strict=True)
+    )
+    return replace(
+        logged,
+        results=results,
+        notes=(*evaluation.notes, *logged.notes),
+        incomplete=(*evaluation.incomplete, *logged.incomplete),
+    )
+
+
+class _Judged(Judges):
+    """Verdicts that are there already, in place of judges."""
+
+    outcomes: Sequence[tuple[Outcome, ...]]
+
+    def __init__(self, *, traces: bool, outcomes: Sequence[tuple[Outcome, ...]]) -> None:
+        super().__init__(traces=traces)
+        object.__setattr__(self, "outcomes", outcomes)
+
+    def judge(
+        self,
+        attempts: Sequence[Found],
+        deadline: Deadline,
+        *,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> list[tuple[Outcome, ...]]:
+        return list(self.outcomes)
+
+
+def _found(result: TestResult, log: Callable[[Any], Sequence[str]]) -> Found:
+    found = Found(
+        case=TestCase(id=result.test_id, prompt=result.prompt, category=result.category),
+        attempt=result.attempt,
+        session=result.session,
+        source=result.source,
+        notes=result.notes,
+        error=result.error,
+        bad_input=result.bad_input,
+    )
+    if result.error is not None:
+        return found
+    try:
+        trace = _trace(result, log)
+    except SkillTraceError as error:
+        return replace(found, notes=(*found.notes, f"not on a trace of its own: {error}"))
+    return replace(found, trace=trace, first_trace=trace)
+
+
+def _trace(result: TestResult, log: Callable[[Any], Sequence[str]]) -> Any:
+    if result.trace_id is not None:
+        try:
+            return mlflow_store.fetch_trace(result.trace_id)
+        except TraceNotFoundError:
+            if result.session is None:
+                raise
+    transcript = Path(result.source).expanduser() if result.source else None
+    is_file = transcript is not None and transcript.suffix != ".json" and transcript.is_file()
+    source: Any = transcript if is_file else result.session
+    if source is None:
+        return None
+    first = next(iter(log(source)), None)
+    return None if first is None else mlflow_store.fetch_trace(first)
