@@ -86,8 +86,9 @@ def build(
     schemas = trace_properties()
     bad = set(skip)
     if shapes:
+        nothing = {s.key for s in all_checks().values() if _is_nothing(s, flat.get(s.key))}
         for key, value in flat.items():
-            if value is None or key in bad or key not in schemas:
+            if key in nothing or key in bad or key not in schemas or _is_empty(value):
                 continue
             for path, message, at_key in find_problems(value, schemas[key]):
                 report((key, *path), message, at_key)
@@ -96,14 +97,9 @@ def build(
     found = []
     for spec in all_checks().values():
         companions = {k: flat[k] for k in spec.companions if flat.get(k) and k not in bad}
-        value = flat.get(spec.key)
-        if spec.key in bad or bad & set(spec.companions):
+        if spec.key in bad or bad & set(spec.companions) or _is_nothing(spec, flat.get(spec.key)):
             continue
-        if _is_empty(value):
-            continue
-        value, own = split_scope(spec, value)
-        if _is_empty(value):
-            continue
+        value, own = split_scope(spec, flat[spec.key])
         try:
             parameters = spec.parse(value, **companions)
         except ParameterError as error:
@@ -126,7 +122,7 @@ def _check_companions(flat: Mapping[str, Any], bad: set[str], report: Report) ->
         partners = [spec.key for spec in specs if key in spec.companions]
         if bad & set(partners):
             continue
-        if all(_is_empty(flat.get(partner)) for partner in partners):
+        if all(_is_nothing(s, flat.get(s.key)) for s in specs if s.key in partners):
             report((key,), f"has no effect without {' or '.join(partners)}", True)
         elif key == "ban_exceptions":
             bans = [ban for spec in specs for ban in _bans(spec, flat.get(spec.key))]
@@ -177,6 +173,14 @@ def _place(spec: CheckSpec, flat: Mapping[str, Any], path: KeyPath) -> KeyPath:
     if long and spec.main in (value or {}) and (not path or path[0] != spec.main):
         return (spec.key, spec.main or "", *path)
     return (spec.key, *path)
+
+
+def _is_nothing(spec: CheckSpec, value: Any) -> bool:
+    """Whether a check's value expects nothing, in the short form or the long one."""
+    value, _ = split_scope(spec, value)
+    if isinstance(value, Mapping) and set(value) == {spec.main}:
+        value = value[spec.main or ""]
+    return _is_empty(value)
 
 
 def _is_empty(value: Any) -> bool:

@@ -59,6 +59,9 @@ def trace_keys() -> dict[str, CheckSpec | None]:
 def value_schema(spec: CheckSpec) -> dict[str, Any]:
     """A check's schema with `scope` in its long form."""
     schema: dict[str, Any] = copy.deepcopy(dict(spec.schema))
+    for form in (schema, *schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        form.pop("minItems", None)  # an empty list or mapping expects nothing, which is allowed
+        form.pop("minProperties", None)
     branches = _object_branches(schema)
     wanted = [b for b in branches if spec.main is None or spec.main in b["properties"]]
     for branch in wanted:
