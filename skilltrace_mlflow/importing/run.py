@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.errors import InputError, SkillTraceError
 from skilltrace_mlflow.importing._store import Existing, TraceStore, size_of, trace_id_of
@@ -48,6 +48,37 @@ class ImportReport:
     trace_ids: tuple[str, ...] = ()
     redacted: Mapping[str, int] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON values."""
+        return {
+            "experiment_id": self.experiment_id,
+            "tracking_uri": self.tracking_uri,
+            "sessions": self.sessions,
+            "logged": self.logged,
+            "replaced": self.replaced,
+            "unchanged": self.unchanged,
+            "older": self.older,
+            "trace_ids": list(self.trace_ids),
+            "redacted": dict(self.redacted),
+            "failed": dict(self.failed),
+        }
+
+    def in_words(self) -> str:
+        """For people: what was logged where, what was left alone, what was taken out."""
+        lines = [
+            f"{self.sessions} sessions: {self.logged} turns logged, {self.replaced} replaced, "
+            f"{self.unchanged} unchanged"
+        ]
+        if self.older:
+            lines.append(f"{self.older} turns left alone: the store holds a longer copy of them")
+        if self.redacted:
+            kinds = ", ".join(f"{kind} ({count})" for kind, count in self.redacted.items())
+            lines.append(f"secrets replaced: {kinds}")
+        if self.failed:
+            lines.append(f"{len(self.failed)} files could not be read")
+        lines.append(f"experiment {self.experiment_id} in {self.tracking_uri}")
+        return "\n".join(lines)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +131,7 @@ def import_transcripts(
         redacted.update(item.redacted)
     return ImportReport(
         experiment_id=experiment_id,
-        tracking_uri=uri,
+        tracking_uri=mlflow_store.without_password(uri),
         sessions=len(done),
         logged=sum(len(item.logged) for item in done) - sum(item.replaced for item in done),
         replaced=sum(item.replaced for item in done),

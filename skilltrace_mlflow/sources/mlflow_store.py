@@ -36,16 +36,19 @@ __all__ = [
     "fetch_run_transcript",
     "fetch_session_traces",
     "fetch_trace",
+    "fetch_turn",
     "probe",
     "resolve_experiment",
     "search_experiment_traces",
     "told",
     "tracking_uri_of",
+    "without_password",
 ]
 
 ARTIFACTS = ("trace.jsonl", "session.jsonl", "transcript.jsonl")
 """Names under which a run may keep its transcript, in the order in which they are looked for."""
 
+_PARENT_CALL = "mlflow.claude_code.parent_tool_use_id"
 _PROBES = 3
 _PAGE = 100
 _MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "RESOURCE_NOT_FOUND"})
@@ -93,7 +96,7 @@ def probe(tracking_uri: str | None = None, *, timeout: float = 5.0) -> None:
         except (OSError, ValueError) as error:
             reason = str(getattr(error, "reason", error)) or type(error).__name__
     raise EvaluationError(
-        f"the MLflow server at {_without_password(uri)} does not answer ({reason}); "
+        f"the MLflow server at {without_password(uri)} does not answer ({reason}); "
         "start it, or name another with --tracking-uri or MLFLOW_TRACKING_URI"
     )
 
@@ -158,6 +161,33 @@ def fetch_session_traces(
             order_by=["timestamp_ms ASC"],
         )
     return [trace for trace in traces if is_claude_code_trace(trace)]
+
+
+def fetch_turn(trace: Trace, *, tracking_uri: str | None = None) -> list[Trace]:
+    """A trace together with the traces of the agents that it started in the background.
+
+    Each stop of a background agent is a trace of its own, in the same session, tagged with the tool
+    call that started the agent. Raises EvaluationError if the store cannot be asked.
+    """
+    from skilltrace_mlflow.sources.mlflow_trace import session_from_trace
+
+    session_id = trace.info.trace_metadata.get("mlflow.trace.session")
+    location = getattr(trace.info.trace_location, "mlflow_experiment", None)
+    calls = {
+        agent.parent_call_id for agent in session_from_trace(trace).subagents if agent.background
+    }
+    if session_id is None or location is None or not calls:
+        return [trace]
+    held = fetch_session_traces(session_id, location.experiment_id, tracking_uri=tracking_uri)
+    return [
+        trace,
+        *(
+            other
+            for other in held
+            if other.info.tags.get(_PARENT_CALL) in calls
+            and other.info.trace_id != trace.info.trace_id
+        ),
+    ]
 
 
 def search_experiment_traces(
@@ -342,10 +372,11 @@ def _health_url(uri: str) -> str | None:
 
 
 def _where(tracking_uri: str | None) -> str:
-    return _without_password(tracking_uri_of(tracking_uri))
+    return without_password(tracking_uri_of(tracking_uri))
 
 
-def _without_password(uri: str) -> str:
+def without_password(uri: str) -> str:
+    """A tracking URI as it may be shown."""
     try:
         parts = urlsplit(uri)
         return uri.replace(f":{parts.password}@", ":***@") if parts.password else uri

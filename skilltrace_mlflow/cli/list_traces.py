@@ -1,0 +1,178 @@
+"""`list-traces`: sessions on this machine, or traces of an experiment."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from skilltrace_mlflow.cli._common import (
+    colourful,
+    format_option,
+    note,
+    printable,
+    progress_bar,
+    store_options,
+    verbosity_options,
+    write_result,
+)
+
+__all__ = ["command"]
+
+_MAX_PROMPT = 200
+
+
+@click.command(epilog="Example: skilltrace-mlflow list-traces --local --limit 10")
+@click.option("--local", is_flag=True, help="List Claude Code's sessions on this machine.")
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=20,
+    show_default=True,
+    metavar="N",
+    help="List the N newest.",
+)
+@format_option("table", "json", "jsonl")
+@store_options
+@verbosity_options
+def command(
+    local: bool,
+    limit: int,
+    output_format: str,
+    experiment: str | None,
+    tracking_uri: str | None,
+    quiet: bool,
+    verbose: bool,
+) -> None:
+    """List sessions on this machine (--local) or traces of an MLflow experiment, newest first.
+
+    Shown are id, time, session, first prompt, tool calls, errors (failed and denied calls, API
+    errors) and tokens (input + output, the cache apart; "≥" where the source lost some). The id
+    goes to --trace-id, the session to --session-id of other commands.
+    """
+    if local and (experiment or tracking_uri):
+        raise click.UsageError("--local lists files: --experiment and --tracking-uri do not apply")
+    with progress_bar("reading", quiet=quiet) as progress:
+        rows = (
+            _local(limit, progress, verbose=verbose)
+            if local
+            else _stored(experiment, tracking_uri, limit)
+        )
+    if output_format == "json":
+        write_result(json.dumps(rows, indent=2, ensure_ascii=False))
+    elif output_format == "jsonl":
+        write_result("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    elif rows:
+        write_result(_table(rows))
+    elif not quiet:
+        note("no sessions on this machine" if local else "no traces in this experiment")
+
+
+def _local(limit: int, progress: Any, *, verbose: bool) -> list[dict[str, Any]]:
+    from skilltrace_mlflow.errors import InputError
+    from skilltrace_mlflow.sources.locate import claude_projects_dir, find_sessions
+    from skilltrace_mlflow.sources.transcript import parse_transcript
+
+    folder = claude_projects_dir()
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; CLAUDE_CONFIG_DIR names another")
+    files = sorted(find_sessions(folder), key=lambda path: -path.stat().st_mtime)
+    rows: list[dict[str, Any]] = []
+    for path in files:
+        if len(rows) == limit:
+            break
+        try:
+            session = parse_transcript(path)
+        except InputError as error:
+            if verbose:
+                note(f"left out: {error}")
+            continue
+        rows.append({**_row(session.session_id or path.stem, session), "path": str(path)})
+        progress(len(rows), min(limit, len(files)))
+    return rows
+
+
+def _stored(experiment: str | None, tracking_uri: str | None, limit: int) -> list[dict[str, Any]]:
+    from skilltrace_mlflow.sources import mlflow_store
+    from skilltrace_mlflow.sources.mlflow_trace import is_claude_code_trace, session_from_trace
+
+    mlflow_store.probe(tracking_uri)
+    traces = mlflow_store.search_experiment_traces(
+        experiment, tracking_uri=tracking_uri, limit=limit
+    )
+    rows = []
+    for trace in traces:
+        if is_claude_code_trace(trace):
+            rows.append(_row(trace.info.trace_id, session_from_trace(trace)))
+        else:  # another program's trace: listed, so that nobody looks for it in vain
+            moment = trace.info.request_time / 1000
+            rows.append(_foreign(trace.info.trace_id, moment, trace.info.request_preview))
+    return rows
+
+
+def _row(identity: str, session: Any) -> dict[str, Any]:
+    bad = sum(1 for call in session.tool_calls if call.outcome in ("failed", "denied"))
+    return {
+        "id": identity,
+        "time": session.start_time.isoformat() if session.start_time else None,
+        "session": session.session_id,
+        "prompt": " ".join(next(iter(session.prompts), "").split())[:_MAX_PROMPT],
+        "calls": len(session.tool_calls),
+        "errors": bad + len(session.api_errors),
+        "tokens": None if session.lacks("usage") else session.usage.total_tokens,
+        "usage_complete": session.usage_complete,
+    }
+
+
+def _foreign(identity: str, seconds: float, preview: str | None) -> dict[str, Any]:
+    from datetime import datetime, timezone
+
+    return {
+        "id": identity,
+        "time": datetime.fromtimestamp(seconds, timezone.utc).isoformat(),
+        "session": None,
+        "prompt": " ".join((preview or "").split())[:_MAX_PROMPT],
+        "calls": None,
+        "errors": None,
+        "tokens": None,
+        "usage_complete": False,
+    }
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    import io
+    import shutil
+
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE)
+    # A pipe gets whole lines, and ids are never cut: they are there to be copied.
+    width = max(shutil.get_terminal_size((160, 24)).columns, 120)
+    longest = max(len(row["id"]) for row in rows)
+    table.add_column("id", no_wrap=True, min_width=longest)
+    table.add_column("time", no_wrap=True, min_width=16)
+    table.add_column("session", no_wrap=True, overflow="ellipsis", max_width=8)
+    table.add_column("prompt", no_wrap=True, overflow="ellipsis", max_width=width - longest - 68)
+    for name in ("calls", "errors", "tokens"):
+        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
+    for row in rows:
+        tokens = "?" if row["tokens"] is None else f"{row['tokens']:,}"
+        if row["tokens"] is not None and not row["usage_complete"]:
+            tokens = f"≥ {tokens}"
+        cells = (
+            row["id"],
+            (row["time"] or "")[:16].replace("T", " "),
+            row["session"] or "",
+            row["prompt"],
+            "-" if row["calls"] is None else str(row["calls"]),
+            "-" if row["errors"] is None else str(row["errors"]),
+            tokens,
+        )
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    out = io.StringIO()
+    Console(file=out, force_terminal=colourful(), width=width).print(table)
+    return out.getvalue()
