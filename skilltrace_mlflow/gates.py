@@ -21,7 +21,7 @@ from skilltrace_mlflow.expectations._names import (
 from skilltrace_mlflow.expectations.manifest import gate_names
 from skilltrace_mlflow.results import GateResult, TestResult
 
-__all__ = ["judge_gates", "parse_gate"]
+__all__ = ["gates_concerning", "judge_gates", "parse_gate"]
 
 _GRADED_RESPONSES = ("pattern_adherence", "routing_precision", "routing_recall")
 # Shares such as 9/10 and 0.9 differ in the last bit; a gate is not decided by it.
@@ -94,6 +94,26 @@ def judge_gates(
         _judge(name, float(required), results, _members(name, seen, groups or {}))
         for name, required in gates.items()
     )
+
+
+def gates_concerning(
+    gates: Mapping[str, float],
+    checks: Iterable[str],
+    *,
+    groups: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """The gates that stand for any of `checks`, and the names of the others.
+
+    For a command that judges only part of what a manifest lists: a gate on the rest says nothing
+    about it.
+    """
+    wanted = set(checks)
+    kept = {
+        name: required
+        for name, required in gates.items()
+        if wanted.intersection(_members(name, wanted, groups or {}))
+    }
+    return kept, tuple(sorted(gates.keys() - kept.keys()))
 
 
 def _members(name: str, seen: set[str], groups: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

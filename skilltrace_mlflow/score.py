@@ -103,9 +103,7 @@ class Target:
             )
         return target
 
-    def judge(
-        self, evidence: Evidence, *, attempt: int = 1, whole_session: bool = True
-    ) -> TestResult:
+    def judge(self, evidence: Evidence, *, attempt: int = 1) -> TestResult:
         """The verdicts on one trace; session expectations only where it is a whole session."""
         case = self.case
         return TestResult(
@@ -115,7 +113,7 @@ class Target:
             outcomes=score_session(
                 evidence.session,
                 self.expectations,
-                session_expectations=self.session_expectations if whole_session else (),
+                session_expectations=(self.session_expectations if evidence.whole_session else ()),
             ),
             session=evidence.session,
             trace_id=evidence.trace_id,
@@ -136,8 +134,6 @@ def trace_eval(
     skills_dir: str | os.PathLike[str] | None = None,
     workers: int = 1,
     keep_sessions: bool = True,
-    whole_session: bool = True,
-    allow_custom: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Evaluation:
     """Score traces against a skill's expectations, without MLflow.
@@ -164,7 +160,7 @@ def trace_eval(
         if isinstance(item, Session):
             name = item.session_id or f"session-{index + 1}"
             collected.append(Evidence(name=name, source=item.source or name, session=item))
-    results = [target.judge(item, whole_session=whole_session) for item in collected]
+    results = [target.judge(item) for item in collected]
     if lone and files:
         results.append(target.judge(load_file(files[0])))
     else:

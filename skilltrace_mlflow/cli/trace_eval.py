@@ -1,9 +1,10 @@
-"""`trace-eval`: score traces against a skill's expectations, without MLflow where they are files."""
+"""`trace-eval`: score traces against expectations, without MLflow where they are files."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +21,10 @@ from skilltrace_mlflow.cli._common import (
     store_options,
     verbosity_options,
 )
+from skilltrace_mlflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from skilltrace_mlflow.expectations import Manifest
     from skilltrace_mlflow.results import Evaluation
     from skilltrace_mlflow.sources.load import Evidence
 
@@ -101,10 +104,11 @@ def command(
     --trace, --trace-dir, --run-id, --trace-id, --session-id, --latest, --local.
     """
     from skilltrace_mlflow.expectations import load_manifest
-    from skilltrace_mlflow.gates import judge_gates, parse_fail_under
+    from skilltrace_mlflow.gates import parse_gate
     from skilltrace_mlflow.score import trace_eval
 
-    if (skill is None) == (manifest is None):
+    source = skill if manifest is None else manifest
+    if source is None or (skill is not None and manifest is not None):
         raise click.UsageError("Give either SKILL or --manifest FILE.")
     chosen = _chosen(
         {
@@ -117,9 +121,14 @@ def command(
             "--local": local and session_id is None,
         }
     )
-    loaded = load_manifest(skill if manifest is None else manifest, skills_dir=skills_dir)
-    gates = {**loaded.quality_gates, **parse_fail_under(fail_under)}
-    keep = bool(include_trace or dump_traces or report or log)
+    required = dict(parse_gate(text) for text in fail_under)
+    loaded = load_manifest(source, skills_dir=skills_dir)
+    own = [entry.name for entry in loaded.scorers if _is_custom(entry.name)]
+    if own and not allow_custom:
+        raise ConfigurationError(
+            f"{loaded.path}: {own[0]!r} is a function of your own; allow it to run with "
+            "--allow-custom, or take it out of the manifest"
+        )
     evidence: Iterator[Evidence] | tuple[()] = ()
     if chosen not in ("--trace", "--trace-dir"):
         evidence = _fetch(
@@ -140,18 +149,24 @@ def command(
             evidence=evidence,
             test_id=test_id,
             workers=workers or os.cpu_count() or 1,
-            keep_sessions=keep,
-            whole_session=chosen in ("--trace", "--trace-dir", "--session-id", "--local"),
-            allow_custom=allow_custom,
+            keep_sessions=bool(own or include_trace or dump_traces or report or log)
+            or _is_page(output_options["output"]),
             progress=progress,
         )
-    evaluation = _with_gates(evaluation, judge_gates(gates, evaluation.results))
-    for name in evaluation.notes:
-        note(name)
+    if own:
+        from skilltrace_mlflow.custom import judge_custom
+
+        evaluation = judge_custom(evaluation, loaded, expectations=loaded.trace_expectations)
+    evaluation = _judge_gates(evaluation, loaded, required)
+    if not output_options["quiet"]:
+        for text in evaluation.notes:
+            note(text)
     if log:
         from skilltrace_mlflow.evaluate import log_evaluation
 
         evaluation = log_evaluation(evaluation, experiment=experiment, tracking_uri=tracking_uri)
+        for text in evaluation.incomplete:
+            note(f"incomplete: {text}")
     emit(
         evaluation,
         include_trace=include_trace,
@@ -162,18 +177,42 @@ def command(
     return evaluation.exit_code
 
 
+def _is_custom(name: str) -> bool:
+    return ":" in name and "." in name.partition(":")[0]
+
+
+def _is_page(output: Path | None) -> bool:
+    return output is not None and output.suffix.lower() == ".html"
+
+
+def _judge_gates(
+    evaluation: Evaluation, manifest: Manifest, required: dict[str, float]
+) -> Evaluation:
+    """The gates on what was judged here; the manifest's others need the responses."""
+    from skilltrace_mlflow.gates import gates_concerning, judge_gates
+
+    judged = {outcome.check for result in evaluation.results for outcome in result.outcomes}
+    gates, others = gates_concerning(manifest.quality_gates, judged, groups=manifest.tiers)
+    gates.update(required)
+    notes = list(evaluation.notes)
+    if others:
+        notes.append(
+            f"gates not judged here: {', '.join(others)} (nothing in these traces is expected by "
+            "them; mlflow-eval judges all test cases and responses)"
+        )
+    return replace(
+        evaluation,
+        gates=judge_gates(gates, evaluation.results, groups=manifest.tiers),
+        notes=tuple(notes),
+    )
+
+
 def _chosen(given: dict[str, bool]) -> str:
     names = [name for name, present in given.items() if present]
     if len(names) != 1:
         got = " and ".join(names) or "none"
         raise click.UsageError(f"Name the traces by exactly one of {', '.join(given)}; got {got}.")
     return names[0]
-
-
-def _with_gates(evaluation: Evaluation, gates: Any) -> Evaluation:
-    from dataclasses import replace
-
-    return replace(evaluation, gates=gates)
 
 
 def _fetch(

@@ -35,13 +35,17 @@ _DOCUMENT_ENDING = ".json"
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """A session and where it came from; `name` is short, `source` whole, `trace_id` MLflow's."""
+    """A session and where it came from; `name` is short, `source` whole, `trace_id` MLflow's.
+
+    `whole_session` is false where it is one turn (one trace) of a session.
+    """
 
     name: str
     source: str
     session: Session
     trace_id: str | None = None
     run_id: str | None = None
+    whole_session: bool = True
 
 
 def load_file(path: str | os.PathLike[str]) -> Evidence:
@@ -68,8 +72,13 @@ def session_of_trace(trace_id: str, *, tracking_uri: str | None = None) -> Evide
 
     mlflow_store.probe(tracking_uri)
     trace = mlflow_store.fetch_trace(trace_id, tracking_uri=tracking_uri)
+    turn = mlflow_store.fetch_turn(trace, tracking_uri=tracking_uri)
     return Evidence(
-        name=trace_id, source=trace_id, session=session_from_trace(trace), trace_id=trace_id
+        name=trace_id,
+        source=trace_id,
+        session=session_from_trace(turn),
+        trace_id=trace_id,
+        whole_session=False,
     )
 
 
@@ -112,6 +121,7 @@ def sessions_of_run(
             session=session_from_trace(group),
             trace_id=first.info.trace_id,  # type: ignore[attr-defined]
             run_id=run_id,
+            whole_session=False,
         )
 
 
@@ -205,7 +215,9 @@ def _load_document(file: Path) -> Evidence:
     if isinstance(document, dict) and {"info", "data"} <= document.keys():
         session = session_from_trace(document)
         trace_id = document["info"].get("trace_id")
-        return Evidence(name=name, source=str(file), session=session, trace_id=trace_id)
+        return Evidence(
+            name=name, source=str(file), session=session, trace_id=trace_id, whole_session=False
+        )
     raise InputError(
         f"{file}: neither a dumped trace nor a trace's JSON; a transcript's name ends in .jsonl"
     )
