@@ -13,9 +13,20 @@ from skilltrace_mlflow.checks._values import ABSENT, check_value, difference, va
 from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.session import CallOutcome, Session, ToolCall
 
-__all__ = ["INPUT_MATCH", "STEP", "Alternative", "Step", "accepts", "parse_step"]
+__all__ = [
+    "INPUT_MATCH",
+    "STEP",
+    "UNSET",
+    "Alternative",
+    "Step",
+    "accepts",
+    "differing_arguments",
+    "output_meets",
+    "parse_step",
+]
 
-_UNSET: Any = object()
+UNSET: Any = object()
+"""Value of what an expected call does not ask for."""
 
 INPUT_MATCH: Mapping[str, Any] = {
     "anyOf": [
@@ -63,9 +74,9 @@ class Alternative:
     """One way in which a call can be the step; unset values ask nothing."""
 
     tool: Selector
-    input: Any = _UNSET
+    input: Any = UNSET
     input_match: str | tuple[str, ...] = "exact"
-    output: Any = _UNSET
+    output: Any = UNSET
     outcome: str | None = None
     max_duration_ms: float | None = None
 
@@ -107,8 +118,8 @@ def _alternative(value: Any, input_match: Any, path: tuple[str | int, ...]) -> A
         return Alternative(tool=selector_at(value, path))
     own = value.get("input_match", input_match)
     mode = own if isinstance(own, str) else tuple(own)
-    given = value.get("input", _UNSET)
-    if given is not _UNSET:
+    given = value.get("input", UNSET)
+    if given is not UNSET:
         check_value(given, (*path, "input"))
     if "output" in value:
         check_value(value["output"], (*path, "output"))
@@ -118,7 +129,7 @@ def _alternative(value: Any, input_match: Any, path: tuple[str | int, ...]) -> A
         tool=selector_at(value["tool"], (*path, "tool")),
         input=given,
         input_match=mode,
-        output=value.get("output", _UNSET),
+        output=value.get("output", UNSET),
         outcome=value.get("outcome"),
         max_duration_ms=value.get("max_duration_ms"),
     )
@@ -127,7 +138,7 @@ def _alternative(value: Any, input_match: Any, path: tuple[str | int, ...]) -> A
 def _check_fields(
     fields: tuple[str, ...], given: Any, *, named_here: bool, path: tuple[str | int, ...]
 ) -> None:
-    if given is _UNSET:
+    if given is UNSET:
         if named_here:
             raise ParameterError(
                 "input_match names fields, but there is no input to compare them with",
@@ -169,7 +180,7 @@ def _accepts(session: Session, choice: Alternative, call: ToolCall) -> tuple[boo
         doubt = "arguments not recorded"
     elif not met:
         return False, f"is not {choice.tool.text}"
-    if choice.input is not _UNSET and choice.input_match != "ignore":
+    if choice.input is not UNSET and choice.input_match != "ignore":
         if blind:
             doubt = "arguments not recorded" if not call.input_truncated else "arguments cut short"
         else:
@@ -185,8 +196,8 @@ def _accepts(session: Session, choice: Alternative, call: ToolCall) -> tuple[boo
             doubt = "duration not recorded"
         elif call.duration_ms > choice.max_duration_ms:
             return False, f"took {call.duration_ms:g} ms > {choice.max_duration_ms:g} ms"
-    if choice.output is not _UNSET:
-        verdict, why = _output_meets(session, choice.output, call)
+    if choice.output is not UNSET:
+        verdict, why = output_meets(session, choice.output, call)
         if verdict is False:
             return False, why
         doubt = why if verdict is None else doubt
@@ -210,7 +221,26 @@ def _input_difference(choice: Alternative, actual: Mapping[str, Any]) -> str:
     return difference(expected, actual)
 
 
-def _output_meets(session: Session, expected: Any, call: ToolCall) -> tuple[bool | None, str]:
+def differing_arguments(choice: Alternative, actual: Mapping[str, Any]) -> list[str]:
+    """Names of all arguments in which a call's input is not what is expected."""
+    if choice.input is UNSET or choice.input_match == "ignore":
+        return []
+    expected = choice.input
+    if isinstance(choice.input_match, tuple):
+        names = list(choice.input_match)
+    elif choice.input_match == "superset":
+        names = list(expected)
+    elif choice.input_match == "subset":
+        names = list(actual)
+    else:
+        names = list(dict.fromkeys([*expected, *actual]))
+    return [
+        name for name in names if difference(_lookup(expected, name), _lookup(actual, name), name)
+    ]
+
+
+def output_meets(session: Session, expected: Any, call: ToolCall) -> tuple[bool | None, str]:
+    """Whether a call's result is what is expected (None: cannot tell), and why not."""
     if session.lacks("tool_results") is not None:
         return None, "results not recorded"
     try:
@@ -253,7 +283,7 @@ def _lookup(value: Any, dotted: str) -> Any:
 
 
 def _label(choice: Alternative) -> str:
-    if choice.input is _UNSET or not choice.input:
+    if choice.input is UNSET or not choice.input:
         return choice.tool.text
     shown = json.dumps(choice.input, default=str, ensure_ascii=False)
     return f"{choice.tool.text} {shown if len(shown) <= 60 else shown[:57] + '...'}"

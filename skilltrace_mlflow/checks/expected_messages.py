@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from skilltrace_mlflow.checks._alignment import alignment
 from skilltrace_mlflow.checks._base import (
     Example,
     Outcome,
@@ -167,6 +168,7 @@ def expected_messages(session: Session, parameters: ExpectedMessages) -> Outcome
     matched = [
         {"step": step, "call": session.tool_calls[call].id} for step, call in sorted(found.items())
     ]
-    return replace(
-        outcome, hits=hits, misses=misses, rationale=rationale, details={"matched": matched}
-    )
+    details: dict[str, Any] = {"matched": matched}
+    if outcome.verdict is not Verdict.PASS:
+        details["alignment"] = alignment(session, steps, compared)
+    return replace(outcome, hits=hits, misses=misses, rationale=rationale, details=details)

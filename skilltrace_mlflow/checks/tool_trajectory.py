@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from skilltrace_mlflow.checks._alignment import alignment
 from skilltrace_mlflow.checks._base import (
     Example,
     Outcome,
@@ -225,7 +226,10 @@ def tool_trajectory(session: Session, parameters: ToolTrajectory) -> Outcome:
         (*hits, *met),
         (*misses, *(text for text in texts if text not in met)),
     )
-    return replace(outcome, details={**_details(session, parameters, compared), **outcome.details})
+    details = {**_details(session, parameters, compared), **outcome.details}
+    if outcome.verdict is not Verdict.PASS:  # of a pass nobody asks what differed
+        details["alignment"] = alignment(session, parameters.steps, compared)
+    return replace(outcome, details=details)
 
 
 def _minimums(session: Session, parameters: ToolTrajectory) -> tuple[list[str], int, list[str]]:

@@ -321,11 +321,11 @@ def _aligned(row: Mapping[str, Any]) -> dict[str, Any]:
     if row.get("matched"):
         kind, word = "pass", "matched"
     elif expected is None:
-        kind, word = "unknown", "extra"
+        kind, word = ("fail", "extra") if row.get("extra", True) else ("same", "other")
     elif actual is None:
         kind, word = "fail", "missing"
     else:
-        kind, word = "fail", "differs"
+        kind, word = "fail", "differs" if differs else "not here"
     return {
         "class": kind,
         "word": word,
