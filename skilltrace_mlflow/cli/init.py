@@ -1,0 +1,140 @@
+"""`init`: a commented manifest and one test case for a skill."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import click
+
+from skilltrace_mlflow.cli._common import ExpandedPath, note, write_result
+from skilltrace_mlflow.errors import ConfigurationError, InputError
+
+__all__ = ["command"]
+
+
+_MANIFEST = """\
+# yaml-language-server: $schema=./manifest.schema.json
+# What is expected of an agent that was given this skill. Every test case of ground_truth.yaml
+# starts from this and may override it. Check it with: skilltrace-mlflow validate {skill}
+skill:
+  name: {skill}
+  # description: What the skill is for.
+
+scorers:
+  # Scorers of the response text, by name. A trace check runs wherever its key below is written.
+  enabled: [python_syntax, yaml_syntax]
+  # Scorers that ask a model, e.g. [Safety, guidelines_from_expectations]; they need its key.
+  llm_scorers: []
+
+  # What the trace of a session must show. Remove what you do not need.
+  trace_expectations:
+    # At most so many calls; {{min: 1, max: 5}} for both ends.
+    tool_limits:
+      Bash: 10
+    # Tokens of the whole session, sub-agents included.
+    token_budget:
+      max_total: 200000
+    # Tools, globs or permission rules that must be called at least once.
+    required_tools: [Read]
+    # Tools, commands and SQL statements that must never be called; tests can only add to these.
+    banned_tools: ["rm -rf", "DROP DATABASE"]
+
+# The least pass rate (or mean score) over all test cases, by name of check.
+quality_gates:
+  banned_tools: 1.0
+
+evaluation:
+  datasets:
+    - {{path: ground_truth.yaml, type: yaml}}
+"""
+
+_GROUND_TRUTH = """\
+# yaml-language-server: $schema=./ground_truth.schema.json
+# One entry per test case. Keys under `expectations` override the manifest's.
+test_cases:
+  - id: {identifier}_001
+    inputs:
+      prompt: "Describe here what the agent is asked to do."
+    # The trace to judge, if it is a file: relative to this one.
+    # outputs: {{trace_ref: traces/session.jsonl}}
+    expectations:
+      # Files that the agent must create or change.
+      expected_files: ["*.py"]
+      # Calls in this order, others may come between.
+      tool_sequence: [Read, Write]
+    metadata:
+      category: happy_path
+      # trace_id: tr-…       # or the MLflow trace to judge
+"""
+
+
+@click.command(epilog="Example: skilltrace-mlflow init my-skill")
+@click.argument("skill")
+@click.option(
+    "--skills-dir",
+    type=ExpandedPath(file_okay=False),
+    metavar="DIR",
+    help="Where skills are. Default: SKILLTRACE_SKILLS_DIR, else the nearest skills/ upward, "
+    "else ./skills.",
+)
+@click.option("--force", is_flag=True, help="Overwrite files that are there already.")
+def command(skill: str, skills_dir: Path | None, force: bool) -> int:
+    """Write a commented manifest.yaml and a ground_truth.yaml with one test case for SKILL.
+
+    Both are valid as written; the JSON Schemas that their first lines name are written beside them.
+    """
+    folder = _folder(skill, skills_dir)
+    files = {
+        "manifest.yaml": _MANIFEST.format(skill=json.dumps(folder.name)),
+        "ground_truth.yaml": _GROUND_TRUTH.format(identifier=_identifier(folder.name)),
+        **_schemas(),
+    }
+    taken = [folder / name for name in ("manifest.yaml", "ground_truth.yaml")]
+    taken = [path for path in taken if path.exists()]
+    if taken and not force:
+        raise ConfigurationError(
+            f"{taken[0]} exists already; overwrite it with --force, or choose another skill"
+        )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files.items():
+            _write(folder / name, text)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    write_result("".join(f"{folder / name}\n" for name in files))
+    note(f"next: edit them, then skilltrace-mlflow validate {folder}")
+    return 0
+
+
+def _folder(skill: str, skills_dir: Path | None) -> Path:
+    from skilltrace_mlflow.expectations import skills_root
+
+    given = Path(skill).expanduser()
+    if not skill.strip() or given.name in ("", ".", ".."):
+        raise ConfigurationError(f"{skill!r} is no name for a skill")
+    if given.name != skill:
+        return given
+    if skills_dir is not None:
+        return skills_dir / skill
+    return (skills_root() or Path("skills")) / skill
+
+
+def _schemas() -> dict[str, str]:
+    from skilltrace_mlflow.expectations import ground_truth_schema, manifest_schema
+
+    return {
+        "manifest.schema.json": json.dumps(manifest_schema(), indent=2) + "\n",
+        "ground_truth.schema.json": json.dumps(ground_truth_schema(), indent=2) + "\n",
+    }
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _identifier(name: str) -> str:
+    return "".join(char if char.isalnum() else "_" for char in name).strip("_") or "test"

@@ -1,0 +1,32 @@
+"""`schema`: the JSON Schema of a manifest or a ground truth, for editors."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from skilltrace_mlflow.cli._common import write_result
+
+__all__ = ["command"]
+
+
+@click.command(
+    epilog="Example: skilltrace-mlflow schema manifest > manifest.schema.json, and as the first "
+    "line of manifest.yaml: # yaml-language-server: $schema=manifest.schema.json",
+)
+@click.argument("kind", type=click.Choice(["manifest", "ground-truth"]))
+def command(kind: str) -> int:
+    """Print the JSON Schema of a manifest or a ground truth.
+
+    It is composed from the registered checks, so it knows every key that this version reads.
+    """
+    write_result(json.dumps(_schema(kind), indent=2, ensure_ascii=False))
+    return 0
+
+
+def _schema(kind: str) -> dict[str, Any]:
+    from skilltrace_mlflow.expectations import ground_truth_schema, manifest_schema
+
+    return manifest_schema() if kind == "manifest" else ground_truth_schema()
