@@ -330,9 +330,26 @@ def _aligned(row: Mapping[str, Any]) -> dict[str, Any]:
         "class": kind,
         "word": word,
         "expected": _side(expected, differs),
-        "actual": _side(actual, differs),
+        "actual": _side(_telling(actual, expected), differs),
         "differs": one_line(", ".join(differs), 300),
     }
+
+
+def _telling(actual: Any, expected: Any) -> Any:
+    """The actual call without what nobody asked about: of a call beside the expected ones the
+    first argument is enough, and that a call succeeded is worth a word only where it was expected.
+    """
+    if not isinstance(actual, Mapping):
+        return actual
+    asked = expected if isinstance(expected, Mapping) else {}
+    shown = dict(actual)
+    if "outcome" not in asked and shown.get("outcome") == "succeeded":
+        del shown["outcome"]
+    if "duration_ms" not in asked:
+        shown.pop("duration_ms", None)
+    if expected is None and isinstance(shown.get("input"), Mapping):
+        shown["input"] = dict(list(shown["input"].items())[:1])
+    return shown
 
 
 def _side(call: Any, differs: Sequence[str]) -> dict[str, Any] | None:

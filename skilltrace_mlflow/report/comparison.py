@@ -71,7 +71,7 @@ def change_rows(changes: Sequence[Change]) -> list[tuple[str, ...]]:
             one_line(change.check, 80) if change.check is not None else "(whole test)",
             change.before,
             change.after,
-            one_line(change.rationale, 300),
+            one_line(change.rationale, 160),
         )
         for change in changes
     ]

@@ -27,6 +27,7 @@ _WORDS = {0: "PASSED", 1: "FAILED", 2: "UNREADABLE INPUT"}
 _MOST_PROBLEMS = 200
 _MOST_PASSED = 30
 _NARROW = 60
+_LONGEST = 280  # four lines of a usual terminal; the rest is one format away
 
 
 def table_text(evaluation: Evaluation, *, width: int | None = None, color: bool = False) -> str:
@@ -123,7 +124,7 @@ def _problem_table(
             verdict = str(outcome.verdict)
             blocks.append(verdict.upper(), style=_STYLES[verdict])
             blocks.append(f" {one_line(outcome.check, 60) or 'test'}", style="bold")
-            blocks.append(f" in {names[id(result)]}\n  {what_happened(outcome)}\n")
+            blocks.append(f" in {names[id(result)]}\n  {what_happened(outcome, _LONGEST)}\n")
         blocks.rstrip()
         return blocks
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, expand=False)
@@ -136,7 +137,7 @@ def _problem_table(
         table.add_row(
             Text(verdict.upper(), style=_STYLES[verdict]),
             Text(one_line(outcome.check, 80) or "(whole test)", style="bold"),
-            Text(what_happened(outcome)),
+            Text(what_happened(outcome, _LONGEST)),
             Text(names[id(result)]),
         )
     return table
