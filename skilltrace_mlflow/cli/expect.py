@@ -1,0 +1,145 @@
+"""`expect`: propose expectations from recorded traces."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from skilltrace_mlflow.cli._common import (
+    ExpandedPath,
+    note,
+    store_options,
+    verbosity_options,
+    write_result,
+)
+from skilltrace_mlflow.errors import ConfigurationError, EvaluationError
+
+if TYPE_CHECKING:
+    from skilltrace_mlflow.proposals import Proposal
+    from skilltrace_mlflow.sources.load import Evidence
+
+__all__ = ["command"]
+
+
+@click.command(
+    epilog="Example: skilltrace-mlflow expect --trace session.jsonl --test-id orders_001 "
+    "> ground_truth.yaml",
+)
+@click.option(
+    "--trace",
+    "traces",
+    multiple=True,
+    type=ExpandedPath(),
+    metavar="FILE",
+    help="A transcript or a dumped trace; several of the same case give what they share.",
+)
+@click.option("--trace-id", "trace_ids", multiple=True, metavar="ID", help="An MLflow trace.")
+@click.option("--run-id", metavar="ID", help="Each trace linked to this MLflow run.")
+@click.option("--session-id", metavar="ID", help="All turns of a session, in MLflow or local.")
+@click.option("--test-id", default="recorded_001", show_default=True, help="The test case's id.")
+@click.option(
+    "--output",
+    type=ExpandedPath(dir_okay=False),
+    metavar="FILE",
+    help="Write the YAML to FILE instead (which must not exist).",
+)
+@store_options
+@verbosity_options
+def command(
+    traces: tuple[Path, ...],
+    trace_ids: tuple[str, ...],
+    run_id: str | None,
+    session_id: str | None,
+    test_id: str,
+    output: Path | None,
+    experiment: str | None,
+    tracking_uri: str | None,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Propose expectations from one or several recorded traces of a test case.
+
+    Prints a ground truth with one test case, in which every expectation passes on the traces given
+    and fails on at least one mutation of them; the table on standard error says which.
+    """
+    from skilltrace_mlflow.proposals import propose, to_yaml
+
+    if not (traces or trace_ids or run_id or session_id):
+        raise click.UsageError("Name a trace by --trace, --trace-id, --run-id or --session-id.")
+    if output is not None and output.exists():
+        raise ConfigurationError(f"--output {output}: the file exists already; name another")
+    evidence = list(_gather(traces, trace_ids, run_id, session_id, experiment, tracking_uri))
+    proposal = propose([item.session for item in evidence])
+    if not proposal.expectations:
+        reasons = "; ".join(f"{key}: {why}" for key, why in proposal.dropped.items())
+        raise EvaluationError(f"no expectation could be proposed: {reasons}")
+    prompts = evidence[0].session.prompts
+    metadata = {"trace_id": trace_ids[0]} if trace_ids else {}
+    text = to_yaml(
+        proposal,
+        test_id=test_id,
+        prompt=prompts[0] if prompts else None,
+        trace_ref=_reference(traces[0], output) if traces else None,
+        metadata=metadata,
+    )
+    if not quiet:
+        _show(proposal)
+    if output is None:
+        write_result(text)
+        return 0
+    from skilltrace_mlflow.report import write_atomic
+
+    write_atomic(output, text)
+    note(f"written to {output}")
+    return 0
+
+
+def _gather(
+    traces: tuple[Path, ...],
+    trace_ids: tuple[str, ...],
+    run_id: str | None,
+    session_id: str | None,
+    experiment: str | None,
+    tracking_uri: str | None,
+) -> Iterator[Evidence]:
+    from skilltrace_mlflow.sources import load
+
+    for path in traces:
+        yield load.load_file(path)
+    for trace_id in trace_ids:
+        yield load.session_of_trace(trace_id, tracking_uri=tracking_uri)
+    if run_id is not None:
+        yield from load.sessions_of_run(run_id, tracking_uri=tracking_uri)
+    if session_id is not None:
+        in_store = experiment is not None or tracking_uri is not None
+        yield load.session_of_id(
+            session_id, in_store=in_store, experiment=experiment, tracking_uri=tracking_uri
+        )
+
+
+def _reference(trace: Path, output: Path | None) -> str | None:
+    """The trace's path as seen from the YAML file, in the style of a path that travels."""
+    if str(trace) == "-":
+        return None
+    base = Path.cwd() if output is None else output.parent.resolve()
+    return Path(os.path.relpath(trace.resolve(), base)).as_posix()
+
+
+def _show(proposal: Proposal) -> None:
+    """The table of mutations killed, and what was left out, on standard error."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="what each expectation catches, in mutants of the trace")
+    table.add_column("expectation", no_wrap=True)
+    table.add_column("mutations caught")
+    for key, row in proposal.killed.items():
+        caught = (f"{name} {count}/{of}" for name, (count, of) in row.items() if count)
+        table.add_row(key, ", ".join(caught))
+    Console(stderr=True).print(table)
+    for key, reason in proposal.dropped.items():
+        note(f"left out: {key}: {reason}")

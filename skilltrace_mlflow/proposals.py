@@ -1,0 +1,271 @@
+"""Expectations from recorded sessions: what they have in common, kept if a mutation violates it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from skilltrace_mlflow._generalise import file_pattern, lasting_input
+from skilltrace_mlflow.checks import Verdict, all_checks, run_check
+from skilltrace_mlflow.errors import EvaluationError
+from skilltrace_mlflow.expectations import parse_expectations
+from skilltrace_mlflow.metrics import tool_category
+from skilltrace_mlflow.mutations import mutants
+from skilltrace_mlflow.session import Session
+
+__all__ = ["Proposal", "propose", "to_yaml"]
+
+_HEADROOM = 1.5
+_LONGEST_TRAJECTORY = 20
+_BANS = ("rm -rf", "DROP DATABASE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """What to expect, and why.
+
+    `expectations` are raw trace keys that every session passes; `killed` says for each key how many
+    mutants of each mutation it caught, of how many; `dropped` gives the reason for each key that
+    was considered and left out.
+    """
+
+    expectations: Mapping[str, Any]
+    killed: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
+    dropped: Mapping[str, str] = field(default_factory=dict)
+
+
+def propose(sessions: Sequence[Session]) -> Proposal:
+    """Minimal expectations that all `sessions` (of one test case) pass and a mutant does not.
+
+    Raises EvaluationError where there is nothing to learn from: no session, or none with a call.
+    """
+    if not any(session.tool_calls for session in sessions):
+        raise EvaluationError("the traces hold no tool call, so there is nothing to expect of them")
+    known = {spec.key for spec in all_checks().values()}
+    made = mutants(sessions[0])
+    kept: dict[str, Any] = {}
+    killed: dict[str, dict[str, tuple[int, int]]] = {}
+    dropped: dict[str, str] = {}
+    for key, candidate in _CANDIDATES.items():
+        if key not in known:
+            continue
+        value = candidate(sessions)
+        if not value:
+            dropped[key] = "the traces have nothing of it in common"
+            continue
+        broken = _not_passed(key, value, sessions)
+        if broken is not None:
+            dropped[key] = broken
+            continue
+        table = {name: _kills(key, value, found) for name, found in made.items()}
+        if not any(count for count, _ in table.values()):
+            dropped[key] = "no mutation violates it, so it would never fail"
+            continue
+        kept[key] = value
+        killed[key] = table
+    return Proposal(expectations=kept, killed=killed, dropped=dropped)
+
+
+def to_yaml(
+    proposal: Proposal,
+    *,
+    test_id: str,
+    prompt: str | None = None,
+    trace_ref: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> str:
+    """A ground truth with one test case, each expectation with what it catches."""
+    import yaml
+
+    def dump(value: Any, indent: int) -> str:
+        text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
+        return "".join(f"{' ' * indent}{line}\n" for line in text.splitlines())
+
+    head: dict[str, Any] = {"id": test_id}
+    if prompt:
+        head["inputs"] = {"prompt": _printable(prompt)}
+    if trace_ref:
+        head["outputs"] = {"trace_ref": trace_ref}
+    lines = ["test_cases:\n"]
+    body = dump(head, 4)
+    lines.append("  - " + body[4:])
+    lines.append("    expectations:\n" if proposal.expectations else "    expectations: {}\n")
+    for key, value in proposal.expectations.items():
+        caught = [name for name, (count, _) in proposal.killed.get(key, {}).items() if count]
+        if caught:
+            lines.append(f"      # catches: {', '.join(caught)}\n")
+        lines.append(dump({key: value}, 6))
+    if metadata:
+        lines.append(dump({"metadata": dict(metadata)}, 4))
+    return "".join(lines)
+
+
+def _not_passed(key: str, value: Any, sessions: Sequence[Session]) -> str | None:
+    """Why a candidate does not hold on the traces it was made from."""
+    for number, session in enumerate(sessions, start=1):
+        verdict, rationale = _judge(key, value, session)
+        if verdict is not Verdict.PASS:
+            return f"trace {number} does not pass it ({verdict}): {rationale}"
+    return None
+
+
+def _kills(key: str, value: Any, found: Sequence[Session]) -> tuple[int, int]:
+    failed = sum(1 for mutant in found if _judge(key, value, mutant)[0] is Verdict.FAIL)
+    return failed, len(found)
+
+
+def _judge(key: str, value: Any, session: Session) -> tuple[Verdict, str]:
+    (expectation,) = parse_expectations({key: value}, where="proposal")
+    outcome = run_check(expectation.spec, session, expectation.parameters)
+    return outcome.verdict, outcome.rationale
+
+
+def _required_tools(sessions: Sequence[Session]) -> list[str]:
+    return sorted(_common_tools(sessions))
+
+
+def _common_tools(sessions: Sequence[Session]) -> set[str]:
+    """Tools that succeeded in every session; planning is a habit, not a requirement."""
+    used = [
+        {
+            call.name
+            for call in session.tool_calls
+            if call.outcome in ("succeeded", "unknown") and tool_category(call.name) != "planning"
+        }
+        for session in sessions
+    ]
+    return set.intersection(*used)
+
+
+def _trajectory(sessions: Sequence[Session]) -> dict[str, Any] | None:
+    """The longest sequence of distinct steps that all sessions have in this order."""
+    common: list[_Step] = _steps(sessions[0])
+    for session in sessions[1:]:
+        common = _common_subsequence(common, _steps(session))
+    if len(common) > _LONGEST_TRAJECTORY:
+        # Looking around differs from run to run; what changes things is what was asked for.
+        acting = [step for step in common if step.name not in ("Read", "Glob", "Grep", "LS")]
+        common = acting[:_LONGEST_TRAJECTORY]
+    if not common:
+        return None
+    return {
+        "mode": "in_order",
+        "expected": [step.to_yaml() for step in common],
+    }
+
+
+@dataclass(frozen=True)
+class _Step:
+    name: str
+    fields: tuple[tuple[str, str], ...]
+    values: Mapping[str, Any] = field(compare=False)
+
+    def to_yaml(self) -> dict[str, Any]:
+        if not self.values:
+            return {"tool": self.name}
+        return {"tool": self.name, "input": dict(self.values), "input_match": "superset"}
+
+
+def _steps(session: Session) -> list[_Step]:
+    """Successful calls of the main agent, each tool on each thing once."""
+    steps: dict[_Step, None] = {}
+    for call in session.scoped("main").tool_calls:
+        if call.outcome not in ("succeeded", "unknown") or tool_category(call.name) == "planning":
+            continue
+        values = lasting_input(call.input, session.cwd)
+        fields = tuple((key, repr(value)) for key, value in values.items())
+        steps[_Step(call.name, fields, values)] = None
+    return list(steps)
+
+
+def _common_subsequence(first: list[_Step], second: list[_Step]) -> list[_Step]:
+    """Longest common subsequence of two sequences of steps."""
+    best = [[0] * (len(second) + 1) for _ in range(len(first) + 1)]
+    for i in range(len(first) - 1, -1, -1):
+        for j in range(len(second) - 1, -1, -1):
+            if first[i] == second[j]:
+                best[i][j] = best[i + 1][j + 1] + 1
+            else:
+                best[i][j] = max(best[i + 1][j], best[i][j + 1])
+    found, i, j = [], 0, 0
+    while i < len(first) and j < len(second):
+        if first[i] == second[j]:
+            found.append(first[i])
+            i, j = i + 1, j + 1
+        elif best[i + 1][j] >= best[i][j + 1]:
+            i += 1
+        else:
+            j += 1
+    return found
+
+
+def _files(sessions: Sequence[Session]) -> list[str]:
+    """Patterns of the files that every session created or changed."""
+    written = [
+        {
+            pattern
+            for operation in session.files
+            if operation.type in ("create", "edit")
+            and (pattern := file_pattern(operation.file_path, session.cwd)) is not None
+        }
+        for session in sessions
+    ]
+    return sorted(set.intersection(*written))
+
+
+def _limits(sessions: Sequence[Session]) -> dict[str, int]:
+    """For every tool used, its most calls and half as many again."""
+    most: Counter[str] = Counter()
+    for session in sessions:
+        for name, count in Counter(call.name for call in session.tool_calls).items():
+            most[name] = max(most[name], count)
+    return {name: _with_headroom(count, 1) for name, count in sorted(most.items())}
+
+
+def _budget(sessions: Sequence[Session]) -> dict[str, int] | None:
+    if not all(session.usage_complete and session.lacks("usage") is None for session in sessions):
+        return None
+    most = max(session.usage.total_tokens for session in sessions)
+    return {"max_total": _with_headroom(most, 100)} if most else None
+
+
+def _with_headroom(figure: int, step: int) -> int:
+    """Half as much again, rounded up; never the figure itself."""
+    return max(math.ceil(figure * _HEADROOM / step) * step, figure + 1)
+
+
+def _bans(sessions: Sequence[Session]) -> list[str]:
+    return [ban for ban in _BANS if _not_passed("banned_tools", [ban], sessions) is None]
+
+
+def _errors(sessions: Sequence[Session]) -> dict[str, int]:
+    """As many failed calls as there were."""
+    failed = [
+        sum(1 for call in session.tool_calls if call.outcome == "failed") for session in sessions
+    ]
+    return {"max": max(failed)}
+
+
+def _skills(sessions: Sequence[Session]) -> list[str]:
+    loaded = [{use.name for use in s.skills if use.status == "loaded"} for s in sessions]
+    return sorted(set.intersection(*loaded))
+
+
+_CANDIDATES: Mapping[str, Callable[[Sequence[Session]], Any]] = {
+    "required_skills": _skills,
+    "required_tools": _required_tools,
+    "tool_trajectory": _trajectory,
+    "expected_files": _files,
+    "tool_limits": _limits,
+    "token_budget": _budget,
+    "banned_tools": _bans,
+    "tool_errors": _errors,
+}
+
+
+def _printable(text: str) -> str:
+    """Text that a YAML file can hold: lone surrogates replaced."""
+    return text.encode("utf-8", "replace").decode("utf-8")
