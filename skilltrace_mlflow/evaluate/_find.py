@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.checks import NO_TRACE
-from skilltrace_mlflow.errors import InputError, SkillTraceError, TraceNotFoundError
+from skilltrace_mlflow.errors import (
+    ConfigurationError,
+    InputError,
+    SkillTraceError,
+    TraceNotFoundError,
+)
 from skilltrace_mlflow.evaluate._rows import Found
 from skilltrace_mlflow.expectations import TestCase
 from skilltrace_mlflow.scorers import as_session
@@ -32,8 +37,8 @@ _SESSION = "mlflow.trace.session"
 _PARENT = "mlflow.claude_code.parent_tool_use_id"
 _AT_ONCE = 8
 
-Importer = Callable[[Path | Session], Sequence[str]]
-"""Logs a transcript (or a session) as MLflow traces, once, and returns their ids in order."""
+Importer = Callable[[Session, "Path | None"], Sequence[str]]
+"""Logs a session's transcript as MLflow traces, once, and returns their ids in order of turns."""
 
 
 class Finder:
@@ -81,6 +86,8 @@ class Finder:
             attempts = [Found(case=case, notes=(f"{NO_TRACE}: {error}",))]
         except InputError as error:
             attempts = [Found(case=case, error=str(error), bad_input=True)]
+        except ConfigurationError:
+            raise  # an experiment that does not exist concerns every case
         except SkillTraceError as error:
             attempts = [Found(case=case, error=str(error))]
         if self.attempts is not None:
@@ -126,7 +133,7 @@ class Finder:
         ids = [evidence.trace_id] if evidence.trace_id is not None else []
         trace = self._first_of(ids) if ids else None
         if trace is None:
-            ids = list(self.importer(evidence.session if document else path))
+            ids = list(self.importer(evidence.session, None if document else path))
             trace = self._first_of(ids)
         return Found(
             case=case,
@@ -158,7 +165,7 @@ class Finder:
         transcript = mlflow_store.fetch_run_transcript(run_id)
         if transcript is not None:
             session = parse_transcript(transcript)
-            trace = self._first_of(self.importer(transcript))
+            trace = self._first_of(self.importer(session, transcript))
             return [
                 Found(
                     case=case,

@@ -147,13 +147,15 @@ def _call(item: Scorer, found: Found, seconds: float) -> tuple[Outcome, ...]:
     }
     judge = custom_judge(item)
 
+    run: Callable[..., Any] = item.run
+
     def judged() -> tuple[Outcome, ...]:
         if judge is not None:
             return judge(**arguments, trace=found.trace, session=found.session)
         if item.is_session_level_scorer:
-            value = item.run(session=[found.trace] if found.trace is not None else [])
+            value = run(session=[found.trace] if found.trace is not None else [])
         else:
-            value = item.run(**arguments, trace=found.trace)
+            value = run(**arguments, trace=found.trace)
         return value_to_outcomes(item.name, value, pass_if=item.pass_if)
 
     try:

@@ -10,6 +10,7 @@ from typing import Any
 from skilltrace_mlflow.checks import Outcome
 from skilltrace_mlflow.errors import SkillTraceError, TraceNotFoundError
 from skilltrace_mlflow.evaluate._deadline import Deadline
+from skilltrace_mlflow.evaluate._find import Importer
 from skilltrace_mlflow.evaluate._import import importer_into
 from skilltrace_mlflow.evaluate._judge import Judges
 from skilltrace_mlflow.evaluate._resume import Plan
@@ -20,6 +21,7 @@ from skilltrace_mlflow.evaluate._work import Work
 from skilltrace_mlflow.expectations import TestCase
 from skilltrace_mlflow.results import Evaluation, TestResult
 from skilltrace_mlflow.sources import mlflow_store
+from skilltrace_mlflow.sources.load import load_file
 
 __all__ = ["log_evaluation"]
 
@@ -41,14 +43,14 @@ def log_evaluation(
     deadline = Deadline(timeout)
     with tracking(tracking_uri) as uri, quiet_mlflow(progress=False), terminable():
         mlflow_store.probe(uri)
-        folder = Folder(experiment)
-        log = importer_into(folder.made)
+        folder = Folder(experiment, create=True)
+        log = importer_into(folder.id)
         work = Work(
             plan=Plan(skill=evaluation.skill, include_traces=True),
             judges=_Judged(traces=True, outcomes=[r.outcomes for r in evaluation.results]),
             deadline=deadline,
             find=lambda: [_found(result, log) for result in evaluation.results],
-            experiment=folder.made,
+            experiment=folder.id,
             gates=lambda _: evaluation.gates,
             run_name=run_name,
             tracking_uri=uri,
@@ -85,7 +87,7 @@ class _Judged(Judges):
         return list(self.outcomes)
 
 
-def _found(result: TestResult, log: Callable[[Any], Sequence[str]]) -> Found:
+def _found(result: TestResult, log: Importer) -> Found:
     found = Found(
         case=TestCase(id=result.test_id, prompt=result.prompt, category=result.category),
         attempt=result.attempt,
@@ -104,7 +106,7 @@ def _found(result: TestResult, log: Callable[[Any], Sequence[str]]) -> Found:
     return replace(found, trace=trace, first_trace=trace)
 
 
-def _trace(result: TestResult, log: Callable[[Any], Sequence[str]]) -> Any:
+def _trace(result: TestResult, log: Importer) -> Any:
     if result.trace_id is not None:
         try:
             return mlflow_store.fetch_trace(result.trace_id)
@@ -113,8 +115,10 @@ def _trace(result: TestResult, log: Callable[[Any], Sequence[str]]) -> Any:
                 raise
     transcript = Path(result.source).expanduser() if result.source else None
     is_file = transcript is not None and transcript.suffix != ".json" and transcript.is_file()
-    source: Any = transcript if is_file else result.session
-    if source is None:
-        return None
-    first = next(iter(log(source)), None)
+    session = result.session
+    if session is None:
+        if transcript is None or not transcript.is_file():
+            return None
+        session = load_file(transcript).session
+    first = next(iter(log(session, transcript if is_file else None)), None)
     return None if first is None else mlflow_store.fetch_trace(first)

@@ -6,12 +6,14 @@ row it is called with. MLflow logs them, links the traces to the run and keeps t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import mlflow
 from mlflow.entities import Feedback, Trace, TraceData
 from mlflow.genai.scorers import Scorer, scorer
+from mlflow.tracking import fluent
 
 from skilltrace_mlflow.evaluate._rows import Row
 
@@ -95,11 +97,23 @@ def make_trace(row: Row) -> None:
 
 
 def _evaluate(data: list[dict[str, Any]], scorers: list[Scorer], run_id: str) -> None:
-    # The run is not ended here: how it ended is decided when all is verified. MLflow keeps active
-    # runs per thread, so this one is forgotten with the thread that evaluates.
-    if mlflow.active_run() is None:
-        mlflow.start_run(run_id=run_id)
-    mlflow.genai.evaluate(data=data, scorers=scorers)
+    with _active(run_id):
+        mlflow.genai.evaluate(data=data, scorers=scorers)
+
+
+@contextlib.contextmanager
+def _active(run_id: str) -> Iterator[None]:
+    """The run is active inside the block, and not ended by it: how it ended is decided when all is
+    verified. MLflow has no public way to leave a run as it is, and looks through the active runs
+    of all threads, so that one left behind would take in every later trace of the process.
+    """
+    run = mlflow.start_run(run_id=run_id)
+    try:
+        yield
+    finally:
+        stack = fluent._active_run_stack.get()  # type: ignore[no-untyped-call]
+        if run in stack:
+            stack.remove(run)
 
 
 def _outputs(row: Row) -> Any:

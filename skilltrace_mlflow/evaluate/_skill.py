@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from skilltrace_mlflow.errors import ConfigurationError, EvaluationError
+from skilltrace_mlflow.errors import ConfigurationError, EvaluationError, SkillTraceError
 from skilltrace_mlflow.evaluate._deadline import Deadline, HangingCall, call_bounded
 from skilltrace_mlflow.evaluate._find import Finder
 from skilltrace_mlflow.evaluate._import import importer_into
@@ -106,11 +106,12 @@ def evaluate_skill(
             notes=notes,
         )
         judges = Judges.of(scorers, traces=plan.include_traces)
-        folder = Folder(experiment)
+        imports = any(c.trace_ref is not None or c.inline_trace is not None for c in chosen)
+        folder = Folder(experiment, create=imports or not plan.include_traces)
         finder = Finder(
             skill=manifest.name,
-            experiment=folder.existing,
-            importer=importer_into(folder.made),
+            experiment=folder.id,
+            importer=importer_into(folder.id),
             attempts=plan.attempts,
             roots=() if allow_outside else _roots(manifest, chosen),
             pinned=plan.traces,
@@ -120,7 +121,7 @@ def evaluate_skill(
             judges=judges,
             deadline=deadline,
             find=lambda: _find(finder, chosen, plan),
-            experiment=folder.made,
+            experiment=folder.id,
             gates=gates,
             run_name=run_name,
             run_id=resume,
@@ -145,6 +146,11 @@ def run_work(work: Work, deadline: Deadline) -> Evaluation:
         if work.run_id is None:
             raise
         problem = first_line(error)
+    except SkillTraceError:
+        raise
+    except Exception:
+        _mark(work, "incomplete")
+        raise
     else:
         return work.evaluation()
     _mark(work, "incomplete")
@@ -163,26 +169,27 @@ def _mark(work: Work, status: str) -> None:
 
 
 class Folder:
-    """The experiment that was asked for: looked up, or made, once and only when needed."""
+    """The experiment that was asked for, looked up once and only when needed.
 
-    def __init__(self, name: str | None) -> None:
+    With `create` it is made if need be: where traces are imported, or where there are none. Where
+    traces are looked for, a name that does not exist is a typo.
+    """
+
+    def __init__(self, name: str | None, *, create: bool) -> None:
         self.name = name
+        self.create = create
         self.found: str | None = None
 
-    def existing(self) -> str:
-        """Its id; ConfigurationError if there is none."""
+    def id(self) -> str:
+        """Its id. Raises ConfigurationError if there is none and it must not be made."""
         if self.found is None:
-            self.found = mlflow_store.resolve_experiment(self.name)
-        return self.found
-
-    def made(self) -> str:
-        """Its id, of a new one if need be."""
-        if self.found is None:
-            name = self.name or mlflow_store.experiment_of()
-            with mlflow_store.connect(create=True) as client:
+            with mlflow_store.connect(create=self.create) as client:
                 try:
                     self.found = mlflow_store.resolve_experiment(self.name)
                 except ConfigurationError:
+                    if not self.create:
+                        raise
+                    name = self.name or mlflow_store.experiment_of()
                     self.found = str(client.create_experiment(name))
         return self.found
 

@@ -7,16 +7,23 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
+import mlflow
 from mlflow.entities import Assessment, Feedback, Metric
 from mlflow.exceptions import MlflowException
 from mlflow.tracing.constant import AssessmentMetadataKey
 from mlflow.tracking import MlflowClient
 from requests import RequestException
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    wait_exponential,
+    wait_random,
+)
 
 from skilltrace_mlflow.evaluate._deadline import Deadline
 
-__all__ = ["SOURCE_RUN", "STORE_ERRORS", "RunStore", "first_line"]
+__all__ = ["SOURCE_RUN", "STORE_ERRORS", "RunStore", "first_line", "status_of"]
 
 T = TypeVar("T")
 
@@ -34,6 +41,12 @@ def first_line(error: BaseException) -> str:
     return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
 
 
+def status_of(error: MlflowException) -> int:
+    """The HTTP status that stands for an error, whatever the kind of store."""
+    status: int = error.get_http_status_code()  # type: ignore[no-untyped-call]
+    return status
+
+
 class RunStore:
     """The store as one run of an evaluation sees it."""
 
@@ -43,12 +56,12 @@ class RunStore:
         self.deadline = deadline
         self.client = MlflowClient()
 
-    def patiently(self, request: Callable[[], T]) -> T:
-        """`request()`, repeated with growing pauses while the failure may pass by itself."""
+    def patiently(self, request: Callable[..., T], *arguments: Any, **options: Any) -> T:
+        """`request(...)`, repeated with growing pauses while the failure may pass by itself."""
 
         def may_pass(error: BaseException) -> bool:
             if isinstance(error, MlflowException):
-                status = error.get_http_status_code()
+                status = status_of(error)
                 return status >= 500 or status in _PASSING
             return isinstance(error, STORE_ERRORS)
 
@@ -57,29 +70,38 @@ class RunStore:
 
         retrying = Retrying(
             stop=stop,
-            wait=wait_exponential_jitter(initial=0.2, max=5),
+            wait=wait_exponential(multiplier=0.2, max=5) + wait_random(0, 0.2),
             retry=retry_if_exception(may_pass),
             reraise=True,
         )
-        return retrying(request)
+        return retrying(request, *arguments, **options)
 
     def log(self, trace_id: str, feedback: Feedback, span_id: str | None = None) -> None:
         """Put an assessment on a trace under this run; raises one of STORE_ERRORS."""
         feedback.metadata = {**(feedback.metadata or {}), SOURCE_RUN: self.run_id}
         feedback.trace_id = trace_id
         feedback.span_id = span_id
-        self.patiently(lambda: self.client.log_assessment(trace_id, feedback))
+        self.patiently(mlflow.log_assessment, trace_id=trace_id, assessment=feedback)
 
     def delete(self, trace_id: str, assessment_id: str) -> None:
         """Take an assessment off a trace."""
-        self.patiently(lambda: self.client.delete_assessment(trace_id, assessment_id))
+        self.patiently(mlflow.delete_assessment, trace_id, assessment_id)
+
+    def correct(self, trace_id: str, assessment_id: str, assessment: Assessment) -> None:
+        """Put another value in the place of an assessment's."""
+        self.patiently(
+            mlflow.update_assessment,
+            trace_id=trace_id,
+            assessment_id=assessment_id,
+            assessment=assessment,
+        )
 
     def link(self, trace_ids: Sequence[str]) -> None:
         """Make traces part of the run; stores without links (files) are left as they are."""
         for start in range(0, len(trace_ids), _PAGE):
             part = list(trace_ids[start : start + _PAGE])
             with contextlib.suppress(NotImplementedError):
-                self.patiently(lambda part=part: self.client.link_traces_to_run(part, self.run_id))
+                self.patiently(self.client.link_traces_to_run, part, self.run_id)
 
     def assessments(self, trace_ids: Iterable[str]) -> dict[str, list[Assessment]]:
         """All assessments on these traces, and on every other trace of the run.
@@ -88,21 +110,24 @@ class RunStore:
         """
         found = {trace.info.trace_id: list(trace.info.assessments) for trace in self._linked()}
         for trace_id in set(trace_ids) - found.keys():
-            trace = self.patiently(lambda trace_id=trace_id: self.client.get_trace(trace_id))
+            trace = self.trace(trace_id)
             found[trace_id] = list(trace.info.assessments)
         return found
+
+    def trace(self, trace_id: str) -> Any:
+        """A trace as it stands now."""
+        return self.patiently(self.client.get_trace, trace_id)
 
     def _linked(self) -> Iterable[Any]:
         token: str | None = None
         while True:
             page = self.patiently(
-                lambda token=token: self.client.search_traces(
-                    locations=[self.experiment_id],
-                    run_id=self.run_id,
-                    include_spans=False,
-                    max_results=_PAGE,
-                    page_token=token,
-                )
+                self.client.search_traces,
+                locations=[self.experiment_id],
+                run_id=self.run_id,
+                include_spans=False,
+                max_results=_PAGE,
+                page_token=token,
             )
             yield from page
             token = page.token
@@ -114,16 +139,16 @@ class RunStore:
         entries = [Metric(name, value, now_ms, 0) for name, value in metrics.items()]
         for start in range(0, len(entries), 500):
             part = entries[start : start + 500]
-            self.patiently(lambda part=part: self.client.log_batch(self.run_id, metrics=part))
+            self.patiently(self.client.log_batch, self.run_id, metrics=part)
 
     def tag(self, key: str, value: str) -> None:
         """A tag of the run."""
-        self.patiently(lambda: self.client.set_tag(self.run_id, key, value))
+        self.patiently(self.client.set_tag, self.run_id, key, value)
 
     def upload(self, file: Path, folder: str) -> None:
         """A file as the run's artifact."""
-        self.patiently(lambda: self.client.log_artifact(self.run_id, str(file), folder))
+        self.patiently(self.client.log_artifact, self.run_id, str(file), folder)
 
     def end(self, status: str) -> None:
         """The run is over: FINISHED, FAILED or KILLED."""
-        self.patiently(lambda: self.client.set_terminated(self.run_id, status))
+        self.patiently(self.client.set_terminated, self.run_id, status)

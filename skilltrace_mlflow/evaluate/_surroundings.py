@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from types import FrameType
+from typing import Any
 
 __all__ = ["environment", "lifted_rate_limit", "quiet_mlflow", "terminable", "tracking"]
 
@@ -80,8 +81,9 @@ def _kept(*names: str) -> dict[str, str]:
 @contextlib.contextmanager
 def quiet_mlflow(*, progress: bool) -> Iterator[None]:
     """MLflow's prints swallowed, its warnings left to us, its bar only where it can be seen."""
-    from mlflow.genai.evaluation import harness
+    from mlflow.genai.evaluation import harness as module
 
+    harness: Any = module  # `tqdm` there is None where it is not installed
     levels = {name: logging.getLogger(name).level for name in _NOISY}
     bar = harness.tqdm
     for name in _NOISY:

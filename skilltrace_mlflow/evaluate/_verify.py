@@ -15,7 +15,13 @@ from mlflow.exceptions import MlflowException
 
 from skilltrace_mlflow.evaluate._mlflow import make_trace
 from skilltrace_mlflow.evaluate._rows import Item, Row, identity_of
-from skilltrace_mlflow.evaluate._store import SOURCE_RUN, STORE_ERRORS, RunStore, first_line
+from skilltrace_mlflow.evaluate._store import (
+    SOURCE_RUN,
+    STORE_ERRORS,
+    RunStore,
+    first_line,
+    status_of,
+)
 
 __all__ = ["complete", "standing"]
 
@@ -113,7 +119,7 @@ def _log(row: Row, item: Item, store: RunStore) -> None:
     try:
         store.log(row.trace_id, item.feedback(older), root)
     except MlflowException as error:
-        if older is None or error.get_http_status_code() != _NOT_FOUND:
+        if older is None or status_of(error) != _NOT_FOUND:
             raise
         # Somebody deleted the older verdict meanwhile; there is nothing left to supersede.
         store.log(row.trace_id, item.feedback(), root)

@@ -112,7 +112,7 @@ class Work:
         client = MlflowClient()
         if self.run_id is not None:
             store = RunStore(self.run_id, experiment_id, self.deadline)
-            store.patiently(lambda: client.update_run(store.run_id, status="RUNNING"))
+            store.patiently(client.update_run, store.run_id, status="RUNNING")
             store.tag(STATUS_TAG, "running")
             return store
         tags = {
@@ -123,9 +123,7 @@ class Work:
         store = RunStore("", experiment_id, self.deadline)
         try:
             run = store.patiently(
-                lambda: client.create_run(
-                    experiment_id, tags=resolve_tags(tags), run_name=self.run_name
-                )
+                client.create_run, experiment_id, tags=resolve_tags(tags), run_name=self.run_name
             )
         except STORE_ERRORS as error:
             raise EvaluationError(f"no MLflow run could be started: {first_line(error)}") from error
@@ -151,7 +149,8 @@ class Work:
     def _rows(self) -> list[Row]:
         """One row per attempt, and one for session verdicts that stand on another trace."""
         rows: list[Row] = []
-        graded = {name for name, spec in {**all_checks(), **all_responses()}.items() if spec.graded}
+        graded = {name for name, spec in all_checks().items() if spec.graded}
+        graded |= {name for name, response in all_responses().items() if response.graded}
         seen: set[str] = set()
         for found, outcomes in zip(self.attempts, self.outcomes, strict=True):
             if found.error is not None:
@@ -188,7 +187,7 @@ class Work:
         if not self.resumed:
             return
         known = {row.trace_id for row in self.rows if row.trace_id}
-        assessments = store.patiently(lambda: store.assessments(known))
+        assessments = store.assessments(known)
         homes: dict[tuple[str, str], str] = {}
         done: dict[str, set[Any]] = {}
         for trace_id, found in assessments.items():
@@ -198,7 +197,7 @@ class Work:
         for row in self.rows:
             test_id, attempt = row.key
             if row.trace_id is None and (home := homes.get((test_id, str(attempt)))):
-                row.trace = store.patiently(lambda home=home: store.client.get_trace(home))
+                row.trace = store.trace(home)
                 row.trace_id = home
             row.done = done.get(row.trace_id or "", set())
 
@@ -215,13 +214,7 @@ class Work:
                     name=stored.name, value=value, source=stored.source, metadata=stored.metadata
                 )
                 try:
-                    store.patiently(
-                        lambda row=row, stored=stored, corrected=corrected: (
-                            store.client.update_assessment(
-                                row.trace_id, stored.assessment_id, corrected
-                            )
-                        )
-                    )
+                    store.correct(stored.trace_id, stored.assessment_id, corrected)
                 except STORE_ERRORS as error:
                     self.notes.append(
                         f"trace {row.trace_id} still holds an older expectation {stored.name}: "
@@ -263,7 +256,7 @@ class Work:
         rows = {row.key: row for row in reversed(self.rows) if row.trace_id is not None}
         for row in rows.values():
             if row.trace is None:
-                row.trace = store.patiently(lambda row=row: store.client.get_trace(row.trace_id))
+                row.trace = store.trace(str(row.trace_id))
         for batch in rounds(reversed(rows.values())):
             self.deadline.require("all models had judged")
             left = [row for row in batch if not self._judged_by(row, scorers, store)]
@@ -277,8 +270,8 @@ class Work:
                 )
         verdicts = store.assessments({row.trace_id for row in rows.values() if row.trace_id})
         for index, found in enumerate(self.attempts):
-            row = rows.get((found.case.id, found.attempt))
-            stored = verdicts.get(row.trace_id or "", ()) if row is not None else ()
+            home = rows.get((found.case.id, found.attempt))
+            stored = verdicts.get(home.trace_id or "", ()) if home is not None else ()
             extra = _model_outcomes(scorers, stored, store.run_id)
             merged = (*self.outcomes[index], *extra)
             self.outcomes[index] = tuple(sorted(merged, key=lambda outcome: outcome.check))

@@ -38,7 +38,7 @@ def wrap_custom(
     """
     if isinstance(function, Scorer):
         return function
-    label = name or getattr(function, "__name__", type(function).__name__)
+    label: str = name or getattr(function, "__name__", type(function).__name__) or "custom"
     judge = _judge_of(function, label)
 
     def run(

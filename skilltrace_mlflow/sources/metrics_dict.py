@@ -99,9 +99,7 @@ def _calls(tools: Mapping[str, Any] | None, missing: dict[Evidence, str]) -> tup
         return ()
     if by_name is None and by_category is None:
         for kind in (*counts_only, "tool_names", "tool_categories"):
-            missing[cast("Evidence", kind)] = (
-                "the figures have neither tools.by_name nor tools.calls"
-            )
+            missing[kind] = "the figures have neither tools.by_name nor tools.calls"
         return ()
     for kind in counts_only:
         missing[kind] = "the figures have counts of tool calls only"
@@ -123,7 +121,7 @@ def _calls(tools: Mapping[str, Any] | None, missing: dict[Evidence, str]) -> tup
         raise InputError(f"tools: {number} calls are more than {_MOST_CALLS}")
     if total is not None and total != number:
         for kind in ("tool_names", "tool_categories"):
-            missing[cast("Evidence", kind)] = f"the figures name {number} of {total} tool calls"
+            missing[kind] = f"the figures name {number} of {total} tool calls"
     outcome = _common_outcome(cast("Mapping[str, Any]", tools), number)
     if outcome != "unknown":
         del missing["tool_outcomes"]

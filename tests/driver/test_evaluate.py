@@ -1,0 +1,461 @@
+"""The driver on a local store: right verdicts on the right traces, under one run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from mlflow.entities import Expectation, Feedback
+from mlflow.tracking import MlflowClient
+
+from skilltrace_mlflow.checks import Verdict
+from skilltrace_mlflow.errors import ConfigurationError, EvaluationError, TraceNotFoundError
+from skilltrace_mlflow.evaluate import evaluate_skill
+from skilltrace_mlflow.results import Evaluation
+from tests.driver.stores import verdicts, write_skill
+from tests.driver.traces import log_turn
+
+LIMITS = {"trace_expectations": {"tool_limits": {"Bash": 1}, "required_tools": ["Read"]}}
+
+
+def case(test_id: str, **parts: Any) -> dict[str, Any]:
+    return {"id": test_id, "inputs": {"prompt": f"do {test_id}"}, **parts}
+
+
+def found(evaluation: Evaluation) -> dict[tuple[str, int, str], Verdict]:
+    return {
+        (r.test_id, r.attempt, o.check): o.verdict
+        for r in evaluation.results
+        for o in r.judged
+        if not o.check.startswith("execution")
+    }
+
+
+def log_turns(*turns: Any, **options: Any) -> list[str]:
+    return [log_turn(*turn, **options) for turn in turns]
+
+
+def test_every_verdict_stands_on_its_trace_under_the_run(store: str, tmp_path: Path) -> None:
+    good, bad = log_turns(("do good", ["Read", "Bash"]), ("do bad", ["Bash", "Bash"]))
+    skill = write_skill(
+        tmp_path / "demo",
+        manifest=LIMITS,
+        cases=[
+            case("good", metadata={"trace_id": good}),
+            case("bad", metadata={"trace_id": bad}),
+        ],
+    )
+    evaluation = evaluate_skill(skill, include_traces=True, experiment="traces")
+    assert verdicts(evaluation) == [
+        ("bad", "1", "required_tools", "no"),
+        ("bad", "1", "tool_count", "no"),
+        ("good", "1", "required_tools", "yes"),
+        ("good", "1", "tool_count", "yes"),
+    ]
+    assert [r.trace_id for r in evaluation.results] == [good, bad]
+    assert evaluation.exit_code == 1
+    assert not evaluation.incomplete
+    run = mlflow.get_run(str(evaluation.run_id))
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["skilltrace.status"] == "complete"
+    assert run.data.metrics["tool_count/mean"] == 0.5
+    assert run.data.metrics["tool_count/coverage"] == 1.0
+    assert run.data.metrics["pass_rate"] == 0.5
+
+
+def test_surroundings_are_as_before(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Limits, store, experiment and standard output belong to the caller."""
+    (trace,) = log_turns(("do a", ["Read"]))
+    cases = [case("a", metadata={"trace_id": trace})]
+    skill = write_skill(tmp_path / "demo", manifest=LIMITS, cases=cases)
+    monkeypatch.setenv("MLFLOW_GENAI_EVAL_SCORER_RATE_LIMIT", "3")
+    before = dict(os.environ)
+    evaluate_skill(skill, include_traces=True)
+    assert dict(os.environ) == before
+    assert mlflow.get_tracking_uri() == store
+    # MLflow logs traces to the run that is active in any thread, also in one that is gone.
+    run_of_later_traces = mlflow.get_trace(log_turn("later")).info.trace_metadata
+    assert "mlflow.sourceRun" not in run_of_later_traces
+    assert capsys.readouterr().out == ""
+
+
+def test_a_missing_trace_is_unknown_and_never_a_pass(store: str, tmp_path: Path) -> None:
+    """MLflow gives such a row a trace of its own, which holds the prompt and no forbidden call."""
+    manifest = {"trace_expectations": {"banned_tools": ["Bash"], "tool_limits": {"Bash": 0}}}
+    (trace,) = log_turns(("do a", ["Read"]))
+    skill = write_skill(
+        tmp_path / "demo",
+        manifest=manifest,
+        cases=[
+            case("a", metadata={"trace_id": trace}),
+            case("gone", metadata={"trace_id": "tr-" + "0" * 32}),
+            case("never"),
+        ],
+    )
+    evaluation = evaluate_skill(skill, include_traces=True, experiment="traces")
+    for test_id in ("gone", "never"):
+        assert found(evaluation)[test_id, 1, "banned_tools"] is Verdict.UNKNOWN
+    assert evaluation.exit_code == 3
+    assert ("never", "1", "banned_tools", "NO_TRACE") in verdicts(evaluation)
+    assert ("a", "1", "banned_tools", "yes") in verdicts(evaluation)
+    again = evaluate_skill(skill, include_traces=True, experiment="traces")
+    assert found(again)["never", 1, "banned_tools"] is Verdict.UNKNOWN
+    assert "No trace available" in again.results[2].notes[0]
+
+
+def test_two_tests_on_one_trace_keep_their_own_verdicts(store: str, tmp_path: Path) -> None:
+    (trace,) = log_turns(("do it", ["Bash", "Bash"]))
+    skill = write_skill(
+        tmp_path / "demo",
+        manifest={"trace_expectations": {"tool_limits": {"Bash": 1}}},
+        cases=[
+            case("strict", metadata={"trace_id": trace}),
+            case("lax", metadata={"trace_id": trace}, expectations={"tool_limits": {"Bash": 5}}),
+        ],
+    )
+    for _ in range(2):
+        evaluation = evaluate_skill(skill, include_traces=True, experiment="traces")
+        assert verdicts(evaluation) == [
+            ("lax", "1", "tool_count", "yes"),
+            ("strict", "1", "tool_count", "no"),
+        ]
+
+
+def test_a_new_verdict_supersedes_the_older_one_of_the_same_test(
+    store: str, tmp_path: Path
+) -> None:
+    (trace,) = log_turns(("do it", ["Bash", "Bash"]))
+    cases = [case("one", metadata={"trace_id": trace}), case("two", metadata={"trace_id": trace})]
+    skill = write_skill(
+        tmp_path / "demo",
+        manifest={"trace_expectations": {"tool_limits": {"Bash": 1}}},
+        cases=cases,
+    )
+    first = evaluate_skill(skill, include_traces=True, experiment="traces")
+    write_skill(skill, manifest={"trace_expectations": {"tool_limits": {"Bash": 2}}}, cases=cases)
+    second = evaluate_skill(skill, include_traces=True, experiment="traces", test_ids=["one"])
+    assert verdicts(first, valid=False) == [("one", "1", "tool_count", "no")]
+    assert verdicts(first, valid=True) == [("two", "1", "tool_count", "no")]
+    assert verdicts(second, valid=True) == [("one", "1", "tool_count", "yes")]
+    assert len(verdicts(first)) == 2
+
+
+def test_a_stale_expectation_on_the_trace_neither_counts_nor_stays(
+    store: str, tmp_path: Path
+) -> None:
+    (trace,) = log_turns(("do it", ["Bash", "Bash"]))
+    mlflow.log_assessment(trace, Expectation(name="tool_limits", value={"Bash": 1}))
+    skill = write_skill(
+        tmp_path / "demo",
+        manifest={"trace_expectations": {"tool_limits": {"Bash": 2}}},
+        cases=[case("it", metadata={"trace_id": trace})],
+    )
+    evaluation = evaluate_skill(skill, include_traces=True, experiment="traces")
+    assert evaluation.exit_code == 0
+    stored = [
+        a.expectation.value
+        for a in mlflow.get_trace(trace).info.assessments
+        if a.expectation is not None and a.name == "tool_limits"
+    ]
+    assert stored == [{"Bash": 2}]
+
+
+def test_somebody_elses_feedback_is_left_alone(store: str, tmp_path: Path) -> None:
+    (trace,) = log_turns(("do it", ["Read"]))
+    mlflow.log_assessment(trace, Feedback(name="tool_count", value="a person's opinion"))
+    skill = write_skill(
+        tmp_path / "demo", manifest=LIMITS, cases=[case("it", metadata={"trace_id": trace})]
+    )
+    evaluate_skill(skill, include_traces=True, experiment="traces")
+    mine = [a for a in mlflow.get_trace(trace).info.assessments if a.name == "tool_count"]
+    assert [a.valid for a in mine] == [True, True]
+
+
+def test_the_run_lies_where_the_traces_are(store: str, tmp_path: Path) -> None:
+    home = MlflowClient().create_experiment("home", artifact_location=(tmp_path / "h").as_uri())
+    mlflow.set_experiment(experiment_id=home)
+    (trace,) = log_turns(("do it", ["Read"]))
+    mlflow.set_experiment("traces")
+    skill = write_skill(
+        tmp_path / "demo", manifest=LIMITS, cases=[case("it", metadata={"trace_id": trace})]
+    )
+    evaluation = evaluate_skill(skill, include_traces=True)
+    assert evaluation.experiment_id == home
+    client = MlflowClient()
+    assert len(client.search_traces(locations=[home])) == 1
+    assert evaluation.results[0].trace_id == trace
+
+
+def test_traces_of_several_experiments_are_judged_where_they_are(
+    store: str, tmp_path: Path
+) -> None:
+    (one, two) = log_turns(("do one", ["Read"]), ("do two", ["Read"]))
+    away = MlflowClient().create_experiment("away", artifact_location=(tmp_path / "w").as_uri())
+    mlflow.set_experiment(experiment_id=away)
+    (three,) = log_turns(("do three", ["Bash", "Bash"]))
+    skill = write_skill(
+        tmp_path / "demo",
+        manifest=LIMITS,
+        cases=[
+            case(name, metadata={"trace_id": trace})
+            for name, trace in (("one", one), ("two", two), ("three", three))
+        ],
+    )
+    evaluation = evaluate_skill(skill, include_traces=True)
+    assert ("three", "1", "tool_count", "no") in verdicts(evaluation)
+    assert len(verdicts(evaluation)) == 6
+    assert len(MlflowClient().search_traces(locations=[away])) == 1
+
+
+class TestFindingTraces:
+    """The order of outputs.trace_ref, trace_id, trace_run_id, session_id, tag, prompt."""
+
+    def test_by_run_sessions_are_attempts_and_turns_are_merged(
+        self, store: str, tmp_path: Path
+    ) -> None:
+        with mlflow.start_run() as run:
+            one = log_turn("do it", ["Read", "Bash"], session="s1")
+            log_turn("go on", ["Bash"], session="s1")
+            other = log_turn("do it", ["Read"], session="s2")
+        skill = write_skill(
+            tmp_path / "demo",
+            manifest=LIMITS,
+            cases=[case("it", metadata={"trace_run_id": run.info.run_id})],
+        )
+        evaluation = evaluate_skill(skill, include_traces=True)
+        assert found(evaluation)["it", 1, "tool_count"] is Verdict.FAIL
+        assert found(evaluation)["it", 2, "tool_count"] is Verdict.PASS
+        assert [r.trace_id for r in evaluation.results] == [one, other]
+        assert evaluation.metrics["pass_at_2"] == 1.0
+        assert evaluation.metrics["pass_hat_2"] == 0.0
+
+    def test_by_session_all_turns_count(self, store: str, tmp_path: Path) -> None:
+        first = log_turn("do it", ["Read", "Bash"], session="s1")
+        log_turn("go on", ["Bash"], session="s1")
+        skill = write_skill(
+            tmp_path / "demo", manifest=LIMITS, cases=[case("it", metadata={"session_id": "s1"})]
+        )
+        evaluation = evaluate_skill(skill, include_traces=True, experiment="traces")
+        assert evaluation.results[0].outcomes[-1].rationale == "Bash: 2 > 1"
+        assert evaluation.results[0].trace_id == first
+
+    def test_by_tag_before_prompt(self, store: str, tmp_path: Path) -> None:
+        tagged = log_turn("something else", ["Read"], tags={"skilltrace.test_id": "it"})
+        log_turn("do it", ["Bash", "Bash"])
+        skill = write_skill(tmp_path / "demo", manifest=LIMITS, cases=[case("it")])
+        evaluation = evaluate_skill(skill, include_traces=True, experiment="traces")
+        assert evaluation.results[0].trace_id == tagged
+
+    def test_by_prompt_the_newest_and_says_so(self, store: str, tmp_path: Path) -> None:
+        _, newest = log_turns(("do  it\n", ["Bash", "Bash"]), ("do it", ["Read"]))
+        skill = write_skill(tmp_path / "demo", manifest=LIMITS, cases=[case("it")])
+        evaluation = evaluate_skill(skill, include_traces=True, experiment="traces")
+        assert evaluation.results[0].trace_id == newest
+        assert evaluation.results[0].notes == ("found by an equal prompt, the newest of 2",)
+
+    def test_an_unknown_experiment_is_refused(self, store: str, tmp_path: Path) -> None:
+        skill = write_skill(tmp_path / "demo", manifest=LIMITS, cases=[case("it")])
+        with pytest.raises(ConfigurationError, match="did you mean 'traces'"):
+            evaluate_skill(skill, include_traces=True, experiment="trace")
+
+
+def test_attempts_that_are_missing_are_unknown(store: str, tmp_path: Path) -> None:
+    log_turns(*[("do it", ["Read"])] * 2)
+    skill = write_skill(tmp_path / "demo", manifest=LIMITS, cases=[case("it")])
+    two = evaluate_skill(skill, include_traces=True, experiment="traces", attempts=2)
+    assert [r.attempt for r in two.results] == [1, 2]
+    assert two.exit_code == 0
+    assert two.metrics["pass_hat_2"] == 1.0
+    three = evaluate_skill(skill, include_traces=True, experiment="traces", attempts=3)
+    assert [r.verdict for r in three.results] == [Verdict.PASS, Verdict.PASS, Verdict.UNKNOWN]
+    assert three.exit_code == 3
+
+
+def test_session_expectations_judge_all_turns_on_the_first(store: str, tmp_path: Path) -> None:
+    first = log_turn("begin", ["Bash"], session="s1")
+    second = log_turn("go on", ["Bash"], session="s1")
+    skill = write_skill(
+        tmp_path / "demo",
+        manifest={
+            "trace_expectations": {"tool_limits": {"Bash": 1}},
+            "session_expectations": {"tool_limits": {"Bash": 1}},
+        },
+        cases=[case("turn", metadata={"trace_id": second})],
+    )
+    evaluation = evaluate_skill(skill, include_traces=True)
+    assert verdicts(str(evaluation.run_id), [second]) == [("turn", "1", "tool_count", "yes")]
+    assert verdicts(str(evaluation.run_id), [first]) == [("turn", "1", "session.tool_count", "no")]
+    assert evaluation.exit_code == 1
+
+
+class TestResume:
+    def test_a_half_done_run_is_finished_without_doubling(self, store: str, tmp_path: Path) -> None:
+        ids = log_turns(*[(f"do {n}", ["Read"]) for n in range(4)])
+        cases = [case(str(n), metadata={"trace_id": t}) for n, t in enumerate(ids)]
+        skill = write_skill(tmp_path / "demo", manifest=LIMITS, cases=[*cases, case("none")])
+        first = evaluate_skill(skill, include_traces=True, experiment="traces")
+        everything = verdicts(first)
+        assert len(everything) == 10
+        client = MlflowClient()
+        for trace_id in ids[2:]:
+            for assessment in client.get_trace(trace_id).info.assessments:
+                mlflow.delete_assessment(trace_id, assessment.assessment_id)
+        run_id = str(first.run_id)
+        client.set_terminated(run_id, "KILLED")
+        again = evaluate_skill(skill, resume=run_id)
+        assert again.run_id == run_id
+        assert verdicts(again) == everything
+        assert client.get_run(run_id).info.status == "FINISHED"
+        assert [r.trace_id for r in again.results] == [r.trace_id for r in first.results]
+
+    def test_it_judges_the_traces_it_chose_and_not_newer_ones(
+        self, store: str, tmp_path: Path
+    ) -> None:
+        (chosen,) = log_turns(("do it", ["Read"]))
+        skill = write_skill(tmp_path / "demo", manifest=LIMITS, cases=[case("it")])
+        first = evaluate_skill(skill, include_traces=True, experiment="traces")
+        log_turns(("do it", ["Bash", "Bash"]))
+        again = evaluate_skill(skill, resume=first.run_id)
+        assert again.results[0].trace_id == chosen
+
+    def test_a_run_of_something_else_is_refused(self, store: str, tmp_path: Path) -> None:
+        skill = write_skill(tmp_path / "demo", manifest=LIMITS, cases=[case("it")])
+        with mlflow.start_run() as run:
+            pass
+        with pytest.raises(ConfigurationError, match="no run of skilltrace"):
+            evaluate_skill(skill, resume=run.info.run_id)
+        with pytest.raises(TraceNotFoundError, match="--resume"):
+            evaluate_skill(skill, resume="0" * 32)
+
+
+CUSTOM = """
+import time
+
+def raises(outputs):
+    raise RuntimeError("boom")
+
+def hangs(outputs):
+    time.sleep(30)
+
+def nan(outputs):
+    return float("nan")
+
+def gives_a_dict(outputs):
+    return {"a": 1}
+
+def sees(session, trace_summary):
+    return trace_summary.tool_calls_by_name == {"Read": 1} and len(session.tool_calls) == 1
+
+def half():
+    return 0.5
+"""
+
+
+def test_what_a_custom_scorer_does_wrong_is_its_own_error(store: str, tmp_path: Path) -> None:
+    ids = log_turns(("do a", ["Read"]), ("do b", ["Read"]))
+    names = ("raises", "hangs", "nan", "gives_a_dict", "sees", "half")
+    skill = write_skill(
+        tmp_path / "demo",
+        manifest={**LIMITS, "scorers": {"enabled": [f"driver_custom:{name}" for name in names]}},
+        cases=[case(n, metadata={"trace_id": t}) for n, t in zip("ab", ids, strict=True)],
+    )
+    (skill / "driver_custom.py").write_text(CUSTOM, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match="--allow-custom"):
+        evaluate_skill(skill, include_traces=True, experiment="traces")
+    evaluation = evaluate_skill(
+        skill, include_traces=True, experiment="traces", allow_custom=True, timeout=8
+    )
+    for test_id in "ab":
+        outcomes = {
+            o.check: o for r in evaluation.results if r.test_id == test_id for o in r.judged
+        }
+        for name in ("raises", "hangs", "nan", "gives_a_dict"):
+            assert outcomes[name].verdict is Verdict.ERROR, outcomes[name]
+        assert "boom" in outcomes["raises"].rationale
+        assert "did not return" in outcomes["hangs"].rationale
+        assert outcomes["sees"].verdict is Verdict.PASS
+        assert outcomes["half"].score == 0.5
+        assert outcomes["tool_count"].verdict is Verdict.PASS
+        stands = {check: value for t, _, check, value in verdicts(evaluation) if t == test_id}
+        assert stands == {
+            "raises": "CHECK_ERROR",
+            "hangs": "CHECK_ERROR",
+            "nan": "CHECK_ERROR",
+            "gives_a_dict": "CHECK_ERROR",
+            "sees": "yes",
+            "half": 0.5,
+            "tool_count": "yes",
+            "required_tools": "yes",
+        }
+    assert evaluation.exit_code == 1
+    assert not evaluation.incomplete
+    # One NaN in the store would make this raise.
+    assert len(mlflow.search_traces(run_id=evaluation.run_id, return_type="list")) == 2
+
+
+def test_responses_and_traces_are_judged_in_one_run(store: str, tmp_path: Path) -> None:
+    (trace,) = log_turns(("do a", ["Read"]))
+    skill = write_skill(
+        tmp_path / "demo",
+        manifest={**LIMITS, "scorers": {"enabled": ["python_syntax", "tool_count"]}},
+        cases=[
+            case(
+                "with",
+                metadata={"trace_id": trace},
+                outputs={"response": "```python\nx = 1\n```"},
+            ),
+            case("without", outputs={"response": "```python\nx = \n```"}),
+        ],
+    )
+    evaluation = evaluate_skill(skill, include_traces=True, experiment="traces")
+    stands = verdicts(evaluation)
+    assert ("with", "1", "python_syntax", "yes") in stands
+    assert ("with", "1", "tool_count", "yes") in stands
+    assert ("without", "1", "python_syntax", "no") in stands
+    assert ("without", "1", "tool_count", "NO_TRACE") in stands
+    responses_only = evaluate_skill(skill, experiment="traces")
+    assert {check for _, _, check, _ in verdicts(responses_only)} == {"python_syntax"}
+
+
+def test_gates_judge_all_rows(store: str, tmp_path: Path) -> None:
+    ids = log_turns(("do a", ["Read"]), ("do b", ["Bash", "Bash"]))
+    skill = write_skill(
+        tmp_path / "demo",
+        manifest={
+            "trace_expectations": {"tool_limits": {"Bash": 1}},
+            "quality_gates": {"tool_count": 0.5},
+        },
+        cases=[case(n, metadata={"trace_id": t}) for n, t in zip("ab", ids, strict=True)],
+    )
+    evaluation = evaluate_skill(skill, include_traces=True)
+    assert [(g.name, g.got, g.passed) for g in evaluation.gates] == [("tool_count", 0.5, True)]
+    assert evaluation.exit_code == 0
+    strict = evaluate_skill(skill, include_traces=True, fail_under={"tool_count": 0.9})
+    assert strict.exit_code == 1
+    with pytest.raises(ConfigurationError, match="tool_cuont"):
+        evaluate_skill(skill, include_traces=True, fail_under={"tool_cuont": 0.9})
+
+
+def test_a_timeout_is_loud_and_leaves_a_run_to_finish(store: str, tmp_path: Path) -> None:
+    (trace,) = log_turns(("do a", ["Read"]))
+    skill = write_skill(
+        tmp_path / "demo", manifest=LIMITS, cases=[case("a", metadata={"trace_id": trace})]
+    )
+    with pytest.raises(EvaluationError, match=r"--timeout 0\.01"):
+        evaluate_skill(skill, include_traces=True, timeout=0.01)
+
+
+@pytest.mark.parametrize("ref", ["../outside.jsonl", "/etc/hostname"])
+def test_a_trace_ref_outside_the_skill_is_refused(store: str, tmp_path: Path, ref: str) -> None:
+    (tmp_path / "outside.jsonl").write_text("{}\n", encoding="utf-8")
+    skill = write_skill(
+        tmp_path / "demo", manifest=LIMITS, cases=[case("a", outputs={"trace_ref": ref})]
+    )
+    evaluation = evaluate_skill(skill, include_traces=True, experiment="traces")
+    assert evaluation.exit_code == 2
+    assert "--allow-outside" in str(evaluation.results[0].error)
