@@ -143,6 +143,7 @@ class CheckSpec:
     `resolve`, where set, is called by the loader between validation and `parse` as
     `resolve(value, read_json)` and returns the value with every file it names replaced by that
     file's content; `read_json` takes the path as written. Checks themselves never read files.
+    A check that is not `scoped` speaks of the session as a whole and always sees all of it.
     `graded` checks give MLflow their score, others yes/no.
     """
 
@@ -158,6 +159,7 @@ class CheckSpec:
     additive: tuple[str, ...] = ()
     companions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     resolve: Resolve | None = None
+    scoped: bool = True
 
 
 _REGISTRY: dict[str, CheckSpec] = {}
@@ -176,6 +178,7 @@ def check(
     additive: tuple[str, ...] = (),
     companions: Mapping[str, Mapping[str, Any]] | None = None,
     resolve: Resolve | None = None,
+    scoped: bool = True,
 ) -> Callable[[Callable[[Session, P], Outcome]], Callable[[Session, P], Outcome]]:
     """Register a check under its `name` and its YAML `key` (the name unless given).
 
@@ -197,6 +200,7 @@ def check(
             additive=additive,
             companions=companions or {},
             resolve=resolve,
+            scoped=scoped,
         )
         for other in _REGISTRY.values():
             if other.name == spec.name or other.key == spec.key:
@@ -242,6 +246,8 @@ def run_check(
             misses=(NO_TRACE,),
             rationale=NO_TRACE,
         )
+    if not spec.scoped:
+        scope = "all"
     if scope != "all":
         reason = session.lacks("agents")
         if reason is not None:
@@ -291,6 +297,7 @@ def conclude(
     *,
     threshold: float = 1.0,
     all_or_nothing: bool = False,
+    lost: str | None = None,
     note: str = "",
     details: Mapping[str, Any] | None = None,
 ) -> Outcome:
@@ -298,12 +305,14 @@ def conclude(
 
     The score is the share that is met; with `all_or_nothing` (bans) a failure scores 0. A session
     whose record is incomplete turns a finding that unseen records could change into an unknown one,
-    here and nowhere else. `note` is appended to the rationale. Without a finding nothing was
-    expected.
+    here and nowhere else; `lost` (from `Session.lacks`) does the same where a kind of evidence is
+    missing but what there is of it still counts. `note` is appended to the rationale. Without a
+    finding nothing was expected.
     """
     if not findings:
         return Outcome(verdict=Verdict.NOT_APPLICABLE, rationale=note, details=details or {})
-    settled = [(finding, _settle(session, finding)) for finding in findings]
+    reasons = (*session.incomplete, *([lost] if lost is not None else []))
+    settled = [(finding, _settle(finding, partial=bool(reasons))) for finding in findings]
     met = tuple(sorted(f.text for f, verdict in settled if verdict is True))
     missed = tuple(sorted(f.text for f, verdict in settled if verdict is False))
     open_ = tuple(sorted(f.text for f, verdict in settled if verdict is None))
@@ -322,8 +331,8 @@ def conclude(
     else:
         shown = (*(f"cannot tell: {text}" for text in open_), *missed)
     rationale = _list(shown)
-    if outcome.verdict is Verdict.UNKNOWN and session.incomplete:
-        rationale += f" (the record is incomplete: {_list(session.incomplete, 2)})"
+    if outcome.verdict is Verdict.UNKNOWN and reasons:
+        rationale += f" (the record is incomplete: {_list(reasons, 2)})"
     if note:
         rationale += f" ({note})" if rationale else note
     return replace(outcome, hits=met, misses=missed, rationale=rationale, details=facts)
@@ -352,8 +361,8 @@ def conclude_score(
     return Outcome(verdict=Verdict.UNKNOWN)
 
 
-def _settle(session: Session, finding: Finding) -> bool | None:
-    if session.incomplete:
+def _settle(finding: Finding, *, partial: bool) -> bool | None:
+    if partial:
         if finding.met is True and finding.could_break:
             return None
         if finding.met is False and finding.could_meet:
@@ -367,14 +376,14 @@ def _list(texts: Sequence[str], limit: int = 6) -> str:
     return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
 
 
-def split_scope(spec: CheckSpec, value: Any) -> tuple[Any, Scope]:
-    """The value without its `scope`, and the scope (`all` unless written).
+def split_scope(spec: CheckSpec, value: Any) -> tuple[Any, Scope | None]:
+    """The value without its `scope`, and the scope, None where none is written.
 
     The scope stands in the long form, beside the fixed keys, or beside the selectors of a short
     form that is a mapping (`{Bash: 5, scope: main}`). Raises ParameterError for an unknown scope.
     """
-    if not isinstance(value, Mapping) or "scope" not in value:
-        return value, "all"
+    if not isinstance(value, Mapping) or "scope" not in value or not spec.scoped:
+        return value, None
     scope = value["scope"]
     if not isinstance(scope, str) or scope not in _SCOPES:
         raise ParameterError(

@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from skilltrace_mlflow.checks._carriers import program_of
+from skilltrace_mlflow.checks._paths import is_absolute
 from skilltrace_mlflow.checks._rules import EDITORS, PATH_KEYS
+from skilltrace_mlflow.checks._shell import UNKNOWN, UNKNOWN_WORDS, Command, read_script
 from skilltrace_mlflow.session import Session
 
-__all__ = ["unsettled_writes", "written_files"]
+__all__ = ["ShellWrites", "shell_writes", "unsettled_writes", "written_files"]
+
+_WRITES = re.compile(r">|\b(?:tee|cp|mv|rm|rmdir|touch|install|ln|truncate|sed|perl|dd)\b")
+_MOVES = re.compile(r"\b(?:cd|pushd)\b")
+_ALL_OPERANDS = {"mv", "rm", "rmdir", "shred", "tee", "touch", "truncate", "unlink"}
+_LAST_OPERAND = {"cp", "install", "ln", "rsync"}
 
 
 def written_files(session: Session) -> list[str]:
@@ -24,3 +37,83 @@ def unsettled_writes(session: Session) -> list[str | None]:
         paths = [given[key] for key in PATH_KEYS if isinstance(given.get(key), str)]
         found.append(paths[0] if paths else None)
     return found
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShellWrites:
+    """Files that shell commands name as their target.
+
+    `certain` of calls that succeeded; `possible` of calls that may not have got that far, or whose
+    working directory an earlier `cd` may have changed; `composed` are lines whose target is known
+    at run time only.
+    """
+
+    certain: tuple[str, ...] = ()
+    possible: tuple[str, ...] = ()
+    composed: tuple[str, ...] = ()
+
+
+def shell_writes(session: Session) -> ShellWrites:
+    """What the shell calls wrote, as far as their lines show; refused calls ran nothing."""
+    certain: set[str] = set()
+    possible: set[str] = set()
+    composed: list[str] = []
+    moved: dict[str, bool] = {}  # agents whose shell has left its first directory
+    for call in session.tool_calls:
+        line = (call.input or {}).get("command")
+        if call.name != "Bash" or call.outcome == "denied" or not isinstance(line, str):
+            continue
+        moves = _MOVES.search(line) is not None
+        if not moves and not _WRITES.search(line):
+            continue
+        folder, targets = _line_targets(line)
+        for target in targets:
+            path = posixpath.join(*target)
+            if UNKNOWN in path or UNKNOWN_WORDS in path:
+                composed.append(" ".join(line.split())[:80])
+            elif call.outcome == "succeeded" and not (
+                moved.get(call.agent) and not is_absolute(path)
+            ):
+                certain.add(path)
+            else:
+                possible.add(path)
+        if folder:
+            moved[call.agent] = True
+    return ShellWrites(
+        certain=tuple(sorted(certain)),
+        possible=tuple(sorted(possible - certain)),
+        composed=tuple(composed),
+    )
+
+
+def _line_targets(line: str) -> tuple[str, list[tuple[str, str]]]:
+    """The directory a line ends in, relative to where it began, and (directory, target) pairs."""
+    script = read_script(line)
+    folder = ""
+    found: list[tuple[str, str]] = []
+    for command in script.commands:
+        if program_of(command.words[0]) in ("cd", "pushd"):
+            folder = posixpath.join(folder, *(command.words[1:2] or ("~",)))
+        found.extend((folder, target) for target in _targets(command))
+    # The tree does not say between which commands a redirection stood: after a cd it is in doubt.
+    found.extend((folder, target) for target in script.writes)
+    return folder, [
+        (where, target)
+        for where, target in found
+        if not (target.startswith("/dev/") or target == "-" or target.isdigit())
+    ]
+
+
+def _targets(command: Command) -> Iterator[str]:
+    program = program_of(command.words[0])
+    words = command.words[1:]
+    operands = [word for word in words if not word.startswith("-")]
+    if program in _ALL_OPERANDS or program == "mv":
+        yield from operands
+    elif program in _LAST_OPERAND:
+        yield from operands[-1:]
+    elif program == "sed" and any(re.match(r"-\w*i|--in-place", word) for word in words):
+        scripted = any(word in ("-e", "--expression", "-f") for word in words)
+        yield from operands if scripted else operands[1:]
+    elif program == "dd":
+        yield from (word[3:] for word in words if word.startswith("of="))

@@ -153,12 +153,10 @@ def read_arguments(program: str, words: Sequence[str]) -> Arguments:
             if name.startswith("--") or known in _LONG_SINGLE_DASH:
                 name = name if name.startswith("--") else "-" + name
                 flags.add(_same_long(name, same))
-            elif word[1:2] in attached and len(word) > 2:
-                name, sign, value = word[:2], "=", word[2:].removeprefix("=")
-                flags.add(same.get(name, name))
             else:
-                flags.update(_letters(word, same))
-                name, sign = word, ""
+                letters, value = _cluster(word, attached)
+                flags.update(_letters(letters, same))
+                name, sign = f"-{letters[-1]}", "=" if value else ""
             value_of = None if sign else name
             if sign:
                 operands.append(value)
@@ -184,6 +182,14 @@ def _same_long(name: str, same: Mapping[str, str]) -> str:
     # getopt_long takes any unambiguous beginning: --rec is --recursive
     longer = {short for full, short in same.items() if full.startswith(name) and len(name) > 3}
     return longer.pop() if len(longer) == 1 else name
+
+
+def _cluster(word: str, attached: str) -> tuple[str, str]:
+    """`-sXDELETE` as the options `-sX` and the value `DELETE`, if X takes one."""
+    for at in range(1, len(word) - 1):
+        if word[at] in attached:
+            return word[: at + 1], word[at + 1 :].removeprefix("=")
+    return word, ""
 
 
 def _letters(word: str, same: Mapping[str, str]) -> set[str]:

@@ -12,8 +12,8 @@ Decisions, each with a test:
 - The rule is about the text: `Bash(git push:*)` does not see `git -C repo push`. (The command
   pattern `git push` does.)
 - A selector asks what ran. So commands inside `$(...)` and those that another command carries
-  (`sudo`, `sh -c`) are compared too, though Claude Code itself would stop at the carrier. For
-  an allow rule every command of the line must be covered, and only what stands there as written.
+  (`sudo`, `sh -c`) are compared too, though Claude Code itself would stop at the carrier. How
+  allow rules cover a line is in `permissions`.
 - `Read(path)` speaks for all tools that read files, `Edit(path)` for all that change them; paths
   are gitignore patterns, see `_paths.rule_path_matches`.
 - `WebFetch(domain:x)` is the host, exactly; `domain:*.x` any host below it.
@@ -45,28 +45,20 @@ _PARAMETER = re.compile(r"([A-Za-z_]\w*):(.*)", re.DOTALL)
 
 @dataclass(frozen=True, kw_only=True)
 class Specifier:
-    """`test(input, cwd)` answers for the arguments of one call; `covers` for an allow rule."""
+    """`test(input, cwd)` answers for the arguments of one call.
+
+    `command` is set for rules about command lines and answers for the text of one command: an allow
+    rule covers single commands of a line, not the line.
+    """
 
     test: Callable[[Mapping[str, Any], str | None], bool | None]
-    covers_test: Callable[[Mapping[str, Any], str | None], bool | None] | None = None
+    command: Callable[[str], bool] | None = None
 
     def matches(self, call: ToolCall, cwd: str | None) -> bool | None:
-        """Whether a ban or a count means this call; None if the arguments are not known."""
-        return self._judge(self.test, call, cwd)
-
-    def covers(self, call: ToolCall, cwd: str | None) -> bool | None:
-        """Whether an allow rule lets this call pass as a whole."""
-        return self._judge(self.covers_test or self.test, call, cwd)
-
-    def _judge(
-        self,
-        test: Callable[[Mapping[str, Any], str | None], bool | None],
-        call: ToolCall,
-        cwd: str | None,
-    ) -> bool | None:
+        """Whether the call is meant; None if its arguments do not tell."""
         if call.input is None:
             return None
-        met = test(call.input, cwd)
+        met = self.test(call.input, cwd)
         # What was cut off could still match; what matched in the kept part did match.
         return None if call.input_truncated and not met else met
 
@@ -137,34 +129,22 @@ def _command(inner: str) -> Specifier:
 
     fixed = (prefix if prefix is not None else inner).split("*")[0]
 
-    def judge(given: Mapping[str, Any], *, whole: bool) -> bool | None:
+    def judge(given: Mapping[str, Any], cwd: str | None) -> bool | None:
         from skilltrace_mlflow.checks._shell import UNKNOWN, read_script
 
         line = given.get("command")
         if not isinstance(line, str):
             return None
-        script = read_script(line)
-        verdicts: list[bool | None] = []
-        for command in script.commands:
-            if whole and command.carried:
-                continue
-            forms = command.texts
-            if any(one(form) for form in forms):
-                verdicts.append(True)
-            elif any(_could_be(fixed, form.split(UNKNOWN)[0]) for form in forms if UNKNOWN in form):
-                verdicts.append(None)
-            else:
-                verdicts.append(False)
-        if whole:
-            return bool(verdicts) and all(v is True for v in verdicts)
-        if any(verdicts):
-            return True
-        return None if None in verdicts else False
+        verdict: bool | None = False
+        for command in read_script(line).commands:
+            for form in command.texts:
+                if one(form):
+                    return True
+                if UNKNOWN in form and _could_be(fixed, form.split(UNKNOWN)[0]):
+                    verdict = None
+        return verdict
 
-    return Specifier(
-        test=lambda given, cwd: judge(given, whole=False),
-        covers_test=lambda given, cwd: judge(given, whole=True),
-    )
+    return Specifier(test=judge, command=one)
 
 
 def _could_be(fixed: str, known: str) -> bool:

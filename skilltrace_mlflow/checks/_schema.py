@@ -17,18 +17,19 @@ TEXTS: Mapping[str, Any] = {
 }
 
 
-def fixed(properties: Mapping[str, Any], *, required: tuple[str, ...] = ()) -> dict[str, Any]:
-    """A mapping of fixed keys, with `scope` beside them and at least one of them."""
-    schema: dict[str, Any] = {
+def fixed(
+    properties: Mapping[str, Any],
+    *,
+    options: Mapping[str, Any] | None = None,
+    scope: bool = True,
+) -> dict[str, Any]:
+    """A mapping of fixed keys: at least one of `properties`, beside them `options` and `scope`."""
+    return {
         "type": "object",
-        "properties": {**properties, "scope": SCOPE},
+        "properties": {**properties, **(options or {}), **({"scope": SCOPE} if scope else {})},
         "additionalProperties": False,
+        "anyOf": [{"required": [key]} for key in properties],
     }
-    if required:
-        schema["required"] = list(required)
-    else:
-        schema["anyOf"] = [{"required": [key]} for key in properties]
-    return schema
 
 
 def list_or_long(main: str, *, threshold: bool = True) -> dict[str, Any]:

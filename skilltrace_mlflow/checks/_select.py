@@ -28,8 +28,8 @@ __all__ = [
     "selector_at",
 ]
 
-_NAME = re.compile(r"[A-Za-z_][\w.:/@-]*")
-_GLOB = re.compile(r"[\w.:/@*?\[\]!^-]+")
+_NAME = re.compile(r"[A-Za-z_][\w.:@-]*")
+_GLOB = re.compile(r"(?=.*[*?\[])[\w.:@*?\[\]!^-]+")
 _RULE = re.compile(r"([\w.*?\[\]-]+)\((.*)\)", re.DOTALL)
 _ALIASES = {"Task": "Agent", "Agent": "Task"}
 _SERVER = re.compile(r"mcp__(?:(?!__).)+")

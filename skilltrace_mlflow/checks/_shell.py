@@ -25,13 +25,15 @@ class Command:
 
     `words` are resolved, the program first, assignments in front left out. `source` is the text as
     written, on one line. `carried` is true for what another command runs (`sudo`, `sh -c`, a
-    substitution), false for what the line itself names. `stdin` is the text a pipe, a heredoc or a
-    here-string feeds into it, None where nothing does.
+    substitution), false for what the line itself names; `substituted` for what stands in `$(…)`,
+    backquotes or `<(…)`. `stdin` is the text a pipe, a heredoc or a here-string feeds into it, None
+    where nothing does.
     """
 
     words: tuple[str, ...]
     source: str = ""
     carried: bool = False
+    substituted: bool = False
     stdin: str | None = None
 
     @property

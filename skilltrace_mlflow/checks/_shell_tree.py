@@ -71,6 +71,7 @@ class _Walk:
         self.depth = 0
         self.conditional = 0
         self.carried = 0
+        self.substituted = 0
 
     def script(self, text: str, *, carried: bool, stdin: str | None) -> str:
         """Read a whole script; its output as far as it is known."""
@@ -229,7 +230,14 @@ class _Walk:
     def add(self, words: tuple[str, ...], source: str, stdin: str | None) -> None:
         from skilltrace_mlflow.checks._carriers import carried
 
-        command = Command(words=words, source=source, carried=self.carried > 0, stdin=stdin)
+        command = Command(
+            words=words,
+            source=source,
+            carried=self.carried > 0,
+            # what a carrier inside a substitution runs is the carrier's, not the substitution's
+            substituted=self.substituted > 0 and self.substituted == self.carried,
+            stdin=stdin,
+        )
         self.found.append(command)
         for item in carried(command):
             if isinstance(item, str):
@@ -325,7 +333,9 @@ class _Walk:
 
     def substitution(self, node: Node) -> str:
         self.carried += 1
+        self.substituted += 1
         text = "".join(self.visit(child) for child in node.named_children)
+        self.substituted -= 1
         self.carried -= 1
         return text.rstrip("\n") if text else UNKNOWN
 

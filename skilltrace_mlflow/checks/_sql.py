@@ -56,6 +56,8 @@ _DIALECTS = (
     "sqlite",
     "trino",
 )
+# Behind these sqlglot's tokenizer hands over the rest of the statement as one text.
+_UNREAD = frozenset({"COMMAND", "EXECUTE", "FETCH", "RENAME", "SHOW"})
 _MYSQL_EXECUTED = re.compile(r"/\*!\d*(.*?)\*/", re.DOTALL)
 
 
@@ -292,18 +294,19 @@ def _tokens(text: str, dialect: str) -> tuple[list[_Token], str]:
     except sqlglot.errors.SqlglotError:
         return _scan(text), "scanner: not tokenized"
     tokens: list[_Token] = []
+    before = ""
     for token in raw:
         kind = token.token_type.name
         literal = kind.endswith("STRING") or kind == "NUMBER"
-        if literal and text[token.start : token.start + 1].isalpha():
-            # behind EXECUTE, SHOW, VACUUM… sqlglot keeps the rest of the statement as one text
-            tokens.extend(_scan(token.text))
+        if kind == "STRING" and before in _UNREAD:
+            tokens.extend(_tokens(token.text, dialect)[0])
         elif literal:
             tokens.append(_Token("", False, token.text))
         else:
             quoted = kind == "IDENTIFIER"
             words = [token.text] if quoted else token.text.split()
             tokens.extend(_Token(word.upper(), not quoted) for word in words)
+        before = kind
     return tokens, "sqlglot"
 
 

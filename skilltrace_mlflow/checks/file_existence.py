@@ -12,7 +12,6 @@ from skilltrace_mlflow.checks._base import (
     Verdict,
     check,
     conclude,
-    missing,
     unfold,
 )
 from skilltrace_mlflow.checks._files import unsettled_writes, written_files
@@ -70,9 +69,6 @@ def file_existence(session: Session, parameters: ExpectedFiles) -> Outcome:
     relative to the working directory, or the absolute path. Files that a shell command wrote are
     not in the record.
     """
-    lost = missing(session, "files")
-    if lost is not None:
-        return lost
     written = written_files(session)
     unsettled = unsettled_writes(session)
     findings = []
@@ -95,4 +91,10 @@ def file_existence(session: Session, parameters: ExpectedFiles) -> Outcome:
         met = None if unplaced or doubtful else False
         findings.append(Finding(text=text, met=met, could_meet=True))
     details = {"written": written}
-    return conclude(session, findings, threshold=parameters.threshold, details=details)
+    return conclude(
+        session,
+        findings,
+        threshold=parameters.threshold,
+        lost=session.lacks("files"),
+        details=details,
+    )

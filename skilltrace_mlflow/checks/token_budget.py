@@ -13,7 +13,6 @@ from skilltrace_mlflow.checks._base import (
     Verdict,
     check,
     conclude,
-    missing,
 )
 from skilltrace_mlflow.checks._schema import COUNT, fixed
 from skilltrace_mlflow.session import Session
@@ -45,17 +44,12 @@ def parse(value: Mapping[str, Any]) -> TokenBudget:
     )
 
 
-_LIMITS = fixed(dict.fromkeys(_FIGURES, COUNT))
-_SCHEMA = {
-    **_LIMITS,
-    "properties": {**_LIMITS["properties"], "allow_incomplete": {"type": "boolean"}},
-}
 _STEPS = {"usage": {"input_tokens": 40_000, "output_tokens": 2_000}}
 
 
 @check(
     name="token_budget",
-    schema=_SCHEMA,
+    schema=fixed(dict.fromkeys(_FIGURES, COUNT), options={"allow_incomplete": {"type": "boolean"}}),
     parse=parse,
     examples=(
         Example(
@@ -85,9 +79,7 @@ def token_budget(session: Session, parameters: TokenBudget) -> Outcome:
     Where the source is known to have lost usage, a limit that is not exceeded yet is `unknown`
     unless `allow_incomplete: true`.
     """
-    lost = missing(session, "usage")
-    if lost is not None:
-        return lost
+    lost = session.lacks("usage")
     partial = not session.usage_complete and not parameters.allow_incomplete
     findings = []
     figures = {}
@@ -104,8 +96,8 @@ def token_budget(session: Session, parameters: TokenBudget) -> Outcome:
             Finding(
                 text=text,
                 met=False if over else (None if partial else True),
-                could_break=not parameters.allow_incomplete,
+                could_break=lost is not None or not parameters.allow_incomplete,
             )
         )
     note = "; ".join(session.usage_notes) if not session.usage_complete else ""
-    return conclude(session, findings, note=note, details={"tokens": figures})
+    return conclude(session, findings, lost=lost, note=note, details={"tokens": figures})

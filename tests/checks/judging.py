@@ -26,7 +26,7 @@ def judge(name: str, value: Any, session: Session | None, **companions: Any) -> 
     """The outcome of one check on one session."""
     spec = get_check(name)
     _, scope = split_scope(spec, value)
-    return run_check(spec, session, parse(name, value, **companions), scope=scope)
+    return run_check(spec, session, parse(name, value, **companions), scope=scope or "all")
 
 
 def verdict(name: str, value: Any, *calls: ToolCall | str, **fields: Any) -> str:

@@ -1,0 +1,71 @@
+"""`banned_skills`: skills that must not be loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from skilltrace_mlflow.checks._bans import BAN_EXCEPTIONS, lift
+from skilltrace_mlflow.checks._base import (
+    Example,
+    Finding,
+    Outcome,
+    Verdict,
+    check,
+    conclude,
+    unfold,
+)
+from skilltrace_mlflow.checks._schema import list_or_long
+from skilltrace_mlflow.checks._skills import states_of
+from skilltrace_mlflow.session import Session, SkillUse
+
+__all__ = ["BannedSkills", "banned_skills"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class BannedSkills:
+    """Names or globs of skills, and those lifted by name."""
+
+    skills: tuple[str, ...]
+    lifted: tuple[str, ...] = ()
+
+
+def parse(value: Any, ban_exceptions: Sequence[str] = ()) -> BannedSkills:
+    """`[deploy-production]` or `{skills: […]}`."""
+    skills, _, _ = unfold(value, "skills")
+    kept, lifted = lift(tuple(dict.fromkeys(skills)), ban_exceptions)
+    return BannedSkills(skills=kept, lifted=lifted)
+
+
+@check(
+    name="banned_skills",
+    main="skills",
+    schema=list_or_long("skills", threshold=False),
+    parse=parse,
+    additive=("",),
+    companions={"ban_exceptions": BAN_EXCEPTIONS},
+    examples=(
+        Example(
+            value=["deploy-production"],
+            session={"skills": (SkillUse(name="bronze-ingestion", status="loaded"),)},
+            verdict=Verdict.PASS,
+            why="another skill was loaded",
+        ),
+        Example(
+            value=["deploy-*"],
+            session={"skills": (SkillUse(name="deploy-production", status="failed"),)},
+            verdict=Verdict.FAIL,
+            why="the attempt counts, although loading failed",
+        ),
+    ),
+)
+def banned_skills(session: Session, parameters: BannedSkills) -> Outcome:
+    """None of the skills was loaded, and none was even asked for."""
+    findings = []
+    for name in parameters.skills:
+        states = states_of(session, name)
+        said = " and ".join(sorted(states)) if states else "not asked for"
+        findings.append(Finding(text=f"{name}: {said}", met=not states, could_break=True))
+    note = "; ".join(f"lifted by name: {text}" for text in parameters.lifted)
+    return conclude(session, findings, all_or_nothing=True, lost=session.lacks("skills"), note=note)

@@ -1,0 +1,97 @@
+"""`cost_budget`: how much a session may cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from skilltrace_mlflow.checks._base import (
+    Example,
+    Finding,
+    Outcome,
+    Verdict,
+    check,
+    conclude,
+    missing,
+    unknown,
+)
+from skilltrace_mlflow.checks._schema import fixed
+from skilltrace_mlflow.pricing import session_cost
+from skilltrace_mlflow.session import Session
+
+__all__ = ["CostBudget", "cost_budget"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CostBudget:
+    """The most in US dollars; `allow_incomplete` takes a lower bound for the cost."""
+
+    most_usd: float
+    allow_incomplete: bool = False
+
+
+def parse(value: Mapping[str, Any]) -> CostBudget:
+    """`{max_usd}`."""
+    return CostBudget(
+        most_usd=float(value["max_usd"]), allow_incomplete=value.get("allow_incomplete", False)
+    )
+
+
+@check(
+    name="cost_budget",
+    schema=fixed(
+        {"max_usd": {"type": "number", "minimum": 0}},
+        options={"allow_incomplete": {"type": "boolean"}},
+    ),
+    parse=parse,
+    examples=(
+        Example(
+            value={"max_usd": 0.5},
+            session={"cost_usd": 0.42},
+            verdict=Verdict.PASS,
+            why="the source recorded 0.42 dollars",
+        ),
+        Example(
+            value={"max_usd": 0.1},
+            session={"cost_usd": 0.42},
+            verdict=Verdict.FAIL,
+            why="0.42 dollars are more than 0.10",
+        ),
+    ),
+)
+def cost_budget(session: Session, parameters: CostBudget) -> Outcome:
+    """The cost stays within the limit.
+
+    It is the cost that the source recorded, else computed from the usage and a dated price table. A
+    model that the table does not know is `unknown`; so is a computed cost under the limit where the
+    source is known to have lost usage, unless `allow_incomplete: true`.
+    """
+    cost = session_cost(session)
+    if cost is None:
+        return missing(session, "cost", "usage") or unknown(
+            f"no cost is recorded and no price is known for {_models(session)}"
+        )
+    recorded = session.cost_usd is not None
+    over = cost > parameters.most_usd
+    partial = not recorded and not session.usage_complete and not parameters.allow_incomplete
+    text = f"cost: ${cost:.4f} {'>' if over else '≤'} ${parameters.most_usd:.4f}"
+    if partial and not over:
+        text = f"cost: at least ${cost:.4f} of ${parameters.most_usd:.4f}"
+    finding = Finding(
+        text=text,
+        met=False if over else (None if partial else True),
+        could_break=not recorded and not parameters.allow_incomplete,
+    )
+    return conclude(
+        session,
+        [finding],
+        lost=None if recorded else session.lacks("usage"),
+        details={"cost_usd": cost, "source": "recorded" if recorded else "price table"},
+    )
+
+
+def _models(session: Session) -> str:
+    return ", ".join(sorted({step.model or "a step without model" for step in session.steps})) or (
+        "a session without steps"
+    )

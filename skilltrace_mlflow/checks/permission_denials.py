@@ -1,0 +1,54 @@
+"""`permission_denials`: how many calls may be refused."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from skilltrace_mlflow.checks._base import Example, Outcome, Verdict, check, conclude
+from skilltrace_mlflow.checks._limits import Limit
+from skilltrace_mlflow.checks._schema import COUNT, fixed
+from skilltrace_mlflow.session import Session
+
+__all__ = ["permission_denials"]
+
+
+def parse(value: Mapping[str, Any]) -> Limit:
+    """`{max: 0}`."""
+    return Limit(most=value["max"])
+
+
+@check(
+    name="permission_denials",
+    schema=fixed({"max": COUNT}),
+    parse=parse,
+    examples=(
+        Example(
+            value={"max": 0},
+            calls=({"name": "Bash", "outcome": "failed"},),
+            verdict=Verdict.PASS,
+            why="a command that failed was not refused",
+        ),
+        Example(
+            value={"max": 0},
+            calls=({"name": "Bash", "outcome": "denied"},),
+            verdict=Verdict.FAIL,
+            why="refused by a person, a rule or a hook",
+        ),
+    ),
+)
+def permission_denials(session: Session, parameters: Limit) -> Outcome:
+    """The number of calls that a person, a rule or a hook refused stays within the limit."""
+    calls = session.tool_calls
+    denied = [call for call in calls if call.outcome == "denied"]
+    blind = session.lacks("tool_outcomes") is not None
+    open_ = [c for c in calls if c.outcome == "unknown" or (blind and c.outcome != "denied")]
+    finding = parameters.judge("denied", len(denied), len(denied) + len(open_))
+    details = {
+        "denied": [
+            {"tool": c.name, "id": c.id, "agent": c.agent, "reason": c.outcome_reason}
+            for c in denied[:100]
+        ]
+    }
+    note = ", ".join(sorted({call.name for call in denied}))
+    return conclude(session, [finding], note=note, details=details)

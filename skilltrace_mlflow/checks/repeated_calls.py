@@ -1,0 +1,133 @@
+"""`repeated_calls`: no loop of identical calls."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from skilltrace_mlflow.checks._base import Example, Outcome, Verdict, check, conclude, missing
+from skilltrace_mlflow.checks._limits import Limit
+from skilltrace_mlflow.checks._schema import fixed
+from skilltrace_mlflow.session import Session, ToolCall
+
+__all__ = ["RepeatedCalls", "repeated_calls"]
+
+_AT_LEAST_ONE = {"type": "integer", "minimum": 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RepeatedCalls:
+    """How often the same call may follow itself, and how often it may be made in all."""
+
+    most_identical: int | None = None
+    most_total: int | None = None
+
+
+def parse(value: Mapping[str, Any]) -> RepeatedCalls:
+    """`{max_identical, max_total}`."""
+    return RepeatedCalls(
+        most_identical=value.get("max_identical"), most_total=value.get("max_total")
+    )
+
+
+_READ = {"name": "Read", "input": {"file_path": "/a"}}
+
+
+@check(
+    name="repeated_calls",
+    schema=fixed({"max_identical": _AT_LEAST_ONE, "max_total": _AT_LEAST_ONE}),
+    parse=parse,
+    examples=(
+        Example(
+            value={"max_identical": 2},
+            calls=(_READ, _READ, {"name": "Edit"}, _READ),
+            verdict=Verdict.PASS,
+            why="never more than two in a row",
+        ),
+        Example(
+            value={"max_identical": 2},
+            calls=(_READ, _READ, _READ),
+            verdict=Verdict.FAIL,
+            why="the same tool with the same arguments three times in a row",
+        ),
+    ),
+)
+def repeated_calls(session: Session, parameters: RepeatedCalls) -> Outcome:
+    """No call is repeated too often: the same tool with the same arguments.
+
+    `max_identical` is the most such calls that one agent may make in a row, without another call
+    between them; `max_total` the most in the whole session, whatever lies between.
+    """
+    lost = missing(session, "tool_names")
+    if lost is None and parameters.most_identical is not None:
+        lost = missing(session, "tool_order")
+    if lost is not None:
+        return lost
+    calls = session.tool_calls
+    findings = []
+    if parameters.most_identical is not None:
+        least, call = _longest_run(calls, lenient=False)
+        most, _ = _longest_run(calls, lenient=True)
+        label = "identical in a row" + (f" ({call.name})" if call is not None else "")
+        findings.append(Limit(most=parameters.most_identical).judge(label, least, most))
+    if parameters.most_total is not None:
+        least, most, name = _most_frequent(calls)
+        label = "identical in all" + (f" ({name})" if name else "")
+        findings.append(Limit(most=parameters.most_total).judge(label, least, most))
+    return conclude(session, findings)
+
+
+def _longest_run(calls: tuple[ToolCall, ...], *, lenient: bool) -> tuple[int, ToolCall | None]:
+    """`lenient` takes calls whose arguments are not recorded for repetitions."""
+    before: dict[str, tuple[str, str | None, int]] = {}
+    longest, found = 0, None
+    for call in calls:
+        key = _key(call)
+        name, last, run = before.get(call.agent, ("", None, 0))
+        same = name == call.name and (
+            (key is not None and key == last) or (lenient and (key is None or last is None))
+        )
+        run = run + 1 if same else 1
+        before[call.agent] = (call.name, key, run)
+        if run > longest:
+            longest, found = run, call
+    return longest, found
+
+
+def _most_frequent(calls: tuple[ToolCall, ...]) -> tuple[int, int, str]:
+    counts: dict[tuple[str, str], int] = {}
+    hidden: dict[str, int] = {}
+    for call in calls:
+        key = _key(call)
+        if key is None:
+            hidden[call.name] = hidden.get(call.name, 0) + 1
+        else:
+            counts[call.name, key] = counts.get((call.name, key), 0) + 1
+    (name, _), least = max(counts.items(), key=lambda item: item[1], default=(("", ""), 0))
+    most = max(
+        [
+            least,
+            *(
+                number + max((n for (tool, _), n in counts.items() if tool == other), default=0)
+                for other, number in hidden.items()
+            ),
+        ]
+    )
+    return least, most, name
+
+
+def _key(call: ToolCall) -> str | None:
+    """The arguments as one text, equal for equal JSON; None where they are not (fully) known."""
+    if call.input is None or call.input_truncated:
+        return None
+    return json.dumps(_plain(call.input), sort_keys=True, default=str)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

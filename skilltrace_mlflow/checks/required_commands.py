@@ -1,0 +1,96 @@
+"""`required_commands`: commands and SQL statements that must be run."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from skilltrace_mlflow.checks._base import (
+    Example,
+    Finding,
+    Outcome,
+    ParameterError,
+    Verdict,
+    check,
+    conclude,
+    missing,
+    unfold,
+)
+from skilltrace_mlflow.checks._lines import encounters
+from skilltrace_mlflow.checks._patterns import Pattern, parse_pattern
+from skilltrace_mlflow.checks._schema import list_or_long
+from skilltrace_mlflow.session import Session
+
+__all__ = ["RequiredCommands", "required_commands"]
+
+_RULE = re.compile(r"[A-Za-z_]\w*\(.*\)", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequiredCommands:
+    """The patterns of which each must be met."""
+
+    commands: tuple[Pattern, ...]
+    threshold: float = 1.0
+
+
+def parse(value: Any) -> RequiredCommands:
+    """`[pytest, "git commit"]` or `{commands: […], threshold: …}`."""
+    commands, threshold, path = unfold(value, "commands")
+    found: dict[str, Pattern] = {}
+    for index, text in enumerate(commands):
+        place: tuple[str | int, ...] = (*path, index)
+        if _RULE.fullmatch(text.strip()):
+            raise ParameterError(f"{text!r} is a permission rule; use required_tools", path=place)
+        try:
+            pattern = parse_pattern(text)
+        except ParameterError as error:
+            raise ParameterError(str(error), path=place) from None
+        found[pattern.text] = pattern
+    return RequiredCommands(commands=tuple(found.values()), threshold=threshold)
+
+
+@check(
+    name="required_commands",
+    main="commands",
+    schema=list_or_long("commands"),
+    parse=parse,
+    examples=(
+        Example(
+            value=["pytest", "git commit"],
+            calls=(
+                {"name": "Bash", "input": {"command": "uv run pytest -q tests"}},
+                {"name": "Bash", "input": {"command": "git add -A && git commit -m done"}},
+            ),
+            verdict=Verdict.PASS,
+            why="commands are found behind what carries them and in compound lines",
+        ),
+        Example(
+            value=["pytest"],
+            calls=({"name": "Bash", "input": {"command": "echo 'now run pytest'"}},),
+            verdict=Verdict.FAIL,
+            why="saying it is not running it",
+        ),
+    ),
+)
+def required_commands(session: Session, parameters: RequiredCommands) -> Outcome:
+    """Every command pattern was met by some call, whatever came of the call.
+
+    Patterns are those of `banned_tools`: `git push` means every spelling of that command, `CREATE
+    TABLE` every statement of that kind in the SQL that was executed.
+    """
+    lost = missing(session, "tool_names")
+    if lost is not None:
+        return lost
+    findings = []
+    for pattern in parameters.commands:
+        certain, possible = encounters(session, pattern)
+        if certain:
+            text, met = f"{pattern.text}: {certain[0].describe()}", True
+        elif possible:
+            text, met = f"{pattern.text}: {possible[0].describe()}", None
+        else:
+            text, met = f"{pattern.text}: not run", False
+        findings.append(Finding(text=text, met=met, could_meet=True))
+    return conclude(session, findings, threshold=parameters.threshold)

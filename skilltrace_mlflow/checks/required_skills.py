@@ -1,0 +1,75 @@
+"""`required_skills`: skills that must be loaded."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from skilltrace_mlflow.checks._base import (
+    Example,
+    Finding,
+    Outcome,
+    Verdict,
+    check,
+    conclude,
+    unfold,
+)
+from skilltrace_mlflow.checks._schema import list_or_long
+from skilltrace_mlflow.checks._skills import states_of
+from skilltrace_mlflow.session import Session, SkillUse
+
+__all__ = ["RequiredSkills", "required_skills"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RequiredSkills:
+    """Names or globs of skills."""
+
+    skills: tuple[str, ...]
+    threshold: float = 1.0
+
+
+def parse(value: Any) -> RequiredSkills:
+    """`[bronze-ingestion]` or `{skills: […], threshold: …}`."""
+    skills, threshold, _ = unfold(value, "skills")
+    return RequiredSkills(skills=tuple(dict.fromkeys(skills)), threshold=threshold)
+
+
+@check(
+    name="required_skills",
+    main="skills",
+    schema=list_or_long("skills"),
+    parse=parse,
+    examples=(
+        Example(
+            value=["bronze-ingestion"],
+            session={"skills": (SkillUse(name="bronze-ingestion", status="loaded"),)},
+            verdict=Verdict.PASS,
+            why="the skill was loaded",
+        ),
+        Example(
+            value=["bronze-ingestion"],
+            session={"skills": (SkillUse(name="bronze-ingestion", status="failed"),)},
+            verdict=Verdict.FAIL,
+            why="asking for a skill is not loading it",
+        ),
+    ),
+)
+def required_skills(session: Session, parameters: RequiredSkills) -> Outcome:
+    """Every skill was loaded.
+
+    A skill that was asked for and failed to load does not count; one of which nothing shows whether
+    it was loaded is `unknown`. The name of a plugin's skill may be written with or without the
+    plugin's name in front (`databricks:bronze-ingestion`).
+    """
+    findings = []
+    for name in parameters.skills:
+        states = states_of(session, name)
+        if "loaded" in states:
+            met, said = True, "loaded"
+        elif "attempted" in states:
+            met, said = None, "asked for, whether it was loaded is not recorded"
+        else:
+            met, said = False, "failed to load" if states else "not asked for"
+        findings.append(Finding(text=f"{name}: {said}", met=met, could_meet=True))
+    return conclude(session, findings, threshold=parameters.threshold, lost=session.lacks("skills"))

@@ -1,0 +1,119 @@
+"""`subagents`: how many sub-agents may run, and of which types."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from skilltrace_mlflow.checks._bans import BAN_EXCEPTIONS, lift
+from skilltrace_mlflow.checks._base import Example, Finding, Outcome, Verdict, check, conclude
+from skilltrace_mlflow.checks._limits import Limit
+from skilltrace_mlflow.checks._regex import glob_match
+from skilltrace_mlflow.checks._schema import COUNT, TEXTS, fixed
+from skilltrace_mlflow.session import Session, SubAgent, ToolCall
+
+__all__ = ["SubAgents", "subagents"]
+
+_DEFAULT_TYPE = "general-purpose"  # what Claude Code takes where the call names none
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubAgents:
+    """The most sub-agents, and the types (names or globs) that must, or must not, be used."""
+
+    most: int | None = None
+    required: tuple[str, ...] = ()
+    banned: tuple[str, ...] = ()
+    lifted: tuple[str, ...] = ()
+
+
+def parse(value: Mapping[str, Any], ban_exceptions: Sequence[str] = ()) -> SubAgents:
+    """`{max, required, banned}`."""
+    banned, lifted = lift(tuple(dict.fromkeys(value.get("banned", ()))), ban_exceptions)
+    return SubAgents(
+        most=value.get("max"),
+        required=tuple(dict.fromkeys(value.get("required", ()))),
+        banned=banned,
+        lifted=lifted,
+    )
+
+
+_EXPLORER = {"subagents": (SubAgent(id="a1", type="Explore"),)}
+
+
+@check(
+    name="subagents",
+    schema=fixed({"max": COUNT, "required": TEXTS, "banned": TEXTS}, scope=False),
+    parse=parse,
+    additive=("banned",),
+    companions={"ban_exceptions": BAN_EXCEPTIONS},
+    scoped=False,
+    examples=(
+        Example(
+            value={"max": 2, "required": ["Explore"]},
+            session=_EXPLORER,
+            verdict=Verdict.PASS,
+            why="one sub-agent, of the required type",
+        ),
+        Example(
+            value={"banned": ["Explore"]},
+            session=_EXPLORER,
+            verdict=Verdict.FAIL,
+            why="a banned type ran",
+        ),
+    ),
+)
+def subagents(session: Session, parameters: SubAgents) -> Outcome:
+    """The number of sub-agents stays within the limit, required types ran, banned ones did not.
+
+    For a ban the attempt counts, even if it was denied.
+    """
+    linked = {agent.parent_call_id for agent in session.subagents}
+    launches = [c for c in session.tool_calls if c.name in ("Task", "Agent")]
+    # A launch whose sub-agent left no record of its own still was one, unless it resumed another.
+    unlinked = [c for c in launches if c.id not in linked and "resume" not in (c.input or {})]
+    surely = [c for c in unlinked if c.outcome == "succeeded"]
+    perhaps = [c for c in unlinked if c.outcome in ("unknown", "interrupted")]
+    ran = [agent.type for agent in session.subagents] + [_type_of(c) for c in surely]
+    tried = ran + [_type_of(c) for c in launches]
+    findings = []
+    if parameters.most is not None:
+        findings.append(
+            Limit(most=parameters.most).judge("sub-agents", len(ran), len(ran) + len(perhaps))
+        )
+    for name in parameters.required:
+        met = _used(name, ran)
+        if met is False and _used(name, [_type_of(c) for c in perhaps]) is not False:
+            met = None
+        findings.append(Finding(text=f"{name}: {_SAID[met]}", met=met, could_meet=True))
+    for name in parameters.banned:
+        used = _used(name, tried)
+        met = None if used is None else not used
+        findings.append(Finding(text=f"{name}: {_SAID[used]}", met=met, could_break=True))
+    banned_hit = any(_used(name, tried) for name in parameters.banned)
+    types = sorted({kind or "?" for kind in ran})
+    return conclude(
+        session,
+        findings,
+        all_or_nothing=banned_hit,
+        lost=session.lacks("subagents"),
+        note="; ".join(f"lifted by name: {text}" for text in parameters.lifted),
+        details={"types": types, "count": len(ran)},
+    )
+
+
+_SAID = {True: "ran", False: "did not run", None: "may have run, types are not recorded"}
+
+
+def _type_of(call: ToolCall) -> str | None:
+    if call.input is None or call.input_truncated:
+        return None
+    kind = call.input.get("subagent_type", _DEFAULT_TYPE)
+    return kind if isinstance(kind, str) else None
+
+
+def _used(name: str, types: Sequence[str | None]) -> bool | None:
+    if any(kind is not None and glob_match(name, kind) for kind in types):
+        return True
+    return None if None in types else False

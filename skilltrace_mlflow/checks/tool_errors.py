@@ -1,0 +1,122 @@
+"""`tool_errors`: how many calls may fail, in all, in a row, and for good."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from skilltrace_mlflow.checks._base import Example, Outcome, Verdict, check, conclude, missing
+from skilltrace_mlflow.checks._limits import Limit
+from skilltrace_mlflow.checks._schema import COUNT, fixed
+from skilltrace_mlflow.session import Session, ToolCall
+
+__all__ = ["ToolErrors", "tool_errors"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolErrors:
+    """The three maxima; None asks nothing."""
+
+    most: int | None = None
+    most_consecutive: int | None = None
+    most_unrecovered: int | None = None
+
+
+def parse(value: Mapping[str, Any]) -> ToolErrors:
+    """`{max, max_consecutive, max_unrecovered}`."""
+    return ToolErrors(
+        most=value.get("max"),
+        most_consecutive=value.get("max_consecutive"),
+        most_unrecovered=value.get("max_unrecovered"),
+    )
+
+
+@check(
+    name="tool_errors",
+    schema=fixed({"max": COUNT, "max_consecutive": COUNT, "max_unrecovered": COUNT}),
+    parse=parse,
+    examples=(
+        Example(
+            value={"max": 1, "max_unrecovered": 0},
+            calls=(
+                {"name": "Bash", "outcome": "failed"},
+                {"name": "Bash", "outcome": "succeeded", "result": "12 passed, 0 errors"},
+            ),
+            verdict=Verdict.PASS,
+            why="one failure, and a later call of the same tool succeeded",
+        ),
+        Example(
+            value={"max_consecutive": 1},
+            calls=({"name": "Edit", "outcome": "failed"}, {"name": "Bash", "outcome": "failed"}),
+            verdict=Verdict.FAIL,
+            why="two failures in a row",
+        ),
+    ),
+)
+def tool_errors(session: Session, parameters: ToolErrors) -> Outcome:
+    """Failed calls stay within the limits.
+
+    A call failed if its result is marked as an error, never because of a word in its text; denied
+    calls are counted by `permission_denials`. `max_consecutive` counts failures in a row of one
+    agent; a failure is recovered if a later call of the same tool succeeded, and `max_unrecovered`
+    counts the others.
+    """
+    calls = session.tool_calls
+    blind = session.lacks("tool_outcomes") is not None
+    failed = [c for c in calls if c.outcome == "failed"]
+    open_ = [c for c in calls if c.outcome == "unknown" or (blind and c.outcome != "failed")]
+    maybe = {id(c) for c in failed} | {id(c) for c in open_}
+    findings = []
+    if parameters.most is not None:
+        limit = Limit(most=parameters.most)
+        findings.append(limit.judge("failed", len(failed), len(failed) + len(open_)))
+    if parameters.most_consecutive is not None:
+        lost = missing(session, "tool_order")
+        if lost is not None:
+            return lost
+        least = _longest_run(calls, {id(c) for c in failed})
+        limit = Limit(most=parameters.most_consecutive)
+        findings.append(limit.judge("failed in a row", least, _longest_run(calls, maybe)))
+    if parameters.most_unrecovered is not None:
+        lost = missing(session, "tool_order", "tool_names")
+        if lost is not None:
+            return lost
+        least = len(_unrecovered(calls, failed, sure=False))
+        most = len(_unrecovered(calls, [c for c in calls if id(c) in maybe], sure=True))
+        limit = Limit(most=parameters.most_unrecovered)
+        finding = limit.judge("failed without recovery", least, max(least, most))
+        # the call that recovered may be one that the record has lost
+        findings.append(replace(finding, could_meet=True))
+    details = {
+        "failed": [
+            {"tool": c.name, "id": c.id, "agent": c.agent, "reason": c.outcome_reason}
+            for c in failed[:100]
+        ]
+    }
+    return conclude(session, findings, details=details)
+
+
+def _longest_run(calls: tuple[ToolCall, ...], marked: set[int]) -> int:
+    runs: dict[str, int] = {}
+    longest = 0
+    for call in calls:
+        runs[call.agent] = runs.get(call.agent, 0) + 1 if id(call) in marked else 0
+        longest = max(longest, runs[call.agent])
+    return longest
+
+
+def _unrecovered(
+    calls: tuple[ToolCall, ...], failures: list[ToolCall], *, sure: bool
+) -> list[ToolCall]:
+    """Failures after which no call of the tool succeeded (`sure`: is known to have)."""
+    last: dict[str, int] = {}
+    for index, call in enumerate(calls):
+        if call.outcome == "succeeded" or (not sure and call.outcome == "unknown"):
+            last[_tool(call)] = index
+    places = {id(call): index for index, call in enumerate(calls)}
+    return [c for c in failures if last.get(_tool(c), -1) < places[id(c)]]
+
+
+def _tool(call: ToolCall) -> str:
+    return "Agent" if call.name == "Task" else call.name

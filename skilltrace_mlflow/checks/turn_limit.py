@@ -1,0 +1,70 @@
+"""`turn_limit`: how many turns a session may take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from skilltrace_mlflow.checks._base import Example, Outcome, Verdict, check, conclude
+from skilltrace_mlflow.checks._limits import Limit
+from skilltrace_mlflow.checks._schema import COUNT, fixed
+from skilltrace_mlflow.session import Session
+
+__all__ = ["TurnLimit", "turn_limit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TurnLimit:
+    """The two maxima; None asks nothing."""
+
+    most_turns: int | None = None
+    most_user_messages: int | None = None
+
+
+def parse(value: Mapping[str, Any]) -> TurnLimit:
+    """`{max_turns, max_user_messages}`."""
+    return TurnLimit(
+        most_turns=value.get("max_turns"), most_user_messages=value.get("max_user_messages")
+    )
+
+
+_USED = {"usage": {"input_tokens": 10, "output_tokens": 10}, "prompts": ["Do it"]}
+
+
+@check(
+    name="turn_limit",
+    schema=fixed({"max_turns": COUNT, "max_user_messages": COUNT}, scope=False),
+    parse=parse,
+    scoped=False,
+    examples=(
+        Example(
+            value={"max_turns": 10, "max_user_messages": 1},
+            session=_USED,
+            verdict=Verdict.PASS,
+            why="one API response, one prompt",
+        ),
+        Example(
+            value={"max_turns": 0},
+            session=_USED,
+            verdict=Verdict.FAIL,
+            why="one turn is more than none",
+        ),
+    ),
+)
+def turn_limit(session: Session, parameters: TurnLimit) -> Outcome:
+    """The main agent's turns (API responses) and a person's messages stay within the limits."""
+    findings = []
+    lost = []
+    if parameters.most_turns is not None:
+        lost.append(session.lacks("turns"))
+        findings.append(
+            Limit(most=parameters.most_turns).judge("turns", session.turns, session.turns)
+        )
+    if parameters.most_user_messages is not None:
+        lost.append(session.lacks("messages"))
+        said = len(session.prompts)
+        findings.append(
+            Limit(most=parameters.most_user_messages).judge("user messages", said, said)
+        )
+    return conclude(session, findings, lost=next((reason for reason in lost if reason), None))
