@@ -35,19 +35,17 @@ def load_results(source: str, *, tracking_uri: str | None = None) -> tuple[Resul
 
 
 def _download(run_id: str, folder: str, tracking_uri: str | None) -> Path:
-    from mlflow.exceptions import MlflowException
-    from mlflow.tracking import MlflowClient
-
-    from skilltrace_mlflow.sources.mlflow_store import probe
+    from skilltrace_mlflow.sources.mlflow_store import connect, probe, told
 
     probe(tracking_uri)
-    client = MlflowClient(tracking_uri)
-    try:
-        client.get_run(run_id)
+    place = RESULTS_ARTIFACT.rpartition("/")[0]
+    with connect(tracking_uri) as client, told(f"run {run_id}", tracking_uri):
+        held = {
+            item.path for item in client.list_artifacts(client.get_run(run_id).info.run_id, place)
+        }
+        if RESULTS_ARTIFACT not in held:
+            raise TraceNotFoundError(
+                f"run {run_id}: has no artifact {RESULTS_ARTIFACT}; runs of mlflow-eval and of "
+                "trace-eval --log have one"
+            )
         return Path(client.download_artifacts(run_id, RESULTS_ARTIFACT, folder))
-    except (MlflowException, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise TraceNotFoundError(
-            f"run {run_id}: has no {RESULTS_ARTIFACT} ({reason}); only runs of mlflow-eval and "
-            "trace-eval --log do"
-        ) from error

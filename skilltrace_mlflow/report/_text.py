@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-__all__ = ["clipped", "label", "one_line", "plain", "safe_json", "without_credentials"]
+__all__ = ["clipped", "label", "one_line", "plain", "safe_json"]
 
 # Controls (but not tab and newline), bidirectional controls (they reorder the text around them,
 # Unicode TR 36 section 3), invisible characters that make two ids look alike, line and paragraph
@@ -79,8 +79,3 @@ def _json_escape(code: int) -> str:
         return f"\\u{code:04x}"
     high, low = divmod(code - 0x10000, 0x400)
     return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
-
-
-def without_credentials(uri: str) -> str:
-    """A URI without the user name and password that may stand in it."""
-    return re.sub(r"(?<=://)[^/@]*@", "", uri)

@@ -10,12 +10,13 @@ from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.figures import FIGURES
 from skilltrace_mlflow.report._json import dumps
 from skilltrace_mlflow.report._names import labels
-from skilltrace_mlflow.report._text import clipped, one_line, without_credentials
+from skilltrace_mlflow.report._text import clipped, one_line
 from skilltrace_mlflow.report.svg import bars, histogram, number
 from skilltrace_mlflow.report.table import problems, what_happened
 from skilltrace_mlflow.report.timeline import Limits, build_timeline, seconds
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.sources.mlflow_store import without_password
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -54,7 +55,7 @@ def facts(evaluation: Evaluation) -> list[tuple[str, str]]:
         for name, value in (
             ("MLflow run", evaluation.run_id),
             ("experiment", evaluation.experiment_id),
-            ("tracking server", without_credentials(evaluation.tracking_uri or "")),
+            ("tracking server", without_password(evaluation.tracking_uri or "")),
         )
         if value
     ]

@@ -8,8 +8,8 @@ from __future__ import annotations
 from typing import Any
 
 from skilltrace_mlflow.report._json import dumps
-from skilltrace_mlflow.report._text import without_credentials
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
+from skilltrace_mlflow.sources.mlflow_store import without_password
 from skilltrace_mlflow.sources.session_json import session_to_json
 
 __all__ = ["evaluation_dict", "result_dict", "to_json", "to_jsonl"]
@@ -90,7 +90,7 @@ def evaluation_dict(evaluation: Evaluation, *, include_trace: bool = False) -> d
     return document | _present(
         run_id=evaluation.run_id,
         experiment_id=evaluation.experiment_id,
-        tracking_uri=without_credentials(evaluation.tracking_uri or ""),
+        tracking_uri=without_password(evaluation.tracking_uri or ""),
         metrics=dict(evaluation.metrics),
         notes=list(evaluation.notes),
         incomplete=list(evaluation.incomplete),

@@ -104,7 +104,7 @@ def test_what_could_not_be_judged_is_listed_with_the_reason() -> None:
 
 def test_a_password_in_the_tracking_uri_is_not_shown() -> None:
     text = to_html(demo())
-    assert "https://mlflow.example" in text
+    assert "https://user:***@mlflow.example" in text
     assert "secret" not in text
 
 

@@ -103,7 +103,7 @@ def test_the_document_holds_the_lines_the_gates_and_no_password() -> None:
         ("tool_count", True),
     ]
     assert document["exit_code"] == 1
-    assert document["tracking_uri"] == "https://mlflow.example"
+    assert document["tracking_uri"] == "https://user:***@mlflow.example"
 
 
 @pytest.mark.parametrize("name", NASTY)

@@ -9,6 +9,7 @@ import pytest
 from skilltrace_mlflow.report import timeline_text, to_html_page
 from skilltrace_mlflow.report.timeline import Node, build_timeline, call_summary, seconds, totals
 from skilltrace_mlflow.session import Diagnostic, ModelStep, Session, SubAgent, ToolCall
+from skilltrace_mlflow.sources.locate import find_sessions
 from skilltrace_mlflow.sources.transcript import parse_transcript
 from tests.builders import TokenUsage, make_call, make_session
 from tests.report.evaluations import nested_session, recordings
@@ -169,7 +170,7 @@ def test_an_empty_session_and_odd_lines_are_told() -> None:
     "folder", sorted(path.name for path in recordings().iterdir() if path.is_dir())
 )
 def test_every_call_of_every_recording_is_shown(folder: str) -> None:
-    for file in sorted((recordings() / folder).glob("*.jsonl")):
+    for file in find_sessions(recordings() / folder):
         session = parse_transcript(file)
         assert calls_below(build_timeline(session)) == len(session.tool_calls)
         page = to_html_page(session, name=folder)

@@ -1,0 +1,95 @@
+"""What a notebook shows of an evaluation, and the figures over several runs."""
+
+from __future__ import annotations
+
+import sys
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from skilltrace_mlflow.records import records_of
+from skilltrace_mlflow.report.figures import figure_over_runs, pass_rate_over_runs
+from skilltrace_mlflow.report.svg import bars, histogram, number
+from skilltrace_mlflow.results import Evaluation
+from tests.report.evaluations import NASTY, demo, large, unfriendly
+from tests.report.pages import Page
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_the_matrix_of_a_notebook_has_words_for_verdicts() -> None:
+    text = Page(demo()._repr_html_()).text
+    assert "orders_create_gone_wrong✗ fail✗ fail! error✗ fail✗ fail" in text
+    assert "no_trace! error" in text
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_the_matrix_of_a_notebook_shows_a_strangers_text_as_text(name: str) -> None:
+    text = unfriendly(NASTY[name])._repr_html_()
+    page = Page(text)
+    assert page.tags == {"table", "caption", "thead", "tbody", "tr", "th", "td"}
+    assert {key for _, key, _ in page.attributes} <= {"title"}
+    assert not set(text) & set("\x1b\x7f\u202e\u2066\u200b\u2028\ud83d")
+
+
+def test_the_matrix_of_a_large_evaluation_is_cut() -> None:
+    text = large(tests=300, checks=2, calls=1)._repr_html_()
+    assert "… and 100 more tests" in text
+    assert len(unfriendly("x" * 1_000_000)._repr_html_()) < 10_000
+
+
+def test_the_data_frame_has_one_row_per_verdict() -> None:
+    frame = demo().to_pandas()
+    assert len(frame) == 10
+    row = frame[(frame.test_id == "orders_create_gone_wrong") & (frame.check == "tool_count")]
+    assert row[["verdict", "score", "rationale"]].to_numpy().tolist() == [
+        ["fail", 0.5, "Bash: 5 > 3"]
+    ]
+    assert set(frame.run_id) == {demo().run_id}
+
+
+def test_the_pass_rate_over_runs_is_drawn_from_the_numbers() -> None:
+    runs = {"monday": demo(), "tuesday": records_of(demo())}
+    assert pass_rate_over_runs(runs).points == (("monday", 0.25), ("tuesday", 0.25))
+    assert pass_rate_over_runs(runs, check="tool_count").points[0] == ("monday", 2 / 3)
+    assert pass_rate_over_runs(runs, check="nowhere").points[0] == ("monday", None)
+    tree = ET.fromstring(pass_rate_over_runs(runs)._repr_svg_())  # noqa: S314 - our own
+    assert [c.find(f"{SVG}title").text for c in tree.iter(f"{SVG}circle")] == [
+        "monday: 0.25",
+        "tuesday: 0.25",
+    ]
+
+
+def test_tokens_over_runs_leave_a_gap_where_nothing_is_known() -> None:
+    runs = {"a": demo(), "b": Evaluation(skill="s", results=()), "c": demo()}
+    figure = figure_over_runs(runs)
+    assert [value for _, value in figure.points] == [pytest.approx(12260 / 3), None,
+                                                     pytest.approx(12260 / 3)]  # fmt: skip
+    tree = ET.fromstring(figure.svg)  # noqa: S314 - our own
+    assert len(list(tree.iter(f"{SVG}circle"))) == 2
+    assert not list(tree.iter(f"{SVG}polyline"))
+    with pytest.raises(ValueError, match="'price' is not one of total_tokens"):
+        figure_over_runs(runs, "price")
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_any_name_gives_a_valid_picture(name: str) -> None:
+    ET.fromstring(bars([(NASTY[name], 1.0)], title=NASTY[name]))  # noqa: S314 - our own
+    ET.fromstring(pass_rate_over_runs({NASTY[name]: demo()}).svg)  # noqa: S314 - our own
+
+
+def test_every_value_falls_into_one_bar() -> None:
+    values = [float(n % 37) for n in range(1_000)]
+    tree = ET.fromstring(histogram(values, title="t", unit="tokens"))  # noqa: S314 - our own
+    tips = [bar.find(f"{SVG}title").text for bar in tree.iter(f"{SVG}rect")]
+    assert sum(int(tip.split(": ")[1].split()[0]) for tip in tips) == 1_000
+    for same in ([5.0, 5.0], [0.0], [1e300, -1e300], [sys.float_info.max, 0.0]):
+        ET.fromstring(histogram(same, title="t", unit="tokens"))  # noqa: S314 - our own
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0"), (5, "5"), (0.01234, "0.0123"), (1234, "1,234"), (12345, "12.3k"), (4.56e6, "4.56M")],
+)
+def test_numbers_are_short(value: float, text: str) -> None:
+    assert number(value) == text
