@@ -73,7 +73,7 @@ RESPONSE_KEYS: Mapping[str, Mapping[str, Any]] = {
             "properties": {
                 "pattern": {"type": "string", "minLength": 1},
                 "instead": {"type": "string"},
-                "languages": _TEXTS,
+                "languages": {"type": "array", "items": {"type": "string"}},
                 "unless": {"type": "string"},
             },
             "required": ["pattern"],

@@ -13,6 +13,8 @@ __all__ = ["Block", "code_blocks", "judge_blocks"]
 
 _OPENING = re.compile(r"^([ \t>]*)(`{3,}|~{3,})[ \t]*([^\s`{]*)(.*)$")
 
+_QUOTE = re.compile(r"^[ \t]*> ?")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Block:
@@ -32,6 +34,7 @@ def code_blocks(text: str, languages: Iterable[str] | None = None) -> list[Block
     wanted = None if languages is None else {name.lower() for name in languages}
     blocks: list[Block] = []
     opened: tuple[str, str, int] | None = None
+    quoted = False
     body: list[str] = []
     for number, line in enumerate([*text.splitlines(), None], start=1):
         if opened is None:
@@ -39,6 +42,7 @@ def code_blocks(text: str, languages: Iterable[str] | None = None) -> list[Block
             # ```inline``` on one line is no block.
             if match and not (match[2][0] == "`" and "`" in match[4]):
                 opened, body = (match[2], match[3].lower(), number + 1), []
+                quoted = ">" in match[1]
             continue
         fence, language, first = opened
         if line is None or _closes(line, fence):
@@ -47,7 +51,7 @@ def code_blocks(text: str, languages: Iterable[str] | None = None) -> list[Block
                 blocks.append(Block(language=language, text=source, line=first))
             opened = None
         else:
-            body.append(line)
+            body.append(_QUOTE.sub("", line) if quoted else line)
     return blocks
 
 

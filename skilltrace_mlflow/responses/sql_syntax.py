@@ -73,7 +73,7 @@ def _problem(block: Block, partly: list[str]) -> str | None:
     if not statements:
         return "no statement in it"
     for statement in statements:
-        head = (re.match(r"[(\s]*([A-Za-z_]\w*)", statement) or [None, ""])[1] or ""
+        head = (re.match(r"[(\s]*([A-Za-z_]\w*)", _uncommented(statement)) or [None, ""])[1] or ""
         if not _HEADS.fullmatch(head):
             shown = head or statement.strip()[:20]
             return f"{shown!r} begins no SQL statement"
