@@ -5,7 +5,7 @@ from __future__ import annotations
 from skilltrace_mlflow.sources._injected import is_injected
 from skilltrace_mlflow.sources._wire import Block, Entry
 
-__all__ = ["person_text", "slash_command", "spoken"]
+__all__ = ["first_text", "person_text", "slash_command", "spoken"]
 
 _COMMAND = "<command-name>"
 
@@ -49,3 +49,10 @@ def slash_command(content: str | list[Block] | None) -> str | None:
         return None
     name = content.split(_COMMAND, 1)[1].split("<", 1)[0].strip().lstrip("/")
     return name or None
+
+
+def first_text(content: str | list[Block] | None) -> str:
+    """The first words of a content, whoever wrote them."""
+    if isinstance(content, list):
+        return next((block.text for block in content if block.text), "")
+    return content or ""

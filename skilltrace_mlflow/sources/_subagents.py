@@ -16,7 +16,7 @@ import msgspec
 
 from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.sources._lines import open_source
-from skilltrace_mlflow.sources._wire import decode_entry, decode_json
+from skilltrace_mlflow.sources._wire import decode_json, decode_tolerantly
 
 __all__ = ["AgentFile", "agent_id_of", "find_agent_files", "session_stem"]
 
@@ -102,11 +102,12 @@ def _siblings(folder: str, _stamp: int) -> tuple[tuple[str, str, str | None], ..
 
 def _owner(path: Path) -> str | None:
     try:
-        for line in open_source(path).lines:
-            if line.number > _LOOK:
+        source = open_source(path)
+        for data in source:
+            if source.number > _LOOK:
                 break
             try:
-                session_id = decode_entry(line.data).sessionId
+                session_id = decode_tolerantly(data).sessionId
             except ValueError:
                 continue
             if session_id:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, get_type_hints
 import msgspec
 
 __all__ = [
+    "REFUSALS",
     "Attachment",
     "Block",
     "Entry",
@@ -25,6 +26,7 @@ __all__ = [
     "decode_entry",
     "decode_json",
     "decode_raw",
+    "decode_tolerantly",
     "text_of",
 ]
 
@@ -177,17 +179,20 @@ class Entry(msgspec.Struct, gc=False):
     total_cost_usd: float | None = None
 
 
-_decode_fast = msgspec.json.Decoder(Entry).decode
+decode_entry = msgspec.json.Decoder(Entry).decode
+"""The entry of a line; raises one of `REFUSALS` for what is not exactly of these types."""
+
+REFUSALS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _decode_any = msgspec.json.Decoder().decode
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def decode_entry(line: bytes) -> Entry:
-    """The entry of one line. Raises ValueError (with the reason) when it is no JSON object."""
-    try:
-        return _decode_fast(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        value = decode_json(line)
+def decode_tolerantly(line: bytes) -> Entry:
+    """The entry of a line that `decode_entry` refused; what does not fit the types is None.
+
+    Raises ValueError (with the reason) when it is no JSON object.
+    """
+    value = decode_json(line)
     if not isinstance(value, dict):
         raise ValueError(f"a JSON {_kind(value)}, not an object")
     entry: Entry = _struct(Entry, value)
@@ -201,7 +206,7 @@ def decode_json(line: bytes | msgspec.Raw) -> Any:
     """
     try:
         return _decode_any(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except REFUSALS:
         pass
     try:
         return _scrub(json.loads(bytes(line).decode("utf-8", "replace"), strict=False))
@@ -296,7 +301,7 @@ def _struct(struct: type[Any], value: dict[str, Any]) -> Any:
             fields[name] = [_block(block) for block in item]
         elif hint is msgspec.Raw:
             fields[name] = msgspec.Raw(msgspec.json.encode(item))
-        elif hint == (_Time | None):
+        elif name == "timestamp":
             fields[name] = _time(item)
         else:
             try:

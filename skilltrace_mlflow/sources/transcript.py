@@ -20,9 +20,14 @@ from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources._assemble import assemble
 from skilltrace_mlflow.sources._collect import Collector
-from skilltrace_mlflow.sources._lines import Line, Source, open_source
+from skilltrace_mlflow.sources._lines import Source, open_source
 from skilltrace_mlflow.sources._subagents import agent_id_of, find_agent_files, session_stem
-from skilltrace_mlflow.sources._wire import Entry, decode_entry
+from skilltrace_mlflow.sources._wire import (
+    REFUSALS,
+    Entry,
+    decode_entry,
+    decode_tolerantly,
+)
 
 __all__ = ["parse_transcript"]
 
@@ -59,64 +64,69 @@ def _read(source: Source, collector: Collector, *, agent: str | None = None) -> 
     """Feed all lines of a source; returns what its first line is, should none be an entry."""
     collector.begin(source, agent=agent)
     first: str | None = None
-    held: tuple[Line, str] | None = None  # a bad line, until it is known whether it is the last
-    for line in source.lines:
+    held: tuple[str, int, bytes] | None = None  # a bad line, until it is known to be the last
+    feed = collector.feed
+    for data in source:
         try:
-            entry = decode_entry(line.data)
-        except ValueError as error:
-            problem = _problem(line, error)
-            if problem is None:
+            entry = decode_entry(data)
+        except REFUSALS:
+            try:
+                entry = decode_tolerantly(data)
+            except ValueError as error:
+                problem = _problem(data, error)
+                if problem is None:
+                    continue
+                if held is not None:
+                    collector.damage(*held[:2])
+                held = (problem, source.number, data)
+                first = first or f"line {source.number} is {problem}"
+                rescued = _without_nul(data)
+                if rescued is not None:
+                    feed(rescued)
                 continue
-            if held is not None:
-                collector.damage(*held)
-            held = (line, problem)
-            first = first or f"line {line.number} is {problem}: this is no Claude Code transcript"
-            rescued = _without_nul(line)
-            if rescued is not None:
-                collector.feed(rescued, line)
-            continue
         if held is not None:
-            collector.damage(*held)
+            collector.damage(*held[:2])
             held = None
         if first is None:
-            first = f"line {line.number} has type {entry.type!r}: this is no Claude Code transcript"
-        collector.feed(entry, line)
+            first = f"line {source.number} has type {entry.type!r}"
+        feed(entry)
+    collector.done()
     if held is not None:
         _last_line(collector, *held)
-    return first or "is empty: there is no session in it"
+    return f"{first}: this is no Claude Code transcript" if first else "is empty: no session in it"
 
 
-def _problem(line: Line, error: ValueError) -> str | None:
+def _problem(data: bytes, error: ValueError) -> str | None:
     """What is wrong with a line that is no entry, None for a blank one."""
-    if line.data.strip(_BLANK):
-        return "an entry among NUL bytes" if b"\0" in line.data else str(error)
-    return "NUL bytes" if b"\0" in line.data else None
+    if data.strip(_BLANK):
+        return "an entry among NUL bytes" if b"\0" in data else str(error)
+    return "NUL bytes" if b"\0" in data else None
 
 
-def _without_nul(line: Line) -> Entry | None:
+def _without_nul(data: bytes) -> Entry | None:
     """The entry in a line that begins or ends with NUL bytes, as a crash leaves them."""
-    stripped = line.data.strip(_BLANK)
-    if b"\0" not in line.data or not stripped:
+    stripped = data.strip(_BLANK)
+    if b"\0" not in data or not stripped:
         return None
     try:
-        return decode_entry(stripped)
+        return decode_tolerantly(stripped)
     except ValueError:
         return None
 
 
-def _last_line(collector: Collector, line: Line, problem: str) -> None:
+def _last_line(collector: Collector, problem: str, number: int, data: bytes) -> None:
     """Judge a bad last line.
 
     Cut before its newline, it is a live session's, unless it shows a call that is lost; NUL bytes
     there are a file system's padding.
     """
-    cut = not line.data.endswith(b"\n") and line.data.lstrip(_BLANK).startswith(b"{")
-    if (cut and b'"tool_use"' not in line.data) or not line.data.strip(_BLANK):
+    cut = not data.endswith(b"\n") and data.lstrip(_BLANK).startswith(b"{")
+    if (cut and b'"tool_use"' not in data) or not data.strip(_BLANK):
         message = f"the last line is {'cut' if cut else problem}"
-        where = collector.note(line, message)
-        collector.usage_gaps.append(f"{where}: {message}")
+        collector.note(message, number)
+        collector.usage_gaps.append(f"{collector.where(number)}: {message}")
     else:
-        collector.damage(line, problem)
+        collector.damage(problem, number)
 
 
 def _session_id(collector: Collector, path: Path | None) -> str | None:
@@ -133,9 +143,9 @@ def _session_id(collector: Collector, path: Path | None) -> str | None:
 
 def _read_subagents(collector: Collector, path: Path, session_id: str | None) -> None:
     named = {
-        result.structured.agentId
-        for result in collector.results.values()
-        if result.structured is not None and result.structured.agentId
+        structured.agentId
+        for structured in collector.results.structured.values()
+        if structured.agentId
     }
     files = find_agent_files(path, session_id, collector.session_ids, named)
     for file in files:
@@ -146,5 +156,5 @@ def _read_subagents(collector: Collector, path: Path, session_id: str | None) ->
             _read(open_source(file.path), collector, agent=file.agent_id)
         except InputError as error:
             agent.recorded = False
-            collector.note(None, str(error))
+            collector.note(str(error))
             collector.incomplete.append(str(error))
