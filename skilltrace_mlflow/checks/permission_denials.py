@@ -51,4 +51,5 @@ def permission_denials(session: Session, parameters: Limit) -> Outcome:
         ]
     }
     note = ", ".join(sorted({call.name for call in denied}))
-    return conclude(session, [finding], note=note, details=details)
+    lost = session.lacks("tool_outcomes", "tool_names")
+    return conclude(session, [finding], lost=lost, note=note, details=details)

@@ -15,7 +15,7 @@ from skilltrace_mlflow.checks._base import (
     conclude,
 )
 from skilltrace_mlflow.checks._schema import COUNT, fixed
-from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.session import Session, TokenUsage
 
 __all__ = ["TokenBudget", "token_budget"]
 
@@ -44,7 +44,7 @@ def parse(value: Mapping[str, Any]) -> TokenBudget:
     )
 
 
-_STEPS = {"usage": {"input_tokens": 40_000, "output_tokens": 2_000}}
+_USED = {"usage": TokenUsage(input_tokens=40_000, output_tokens=2_000)}
 
 
 @check(
@@ -54,19 +54,19 @@ _STEPS = {"usage": {"input_tokens": 40_000, "output_tokens": 2_000}}
     examples=(
         Example(
             value={"max_input": 50_000, "max_output": 10_000},
-            session=_STEPS,
+            session=_USED,
             verdict=Verdict.PASS,
             why="40,000 and 2,000 tokens stay under the limits",
         ),
         Example(
             value={"max_total": 40_000},
-            session=_STEPS,
+            session=_USED,
             verdict=Verdict.FAIL,
             why="the total is input plus output, 42,000",
         ),
         Example(
             value={"max_input": 50_000},
-            session={**_STEPS, "usage_complete": False},
+            session={**_USED, "usage_complete": False},
             verdict=Verdict.UNKNOWN,
             why="the source is known to have lost usage, so 40,000 is a lower bound",
         ),

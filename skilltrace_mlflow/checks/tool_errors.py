@@ -72,16 +72,16 @@ def tool_errors(session: Session, parameters: ToolErrors) -> Outcome:
         limit = Limit(most=parameters.most)
         findings.append(limit.judge("failed", len(failed), len(failed) + len(open_)))
     if parameters.most_consecutive is not None:
-        lost = missing(session, "tool_order")
-        if lost is not None:
-            return lost
+        unordered = missing(session, "tool_order")
+        if unordered is not None:
+            return unordered
         least = _longest_run(calls, {id(c) for c in failed})
         limit = Limit(most=parameters.most_consecutive)
         findings.append(limit.judge("failed in a row", least, _longest_run(calls, maybe)))
     if parameters.most_unrecovered is not None:
-        lost = missing(session, "tool_order", "tool_names")
-        if lost is not None:
-            return lost
+        unordered = missing(session, "tool_order", "tool_names")
+        if unordered is not None:
+            return unordered
         least = len(_unrecovered(calls, failed, sure=False))
         most = len(_unrecovered(calls, [c for c in calls if id(c) in maybe], sure=True))
         limit = Limit(most=parameters.most_unrecovered)
@@ -94,7 +94,8 @@ def tool_errors(session: Session, parameters: ToolErrors) -> Outcome:
             for c in failed[:100]
         ]
     }
-    return conclude(session, findings, details=details)
+    lost = session.lacks("tool_outcomes", "tool_names")
+    return conclude(session, findings, lost=lost, details=details)
 
 
 def _longest_run(calls: tuple[ToolCall, ...], marked: set[int]) -> int:

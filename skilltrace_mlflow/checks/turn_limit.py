@@ -9,7 +9,7 @@ from typing import Any
 from skilltrace_mlflow.checks._base import Example, Outcome, Verdict, check, conclude
 from skilltrace_mlflow.checks._limits import Limit
 from skilltrace_mlflow.checks._schema import COUNT, fixed
-from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.session import Message, ModelStep, Session
 
 __all__ = ["TurnLimit", "turn_limit"]
 
@@ -29,7 +29,10 @@ def parse(value: Mapping[str, Any]) -> TurnLimit:
     )
 
 
-_USED = {"usage": {"input_tokens": 10, "output_tokens": 10}, "prompts": ["Do it"]}
+_USED = {
+    "steps": (ModelStep(id="msg_1"),),
+    "messages": (Message(role="user", text="Do it"),),
+}
 
 
 @check(

@@ -1,0 +1,163 @@
+"""Path patterns: names, components, absolute paths, Windows; expected_files and file_scope."""
+
+from __future__ import annotations
+
+import pytest
+
+from skilltrace_mlflow.checks._paths import PathPattern, clean_path, match_parts
+from tests.builders import make_call, make_session
+from tests.checks.judging import bash, judge, verdict
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "cwd", "expected"),
+    [
+        ("a.py", "/repo/data.py", "/repo", False),
+        ("a.py", "/repo/deep/a.py", "/repo", True),
+        ("*.sql", "/elsewhere/x.sql", "/repo", True),
+        ("src/**/x.sql", "/repo/src/a/b/x.sql", "/repo", True),
+        ("src/**/x.sql", "/repo/src/x.sql", "/repo", True),
+        ("src/**/x.sql", "/repo/lib/src/x.sql", "/repo", False),
+        ("src/*.sql", "/repo/src/a/x.sql", "/repo", False),
+        ("src/**/bronze_*.py", "/repo/src/p/bronze_a.py", "/repo", True),
+        ("src", "/repo/src/a.py", "/repo", False),
+        ("src/", "/repo/src/a/b.py", "/repo", True),
+        ("src/**", "/repo/src", "/repo", False),
+        ("**/x.sql", "/repo/x.sql", "/repo", True),
+        ("./a.py", "/repo/a.py", "/repo", True),
+        ("./a.py", "/repo/b/a.py", "/repo", False),
+        ("/repo/a.py", "/repo/a.py", None, True),
+        ("/repo/*.py", "a.py", "/repo", True),
+        ("src/a.py", "src/a.py", None, True),
+        ("src/a.py", "/repo/src/a.py", None, None),
+        ("src/a.py", "/repo/src/b.py", None, False),
+        ("src/a.py", "/repo/x/../src/a.py", "/repo/", True),
+        ("src/a.py", "C:\\Repo\\src\\a.py", "C:\\repo", True),
+        ("SRC/*.SQL", "c:/repo/src/X.sql", "C:\\Repo", True),
+        ("a.py", "C:\\Repo\\src\\A.py", None, True),
+        ("C:\\Repo\\src\\*.py", "C:\\repo\\src\\a.py", None, True),
+        ("[id].tsx", "/repo/[id].tsx", "/repo", True),
+        ("file_?.py", "/repo/file_1.py", "/repo", True),
+        ("../a.py", "/a.py", "/repo", False),
+    ],
+)
+def test_patterns(pattern: str, path: str, cwd: str | None, expected: bool | None) -> None:
+    assert PathPattern(pattern).matches(path, cwd) is expected
+
+
+def test_many_stars_do_not_take_long() -> None:
+    assert not match_parts(("**",) * 50 + ("x",), ("a",) * 300)
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("/a//b/./c/../d", "/a/b/d"),
+        ("C:\\A\\b", "/c/a/b"),
+        ("//a/b", "/a/b"),
+        ("a\\b", "a/b"),
+        ("", ""),
+    ],
+)
+def test_clean_path(path: str, expected: str) -> None:
+    assert clean_path(path) == expected
+
+
+class TestExpectedFiles:
+    def test_created_or_edited(self) -> None:
+        fields = {"cwd": "/repo", "created": ["/repo/a.sql"], "edited": ["/repo/b.py"]}
+        assert verdict("file_existence", ["a.sql", "b.py"], **fields) == "pass"
+
+    def test_reading_is_not_writing(self) -> None:
+        assert verdict("file_existence", ["a.sql"], read=["/repo/a.sql"]) == "fail"
+
+    def test_a_failed_write_is_none(self) -> None:
+        call = make_call("Write", {"file_path": "/repo/a.sql"}, outcome="failed")
+        assert verdict("file_existence", ["a.sql"], call) == "fail"
+
+    def test_a_write_of_unknown_outcome_is_unknown(self) -> None:
+        call = make_call("Write", {"file_path": "/repo/a.sql"}, outcome="unknown")
+        assert verdict("file_existence", ["a.sql"], call) == "unknown"
+        assert verdict("file_existence", ["b.sql"], call) == "fail"
+
+    def test_share_and_threshold(self) -> None:
+        session = make_session([], created=["/repo/a.sql"])
+        assert judge("file_existence", ["a.sql", "b.sql"], session).score == 0.5
+        value = {"files": ["a.sql", "b.sql"], "threshold": 0.5}
+        assert judge("file_existence", value, session).verdict == "pass"
+
+    def test_lost_files_leave_what_was_found(self) -> None:
+        fields = {"created": ["/repo/a.sql"], "missing": {"files": "some inputs are not logged"}}
+        assert verdict("file_existence", ["a.sql"], **fields) == "pass"
+        outcome = judge("file_existence", ["b.sql"], make_session([], **fields))
+        assert outcome.verdict == "unknown"
+        assert "some inputs are not logged" in outcome.rationale
+
+
+class TestFileScope:
+    @pytest.mark.parametrize(
+        ("value", "written", "expected"),
+        [
+            ({"allowed": ["src/**"]}, "/repo/src/a.py", "pass"),
+            ({"allowed": ["src/**"]}, "/repo/a.py", "fail"),
+            ({"allowed": ["src/**"]}, "/repo/src/../a.py", "fail"),
+            ({"allowed": ["src/**", "*.md"]}, "/repo/docs/a.md", "pass"),
+            ({"forbidden": [".env"]}, "/repo/deep/.env", "fail"),
+            ({"forbidden": [".env"]}, "/repo/.env.example", "pass"),
+            ({"forbidden": [".git"]}, "/repo/.git/hooks/x", "fail"),
+            ({"forbidden": ["infra/**"]}, "/repo/infra/main.tf", "fail"),
+            ({"forbidden": ["infra/**"]}, "/repo/x/infra/main.tf", "pass"),
+            ({"forbidden": ["/etc"]}, "/etc/passwd", "fail"),
+            ({"forbidden": ["~/.ssh"]}, "/home/ann/.ssh/config", "fail"),
+            ({"allowed": ["src/**"], "forbidden": ["src/gen"]}, "/repo/src/gen/a", "fail"),
+        ],
+    )
+    def test_written_files(self, value: dict, written: str, expected: str) -> None:
+        assert verdict("file_scope", value, cwd="/repo", created=[written]) == expected
+
+    @pytest.mark.parametrize(
+        ("command", "expected"),
+        [
+            ("echo A=1 > .env", "fail"),
+            ("echo A=1 >> deep/.env", "fail"),
+            ("cat x | tee .env", "fail"),
+            ("cp a .env", "fail"),
+            ("mv .env b", "fail"),
+            ("rm -f .env", "fail"),
+            ("sed -i 's/a/b/' .env", "fail"),
+            ("cd sub && touch .env", "fail"),
+            ("bash -c 'echo x > .env'", "fail"),
+            ("cat .env", "pass"),
+            ("grep x .env > out.txt", "pass"),
+            ("echo '> .env'", "pass"),
+            ("ls > /dev/null 2>&1", "pass"),
+            ('echo x > "$FILE"', "unknown"),
+        ],
+    )
+    def test_shell_commands(self, command: str, expected: str) -> None:
+        assert (
+            verdict("file_scope", {"forbidden": [".env"]}, bash(command), cwd="/repo") == expected
+        )
+
+    def test_calls_that_did_not_get_that_far(self) -> None:
+        value = {"forbidden": [".env"]}
+        assert (
+            verdict("file_scope", value, bash("rm .env", outcome="denied"), cwd="/repo") == "pass"
+        )
+        assert (
+            verdict("file_scope", value, bash("rm .env", outcome="failed"), cwd="/repo")
+            == "unknown"
+        )
+
+    def test_a_shell_that_has_moved(self) -> None:
+        calls = [bash("cd src"), bash("touch a.py")]
+        assert verdict("file_scope", {"allowed": ["src/**"]}, *calls, cwd="/repo") == "unknown"
+
+    def test_without_a_working_directory(self) -> None:
+        assert verdict("file_scope", {"allowed": ["src/**"]}, created=["/repo/src/a"]) == "unknown"
+        assert verdict("file_scope", {"allowed": ["src/**"]}, created=["/repo/lib/a"]) == "fail"
+
+    def test_a_write_of_unknown_outcome(self) -> None:
+        call = make_call("Write", {"file_path": "/repo/.env"}, outcome="unknown")
+        assert verdict("file_scope", {"forbidden": [".env"]}, call, cwd="/repo") == "unknown"
+        assert verdict("file_scope", {"forbidden": [".npmrc"]}, call, cwd="/repo") == "pass"
