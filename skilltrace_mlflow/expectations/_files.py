@@ -1,6 +1,7 @@
 """Expectations that live in another file: `permissions: .claude/settings.json`.
 
-Checks do no input and output, so the file is read here and its rules take the path's place.
+Checks do no input and output, so the file is read here, and its rules take the path's place in the
+form that a person would write: only so do a test's rules merge with them.
 """
 
 from __future__ import annotations
@@ -20,25 +21,51 @@ _RULES = ("allow", "ask", "deny")
 def resolve_files(
     layer: Mapping[str, Any], folder: Path, report: Callable[[KeyPath, str, bool], None]
 ) -> dict[str, Any]:
-    """`layer` with the content of a settings file where `permissions` names one.
+    """`layer` with the content of a settings file where `permissions` names one, directly or as
+    `{settings: FILE, deny: […]}`.
 
     The path is relative to the YAML file's folder; problems go to `report`, the key is left out.
     """
     value = layer.get("permissions")
-    if not isinstance(value, str):
+    named = value.get("settings") if isinstance(value, Mapping) else value
+    if not isinstance(named, str):
         return dict(layer)
     rest = {key: item for key, item in layer.items() if key != "permissions"}
-    path = folder / Path(value).expanduser()
+    at: KeyPath = ("permissions",) if isinstance(value, str) else ("permissions", "settings")
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        report(("permissions",), f"{path} cannot be read: {error.strerror or error}", False)
-        return rest
+        rules = _read(folder / Path(named).expanduser())
     except ValueError as error:
-        report(("permissions",), f"{path} is not JSON: {error}", False)
+        report(at, str(error), False)
         return rest
+    if isinstance(value, Mapping):
+        more = value.get("deny") or []
+        rules["deny"] = [*rules["deny"], *(rule for rule in more if rule not in rules["deny"])]
+        rules.update({key: item for key, item in value.items() if key not in ("settings", "deny")})
+    rules = {key: item for key, item in rules.items() if item}
+    if not any(rules.get(kind) for kind in _RULES):
+        report(at, f"{folder / named} holds no permission rules", False)
+        return rest
+    return {**rest, "permissions": rules}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The permission rules of a settings file; ValueError says what is wrong with it."""
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise ValueError(f"{path} cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
     rules = settings.get("permissions") if isinstance(settings, dict) else None
     if not isinstance(rules, dict):
-        report(("permissions",), f"{path} has no `permissions` with rules", False)
-        return rest
-    return {**rest, "permissions": {kind: rules[kind] for kind in _RULES if kind in rules}}
+        raise ValueError(f"{path} has no `permissions` with rules")
+    found: dict[str, Any] = {}
+    for kind in _RULES:
+        texts = rules.get(kind, [])
+        if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+            raise ValueError(f"{path}: permissions.{kind} is not a list of rules")
+        found[kind] = texts
+    # A settings file asks for what it does not mention; rules written inline leave it free.
+    mode = rules.get("defaultMode", "default")
+    found["defaultMode"] = "default" if mode == "auto" else mode
+    return found

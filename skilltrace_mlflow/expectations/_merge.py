@@ -62,10 +62,10 @@ def merge_expectations(base: Mapping[str, Any], override: Mapping[str, Any]) -> 
             value = _merge_ban(spec, below, above, base_scope, merged_scope)
         elif key == "disabled":
             value = sorted({*_names(below.get(key)), *_names(above.get(key))})
-        elif key in above and key in below:
-            value = _merge_check(spec, below[key], above[key])
+        elif key in above:
+            value = _merge_check(spec, below.get(key), above[key])
         else:
-            value = above[key] if key in above else below[key]
+            value = below[key]
         if value is not None:
             merged[key] = value
     return merged
@@ -106,16 +106,14 @@ def _merge_check(spec: CheckSpec | None, below: Any, above: Any) -> Any:
 
 
 def _merge(below: Any, above: Any) -> Any:
-    if not (isinstance(below, Mapping) and isinstance(above, Mapping)):
+    if not isinstance(above, Mapping):
         return above
-    merged = dict(below)
+    merged = dict(below) if isinstance(below, Mapping) else {}
     for key, value in above.items():
         if value is None:
             merged.pop(key, None)
-        elif key in merged:
-            merged[key] = _merge(merged[key], value)
         else:
-            merged[key] = value
+            merged[key] = _merge(merged.get(key), value)
     return merged
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from skilltrace_mlflow.errors import ConfigurationError, InputError
 from skilltrace_mlflow.expectations import (
+    TestCase,
     ground_truth_schema,
     load_ground_truth,
     load_manifest,
@@ -285,22 +286,59 @@ def test_importing_costs_neither_a_parser_nor_a_validator() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("value", ["settings.json", "missing.json", "broken.json"])
-def test_permission_rules_come_from_a_settings_file(tmp_path: Path, value: str) -> None:
-    from skilltrace_mlflow.expectations._files import resolve_files
+SETTINGS = '{"permissions": {"deny": ["Read(.env)"], "allow": ["Bash(ls:*)"]}, "model": "x"}'
 
-    (tmp_path / "settings.json").write_text(
-        '{"permissions": {"deny": ["Read(.env)"], "defaultMode": "plan"}}', encoding="utf-8"
-    )
+
+def with_permissions(tmp_path: Path, manifest: str, test: str) -> TestCase:
+    (tmp_path / "settings.json").write_text(SETTINGS, encoding="utf-8")
     (tmp_path / "broken.json").write_text("{", encoding="utf-8")
-    problems: list[str] = []
-    found = resolve_files(
-        {"permissions": value, "scope": "all"},
-        tmp_path,
-        lambda path, message, at_key: problems.append(message),
+    (tmp_path / "empty.json").write_text('{"permissions": {}}', encoding="utf-8")
+    (tmp_path / "manifest.yaml").write_text(
+        f"skill_name: x\ntrace_expectations: {manifest}\n", encoding="utf-8"
     )
-    if value == "settings.json":
-        assert found == {"scope": "all", "permissions": {"deny": ["Read(.env)"]}}
-    else:
-        assert found == {"scope": "all"}
-        assert len(problems) == 1
+    (tmp_path / "ground_truth.yaml").write_text(
+        f"test_cases: [{{id: a, expectations: {test}}}]\n", encoding="utf-8"
+    )
+    (case,) = load_ground_truth(load_manifest(tmp_path))
+    return case
+
+
+@pytest.mark.parametrize(
+    ("manifest", "test", "denied"),
+    [
+        ("{permissions: settings.json}", "{}", ["Read(.env)"]),
+        ("{permissions: {settings: settings.json, deny: [WebFetch]}}", "{}", None),
+        ("{permissions: settings.json}", "{permissions: {deny: [WebFetch]}}", None),
+        ("{permissions: {deny: [WebFetch]}}", "{permissions: settings.json}", None),
+        ("{permissions: settings.json}", "{permissions: null}", ["Read(.env)"]),
+    ],
+)
+def test_permission_rules_come_from_a_settings_file_and_merge(
+    tmp_path: Path, manifest: str, test: str, denied: list[str] | None
+) -> None:
+    (found,) = with_permissions(tmp_path, manifest, test).expectations
+    assert {rule.text for rule in found.parameters.deny} == set(
+        denied or ["Read(.env)", "WebFetch"]
+    )
+
+
+def test_what_a_settings_file_does_not_mention_is_asked_for(tmp_path: Path) -> None:
+    (found,) = with_permissions(tmp_path, "{permissions: settings.json}", "{}").expectations
+    assert found.parameters.mode == "default"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing.json", "missing.json cannot be read"),
+        ("broken.json", "broken.json is not JSON"),
+        ("empty.json", "empty.json holds no permission rules"),
+    ],
+)
+def test_a_settings_file_that_gives_no_rules_is_refused(
+    tmp_path: Path, name: str, message: str
+) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        with_permissions(tmp_path, f"{{permissions: {name}}}", "{}")
+    assert message in str(caught.value)
+    assert "manifest.yaml:2:35: trace_expectations.permissions" in str(caught.value)

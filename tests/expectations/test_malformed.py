@@ -127,7 +127,7 @@ MANIFESTS = {
     ),
     "exception without bans": (
         trace("ban_exceptions: [curl]"),
-        f"4:5: {TE}.ban_exceptions: has no effect without banned_tools",
+        f"4:5: {TE}.ban_exceptions: has no effect without banned_skills or banned_tools",
     ),
     "unclosed bracket": (trace("tool_sequence: [Read"), "5:1: not valid YAML"),
     "tab": (trace("tool_limits:\n\tBash: 3"), "indent with spaces, YAML allows no tabs there"),

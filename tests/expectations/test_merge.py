@@ -244,3 +244,41 @@ def test_overriding_by_nothing_changes_nothing(layer: dict[str, Any]) -> None:
 
 def test_a_manifest_without_a_file_is_an_empty_base() -> None:
     assert Manifest(name="x").trace_expectations == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "part"),
+    [("subagents", "banned"), ("file_scope", "forbidden"), ("permissions", "deny")],
+)
+@pytest.mark.parametrize("override", ["{{{key}: {{{part}: [B]}}}}", "{{{key}: null}}", "{{}}"])
+def test_a_test_adds_to_the_bans_inside_a_check_and_lifts_none(
+    tmp_path: Path, key: str, part: str, override: str
+) -> None:
+    (tmp_path / "manifest.yaml").write_text(
+        f"skill_name: x\ntrace_expectations: {{{key}: {{{part}: [A]}}}}\n", encoding="utf-8"
+    )
+    text = override.format(key=key, part=part)
+    (tmp_path / "ground_truth.yaml").write_text(
+        f"test_cases: [{{id: a, expectations: {text}}}]\n", encoding="utf-8"
+    )
+    (case,) = load_ground_truth(load_manifest(tmp_path))
+    (found,) = case.expectations
+    assert found.value == {part: ["A", "B"] if "B" in text else ["A"]}
+
+
+def test_disabling_such_a_check_in_a_test_leaves_its_bans(tmp_path: Path) -> None:
+    case = load(
+        tmp_path,
+        "skill: {name: x}\n"
+        "trace_expectations: {file_scope: {allowed: ['src/**'], forbidden: [.env]}}\n",
+        "disabled: [file_scope]",
+    )
+    assert values(case) == {"file_scope": {"forbidden": [".env"]}}
+
+
+def test_every_check_with_bans_can_say_whose_calls_it_means() -> None:
+    from skilltrace_mlflow.checks import all_checks
+
+    for spec in all_checks().values():
+        if "" in spec.additive:
+            assert spec.main, f"{spec.name}: a list of bans needs a long form to keep its scope"
