@@ -23,12 +23,18 @@ from skilltrace_mlflow.expectations import (
 from skilltrace_mlflow.metrics import TraceMetrics, compute_metrics
 from skilltrace_mlflow.results import Evaluation, TestResult
 from skilltrace_mlflow.session import Session
-from skilltrace_mlflow.sources.load import Evidence, load_file, short_name
+from skilltrace_mlflow.sources.load import (
+    Evidence,
+    load_file,
+    session_of_reference,
+    short_name,
+)
 from skilltrace_mlflow.sources.locate import find_sessions
 
 __all__ = [
     "SESSION_PREFIX",
     "Target",
+    "get_trace_from_mlflow",
     "parse_and_compute_metrics",
     "score_session",
     "trace_eval",
@@ -44,6 +50,22 @@ _PARALLEL_FROM = 8
 def parse_and_compute_metrics(path: str | os.PathLike[str]) -> TraceMetrics:
     """Metrics of a transcript (or of a dumped trace); raises InputError for what is neither."""
     return compute_metrics(load_file(path).session)
+
+
+def get_trace_from_mlflow(
+    reference: str,
+    *,
+    experiment: str | None = None,
+    tracking_uri: str | None = None,
+) -> TraceMetrics:
+    """Metrics of what MLflow recorded under a run id, a trace id or a session id.
+
+    A run's transcript artifact (`trace.jsonl`, `session.jsonl`, `transcript.jsonl`) counts before
+    its linked traces; `latest` is the newest trace of the experiment. Raises TraceNotFoundError if
+    there is nothing, EvaluationError if the store does not answer.
+    """
+    evidence = session_of_reference(reference, experiment=experiment, tracking_uri=tracking_uri)
+    return compute_metrics(evidence.session)
 
 
 def score_session(

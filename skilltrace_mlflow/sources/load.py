@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from skilltrace_mlflow.errors import InputError, TraceNotFoundError
+from skilltrace_mlflow.errors import ConfigurationError, InputError, TraceNotFoundError
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.locate import find_local_session, local_sessions
 from skilltrace_mlflow.sources.mlflow_trace import is_claude_code_trace, session_from_trace
@@ -25,12 +26,14 @@ __all__ = [
     "latest_of_experiment",
     "load_file",
     "session_of_id",
+    "session_of_reference",
     "session_of_trace",
     "sessions_of_run",
     "short_name",
 ]
 
 _DOCUMENT_ENDING = ".json"
+_RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,3 +224,27 @@ def _load_document(file: Path) -> Evidence:
     raise InputError(
         f"{file}: neither a dumped trace nor a trace's JSON; a transcript's name ends in .jsonl"
     )
+
+
+def session_of_reference(
+    reference: str, *, experiment: str | None = None, tracking_uri: str | None = None
+) -> Evidence:
+    """What an id stands for in MLflow: a trace (`tr-…`), a run (32 hexadecimal digits), a session
+    (anything else), or `latest`, the newest trace of the experiment.
+
+    Raises TraceNotFoundError if it is not there, ConfigurationError for a run whose traces are of
+    several sessions: they are several pieces of evidence.
+    """
+    if reference == "latest":
+        return latest_of_experiment(experiment, tracking_uri=tracking_uri)
+    if reference.startswith(("tr-", "trace:/")):
+        return session_of_trace(reference, tracking_uri=tracking_uri)
+    if _RUN_ID.fullmatch(reference):
+        found = list(sessions_of_run(reference, tracking_uri=tracking_uri, merge=True))
+        if len(found) > 1:
+            raise ConfigurationError(
+                f"run {reference}: its traces are of {len(found)} sessions; name one of them: "
+                f"{', '.join(item.name for item in found[:5])}"
+            )
+        return found[0]
+    return session_of_id(reference, in_store=True, experiment=experiment, tracking_uri=tracking_uri)
