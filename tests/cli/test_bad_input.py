@@ -43,7 +43,7 @@ def closed_port() -> int:
         pytest.param(lambda path: path.mkdir(), "director", id="directory"),
         pytest.param(lambda path: path.touch(), "empty", id="empty"),
         pytest.param(lambda path: path.write_bytes(b"\x00" * 64), "", id="nul"),
-        pytest.param(lambda path: path.write_text("hello\nworld\n"), ":1", id="not json"),
+        pytest.param(lambda path: path.write_text("hello\nworld\n"), "line 1", id="not json"),
         pytest.param(lambda path: path.write_text('{"a": 1}\n'), "", id="not a transcript"),
     ],
 )
@@ -220,8 +220,9 @@ def test_an_unreachable_server_is_noticed_soon(
 def test_a_result_that_cannot_be_written_leaves_no_half_file(
     tmp_path: Path, call: Callable[..., tuple[int, str, list[str]]]
 ) -> None:
-    target = tmp_path / "missing" / "results.jsonl"
+    (tmp_path / "file").touch()
+    target = tmp_path / "file" / "results.jsonl"
     code, out, err = call("trace-eval", SKILL, "--trace", GOOD, "--output", target)
     assert (code, out) == (2, "")
     assert str(target) in err[-1]
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
