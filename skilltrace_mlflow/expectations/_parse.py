@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -90,7 +91,7 @@ def build(
         for key, value in flat.items():
             if key in nothing or key in bad or key not in schemas or _is_empty(value):
                 continue
-            for path, message, at_key in find_problems(value, schemas[key]):
+            for path, message, at_key in _shape_problems(value, schemas[key]):
                 report((key, *path), message, at_key)
                 bad.add(key)
     default: Scope = "all" if "scope" in bad else flat.get("scope") or "all"
@@ -101,7 +102,7 @@ def build(
             continue
         value, own = split_scope(spec, flat[spec.key])
         try:
-            parameters = spec.parse(value, **companions)
+            parameters = _parameters(spec, value, companions)
         except ParameterError as error:
             report(_place(spec, flat, error.path), str(error), False)
             continue
@@ -110,6 +111,37 @@ def build(
         )
     _check_companions(flat, bad, report)
     return tuple(found)
+
+
+# What most tests of a file share, because it comes from their manifest, is looked at once.
+_SEEN: dict[tuple[str, int, str], Any] = {}
+_MOST_SEEN = 5000
+
+
+def _once(kind: str, owner: Any, value: Any, make: Callable[[], Any]) -> Any:
+    """`make()`, or what it gave for the same owner and an equal value before."""
+    try:
+        key = (kind, id(owner), json.dumps(value))
+    except (TypeError, ValueError):
+        return make()
+    seen = _SEEN.get(key)  # one look: scorers of many threads come here
+    if seen is None:
+        if len(_SEEN) >= _MOST_SEEN:
+            _SEEN.clear()
+        # The owner is kept as well: its id is only its own as long as it lives.
+        seen = _SEEN[key] = (owner, make())
+    return seen[1]
+
+
+def _shape_problems(value: Any, schema: Mapping[str, Any]) -> tuple[tuple[KeyPath, str, bool], ...]:
+    found: tuple[tuple[KeyPath, str, bool], ...] = _once(
+        "shape", schema, value, lambda: tuple(find_problems(value, schema))
+    )
+    return found
+
+
+def _parameters(spec: CheckSpec, value: Any, companions: Mapping[str, Any]) -> Any:
+    return _once("parameters", spec, [value, companions], lambda: spec.parse(value, **companions))
 
 
 def _check_companions(flat: Mapping[str, Any], bad: set[str], report: Report) -> None:

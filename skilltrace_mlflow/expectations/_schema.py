@@ -51,9 +51,9 @@ def trace_keys() -> dict[str, CheckSpec | None]:
     """Every key that may stand under `trace_expectations`; companions and `scope` have no check."""
     keys: dict[str, CheckSpec | None] = {"disabled": None, "scope": None}
     for spec in all_checks().values():
-        keys[spec.key] = spec
         keys.update(dict.fromkeys(spec.companions))
-    return dict(sorted(keys.items()))
+        keys[spec.key] = spec
+    return keys
 
 
 def value_schema(spec: CheckSpec) -> dict[str, Any]:
