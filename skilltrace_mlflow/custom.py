@@ -31,12 +31,12 @@ def judge_custom(
     for result in evaluation.results:
         outcomes = list(result.outcomes)
         for judge in judges:
-            if result.session is not None:
-                outcomes += judge(
-                    inputs={"prompt": result.prompt},
-                    outputs={"response": result.session.response},
-                    expectations=expectations,
-                    session=result.session,
-                )
+            response = None if result.session is None else result.session.response
+            outcomes += judge(
+                inputs={"prompt": result.prompt},
+                outputs={"response": response},
+                expectations=expectations,
+                session=result.session,
+            )
         results.append(replace(result, outcomes=tuple(sorted(outcomes, key=lambda o: o.check))))
     return replace(evaluation, results=tuple(results))
