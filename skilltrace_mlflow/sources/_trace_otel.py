@@ -29,6 +29,7 @@ from skilltrace_mlflow.sources._trace_wire import SpanView, TraceView, as_count,
 __all__ = ["add_trace"]
 
 _REDACTED = "<REDACTED>"
+_TRUE, _FALSE = (True, "true"), (False, "false")
 # Attributes of a tool span that stand for one argument of the call.
 _DETAILS = {
     "full_command": "command",
@@ -94,7 +95,7 @@ def _walk(parts: Parts, trace: TraceView, spans: Iterable[SpanView], agent: str)
 
 
 def _add_request(parts: Parts, span: SpanView, agent: str) -> None:
-    if span.get("success") is False or span.status == "ERROR":
+    if span.get("success") in _FALSE or span.status == "ERROR":
         # Each failed attempt is a span of its own; the API answered nothing.
         parts.api_errors.append(span.text("error") or span.status_message or "API request failed")
         return
@@ -221,14 +222,14 @@ def _outcome(
             reached = True
             success = child.get("success")
             error = child.text("error") or child.status_message
-            if success is False or child.status == "ERROR":
+            if success in _FALSE or child.status == "ERROR":
                 if error and error.lower() in ("interrupted", "aborted", "aborterror"):
                     return "interrupted", error
                 return classify_error(text or error or "")
-            if success is True or child.status == "OK":
+            if success in _TRUE or child.status == "OK":
                 return "succeeded", ""
-    if span.status == "ERROR" or span.get("success") is False:
+    if span.status == "ERROR" or span.get("success") in _FALSE:
         return classify_error(text or span.text("error") or span.status_message)
-    if span.get("success") is True:
+    if span.get("success") in _TRUE:
         return "succeeded", ""
     return "unknown", "the export does not say how the call ended" if reached else "not executed"

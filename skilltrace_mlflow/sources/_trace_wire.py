@@ -50,9 +50,13 @@ class SpanView:
     order: int = 0
 
     def get(self, key: str) -> Any:
-        """An attribute's value, decoded once; None where it is absent."""
+        """An attribute's value, decoded; None where it is absent."""
         value = self.raw.get(key)
-        return None if value is None else decode_value(value)
+        if value is None:
+            return None
+        decoded = decode_value(value)
+        # Encoded twice on its way through a table: the text of a text.
+        return decode_value(decoded) if _is_quoted(decoded) else decoded
 
     def mapping(self, key: str) -> Mapping[str, Any] | None:
         """An attribute that should be an object (encoded twice or not), None if it is none."""
@@ -76,12 +80,14 @@ class SpanView:
     @property
     def inputs(self) -> Any:
         """What `mlflow.spanInputs` holds."""
-        return self.get("mlflow.spanInputs")
+        value = self.get("mlflow.spanInputs")
+        return as_mapping(value) or value
 
     @property
     def outputs(self) -> Any:
         """What `mlflow.spanOutputs` holds."""
-        return self.get("mlflow.spanOutputs")
+        value = self.get("mlflow.spanOutputs")
+        return as_mapping(value) or value
 
     @property
     def exception(self) -> str | None:
@@ -317,6 +323,10 @@ def decode_value(value: Any) -> Any:
         return _clean(value)
     # A lone surrogate can only stand in JSON text as an escape.
     return _clean_deep(decoded) if "\\ud" in value.lower() else decoded
+
+
+def _is_quoted(value: Any) -> bool:
+    return isinstance(value, str) and len(value) > 1 and value[0] == value[-1] == '"'
 
 
 def as_mapping(value: Any) -> Mapping[str, Any] | None:
