@@ -9,10 +9,12 @@ from pathlib import Path
 from skilltrace_mlflow.errors import InputError, TraceNotFoundError
 from skilltrace_mlflow.records import ResultRecord, read_results
 
-__all__ = ["RESULTS_ARTIFACT", "load_results"]
+__all__ = ["REPORT_ARTIFACT", "RESULTS_ARTIFACT", "load_results"]
 
 RESULTS_ARTIFACT = "skilltrace/results.jsonl"
 """Where an evaluation logs its result lines, below the run's artifacts."""
+REPORT_ARTIFACT = "skilltrace/report.html"
+"""Where an evaluation logs its HTML report."""
 
 _RUN_ID = re.compile(r"[0-9a-fA-F]{32}")
 

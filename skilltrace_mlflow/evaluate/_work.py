@@ -32,7 +32,7 @@ from skilltrace_mlflow.evaluate._surroundings import lifted_rate_limit
 from skilltrace_mlflow.evaluate._verify import complete, standing
 from skilltrace_mlflow.responses._base import all_responses
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
-from skilltrace_mlflow.run_results import RESULTS_ARTIFACT
+from skilltrace_mlflow.run_results import REPORT_ARTIFACT, RESULTS_ARTIFACT
 from skilltrace_mlflow.score import SESSION_PREFIX
 from skilltrace_mlflow.scorers import feedbacks_to_outcomes
 
@@ -149,8 +149,8 @@ class Work:
     def _rows(self) -> list[Row]:
         """One row per attempt, and one for session verdicts that stand on another trace."""
         rows: list[Row] = []
-        graded = {name for name, spec in all_checks().items() if spec.graded}
-        graded |= {name for name, response in all_responses().items() if response.graded}
+        ours: dict[str, bool] = {name: spec.graded for name, spec in all_checks().items()}
+        ours |= {name: response.graded for name, response in all_responses().items()}
         seen: set[str] = set()
         for found, outcomes in zip(self.attempts, self.outcomes, strict=True):
             if found.error is not None:
@@ -161,8 +161,11 @@ class Work:
                     test_id=found.case.id,
                     attempt=found.attempt,
                     outcome=outcome,
-                    graded=outcome.check.removeprefix(SESSION_PREFIX) in graded
-                    or outcome.score not in (None, 0.0, 1.0),
+                    # Ours say whether they are graded; of a user's own, the score does.
+                    graded=ours.get(
+                        outcome.check.removeprefix(SESSION_PREFIX),
+                        outcome.score not in (None, 0.0, 1.0),
+                    ),
                 )
                 for outcome in outcomes
                 if outcome.verdict is not Verdict.NOT_APPLICABLE
@@ -291,6 +294,7 @@ class Work:
         self.metrics = run_metrics(results)
         self._must("the run's metrics could not be stored", self._log_metrics)
         self._must("the run's results could not be stored", self._log_lines)
+        self._must("the run's report could not be stored", self._log_report)
         status = "incomplete" if self.incomplete else "complete"
         self._must("the run could not be marked", lambda: store.tag(STATUS_TAG, status))
         ending = "FAILED" if self.incomplete else "FINISHED"
@@ -309,10 +313,18 @@ class Work:
     def _log_lines(self) -> None:
         from skilltrace_mlflow.report.lines import to_jsonl
 
-        folder, _, name = RESULTS_ARTIFACT.rpartition("/")
+        self._upload(RESULTS_ARTIFACT, to_jsonl(self.evaluation()))
+
+    def _log_report(self) -> None:
+        from skilltrace_mlflow.report.html import to_html
+
+        self._upload(REPORT_ARTIFACT, to_html(self.evaluation()))
+
+    def _upload(self, artifact: str, text: str) -> None:
+        folder, _, name = artifact.rpartition("/")
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / name
-            file.write_text(to_jsonl(self.evaluation()), encoding="utf-8")
+            file.write_text(text, encoding="utf-8")
             if self.store is not None:
                 self.store.upload(file, folder)
 
