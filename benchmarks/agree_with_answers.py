@@ -1,11 +1,11 @@
 """Compare the reader with figures that were counted independently of it.
 
-    python benchmarks/agree_with_answers.py DIR [--verbose]
+    python benchmarks/agree_with_answers.py DIR
 
 DIR holds transcripts and an `ANSWERS.json`: per file the tokens (over all assistant lines of the
 file, side chains included; sub-agents in progress entries apart), calls by name, results with and
-without `is_error`, files, prompts, API messages, unreadable lines, calls without a result. Ends with
-1 if any file differs.
+without `is_error`, files, prompts, API messages, unreadable lines, calls without a result. Ends
+with 1 if any file differs.
 """
 
 from __future__ import annotations
@@ -50,9 +50,10 @@ def observed(path: Path) -> dict[str, Any]:
     calls = [call for call in session.tool_calls if call.agent not in agents]
     outcomes = Counter(call.outcome for call in calls)
     no_result = sum(1 for call in calls if call.load_result is None)
-    created = {op.file_path for op in session.files if op.type == "create" and op.agent not in agents}
-    edited = {op.file_path for op in session.files if op.type == "edit" and op.agent not in agents}
-    read = {op.file_path for op in session.files if op.type == "read" and op.agent not in agents}
+    paths: dict[str, set[str]] = {"create": set(), "edit": set(), "read": set()}
+    for operation in session.files:
+        if operation.agent not in agents:
+            paths[operation.type].add(operation.file_path)
     prompts = [m for m in session.messages if m.role == "user" and m.agent == MAIN_AGENT]
     steps_apart = sum(1 for step in session.steps if step.agent in agents)
     bad = [d for d in session.diagnostics if "JSON" in d.message or "last line is cut" in d.message]
@@ -80,9 +81,9 @@ def observed(path: Path) -> dict[str, Any]:
         "tool_calls_by_name": dict(Counter(call.name for call in calls)),
         "tool_ok": outcomes["succeeded"],
         "tool_errors": outcomes["failed"] + outcomes["denied"] + outcomes["interrupted"],
-        "files_created": sorted(created),
-        "files_modified": sorted(edited),
-        "files_read": sorted(read),
+        "files_created": sorted(paths["create"]),
+        "files_modified": sorted(paths["edit"]),
+        "files_read": sorted(paths["read"]),
         "prompts": len(prompts),
         "api_messages": len(session.steps) - steps_apart,
         "progress_subagents": progress,
@@ -93,9 +94,18 @@ def observed(path: Path) -> dict[str, Any]:
 
 def expected(answer: dict[str, Any]) -> dict[str, Any]:
     """An answer in the shape of `observed`."""
-    names = set(
-        "tool_calls tool_calls_by_name tool_ok tool_errors files_created files_modified files_read"
-        " api_messages progress_subagents bad_lines tool_calls_without_result".split()
+    names = (
+        "tool_calls",
+        "tool_calls_by_name",
+        "tool_ok",
+        "tool_errors",
+        "files_created",
+        "files_modified",
+        "files_read",
+        "api_messages",
+        "progress_subagents",
+        "bad_lines",
+        "tool_calls_without_result",
     )
     shaped = {name: answer[name] for name in names}
     shaped["tokens"] = {k: v for k, v in answer["tokens"].items() if k != "cache_creation_5m"}

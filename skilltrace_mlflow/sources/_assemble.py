@@ -18,13 +18,10 @@ from skilltrace_mlflow.session import (
     Session,
     SkillUse,
     SubAgent,
-    TokenUsage,
     ToolCall,
 )
 from skilltrace_mlflow.sources._collect import AgentDraft, Collector, Record
-from skilltrace_mlflow.sources._record import record
 from skilltrace_mlflow.sources._results import LAUNCHED
-from skilltrace_mlflow.sources._wire import Usage, decode_raw
 
 __all__ = ["assemble", "merge_order"]
 
@@ -65,9 +62,6 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
             calls.append(item)
         elif isinstance(item, ModelStep):
             steps.append(item)
-            usage = collector.usages[item.id]
-            if usage is not None:
-                _count(item, usage)
         else:
             messages.append(item)
     skills = [*collector.results.skills(calls)]
@@ -102,55 +96,6 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
 
 def _time(item: Record) -> datetime:
     return item.timestamp or _BEFORE
-
-
-def _count(step: ModelStep, usage: Usage) -> None:
-    """Give a step the usage of its API message."""
-    read, written = usage.input_tokens or 0, usage.output_tokens or 0
-    cached, hits = usage.cache_creation_input_tokens or 0, usage.cache_read_input_tokens or 0
-    lasting = usage.cache_creation
-    hour = (lasting.ephemeral_1h_input_tokens or 0) if lasting is not None else 0
-    searches = usage.server_tool_use
-    fields = step.__dict__
-    fields["usage"] = record(
-        TokenUsage,
-        {
-            "input_tokens": read if read > 0 else 0,
-            "output_tokens": written if written > 0 else 0,
-            "cache_creation_input_tokens": cached if cached > 0 else 0,
-            "cache_read_input_tokens": hits if hits > 0 else 0,
-            "cache_creation_1h_input_tokens": hour if hour > 0 else 0,
-        },
-    )
-    fields["usage_complete"] = step.stop_reason is not None and _is_whole(usage)
-    fields["speed"] = usage.speed
-    if searches is not None and searches.web_search_requests:
-        fields["web_search_requests"] = max(searches.web_search_requests, 0)
-
-
-def _is_whole(usage: Usage) -> bool:
-    """Whether all of a response's tokens stand in its usage.
-
-    After a refusal that another model answered, and after a compaction by the server, the figures
-    at the top leave out all attempts but the last; `iterations` then holds more than they say.
-    """
-    if usage.input_tokens is None or usage.output_tokens is None:
-        return False
-    if usage.input_tokens < 0 or usage.output_tokens < 0:
-        return False
-    if usage.iterations is None or len(usage.iterations) < 2:
-        return True
-    attempts = [decode_raw(attempt) for attempt in usage.iterations]
-    for name, total in (
-        ("input_tokens", usage.input_tokens),
-        ("output_tokens", usage.output_tokens),
-        ("cache_creation_input_tokens", usage.cache_creation_input_tokens or 0),
-        ("cache_read_input_tokens", usage.cache_read_input_tokens or 0),
-    ):
-        values = [attempt.get(name) for attempt in attempts if isinstance(attempt, dict)]
-        if sum(value for value in values if isinstance(value, int)) > total:
-            return False
-    return True
 
 
 def _parents(collector: Collector) -> dict[str, AgentDraft]:

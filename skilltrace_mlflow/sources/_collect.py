@@ -25,6 +25,7 @@ from skilltrace_mlflow.sources._lines import Source
 from skilltrace_mlflow.sources._person import first_text, person_text, slash_command, spoken
 from skilltrace_mlflow.sources._record import record
 from skilltrace_mlflow.sources._results import Results
+from skilltrace_mlflow.sources._usage import count
 from skilltrace_mlflow.sources._wire import Block, Entry, Usage, decode_raw, text_of
 
 __all__ = ["AgentDraft", "Collector", "Record"]
@@ -81,14 +82,13 @@ class AgentDraft(msgspec.Struct, gc=False):
 class Collector:
     """Feed it every entry, then read what it gathered.
 
-    `items` holds the records of each agent in the agent's own order; `usages` the usage of each API
-    message, by id, from the line with the largest output.
+    `items` holds the records of each agent in the agent's own order.
     """
 
     def __init__(self) -> None:
         self.items: dict[str, list[Record]] = {MAIN_AGENT: []}
         self.steps: dict[str, ModelStep] = {}
-        self.usages: dict[str, Usage | None] = {}
+        self._usages: dict[str, Usage | None] = {}
         self.calls: dict[str, ToolCall] = {}
         self.results = Results(self.calls)
         self.agents: dict[str, AgentDraft] = {}
@@ -111,7 +111,7 @@ class Collector:
         self._source = Source("", ())
         self._file_agent: str | None = None
         self._only_agent = False
-        self._texts: set[tuple[str, str]] = set()
+        self._texts: dict[str, list[str]] = {}
         self._chains: dict[str, str] = {}
         self._uuids: set[str] = set()
         self._unknown: dict[str, tuple[int, str, int]] = {}
@@ -326,6 +326,7 @@ class Collector:
         key = message.id or uuid or f"line {self._source.number}"
         step = self.steps.get(key)
         if step is None:
+            usage = message.usage
             fields = {
                 "id": key,
                 "model": message.model,
@@ -339,8 +340,10 @@ class Collector:
                 "cost_usd": cost,
                 "position": 0,
             }
+            if usage is not None:
+                count(fields, usage)
             step = self.steps[key] = record(ModelStep, fields)
-            self.usages[key] = message.usage
+            self._usages[key] = usage
             self._add(agent, step)
         else:
             self._more(step, message, cost)
@@ -361,14 +364,21 @@ class Collector:
 
     def _more(self, step: ModelStep, message: _wire.Message, cost: float | None) -> None:
         """Another line of the same API message: the largest output counts, of equals the last."""
-        usage, known = message.usage, self.usages[step.id]
-        if usage is not None and (
-            known is None or (usage.output_tokens or 0) >= (known.output_tokens or 0)
-        ):
-            self.usages[step.id] = usage
         fields = step.__dict__
-        if message.stop_reason is not None:
-            fields["stop_reason"] = message.stop_reason
+        reason = message.stop_reason
+        usage, known = message.usage, self._usages[step.id]
+        if (
+            usage is not None
+            and usage != known
+            and (known is None or (usage.output_tokens or 0) >= (known.output_tokens or 0))
+        ):
+            self._usages[step.id] = known = usage
+            fields["stop_reason"] = reason or fields["stop_reason"]
+            count(fields, usage)
+        elif reason is not None and reason != fields["stop_reason"]:
+            fields["stop_reason"] = reason
+            if known is not None:
+                count(fields, known)
         if step.model is None:
             fields["model"] = message.model
         if cost is not None and (step.cost_usd is None or cost > step.cost_usd):
@@ -377,10 +387,14 @@ class Collector:
     def _text(self, step: ModelStep, text: str | None, time: datetime | None) -> None:
         if not text or text == _NO_TEXT or text.isspace():
             return
-        key = (step.id, text)
-        if key not in self._texts:
-            self._texts.add(key)
-            self._say("assistant", text, time, step.agent, step.id)
+        known = self._texts.get(step.id)
+        if known is None:
+            self._texts[step.id] = [text]
+        elif text in known:
+            return
+        else:
+            known.append(text)
+        self._say("assistant", text, time, step.agent, step.id)
 
     def _call(self, block: Block, step: ModelStep, uuid: str | None, time: datetime | None) -> None:
         name = block.name
