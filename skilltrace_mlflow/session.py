@@ -285,7 +285,14 @@ class Session:
     @cached_property
     def usage(self) -> TokenUsage:
         """Sum over all API responses, sub-agents included; a lower bound if not complete."""
-        return sum((s.usage for s in self.steps), TokenUsage())
+        usages = [step.usage for step in self.steps]
+        return TokenUsage(
+            input_tokens=sum(u.input_tokens for u in usages),
+            output_tokens=sum(u.output_tokens for u in usages),
+            cache_creation_input_tokens=sum(u.cache_creation_input_tokens for u in usages),
+            cache_read_input_tokens=sum(u.cache_read_input_tokens for u in usages),
+            cache_creation_1h_input_tokens=sum(u.cache_creation_1h_input_tokens for u in usages),
+        )
 
     @property
     def turns(self) -> int:

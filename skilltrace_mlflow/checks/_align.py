@@ -90,7 +90,6 @@ def _augment(
 
 def align(
     accepts: Sequence[Sequence[int]],
-    calls: int,
     *,
     optional: frozenset[int] = frozenset(),
     prefer: frozenset[int] = frozenset(),
@@ -103,34 +102,34 @@ def align(
     """
     if not optional and not prefer:
         return _longest(accepts)
-    # best[i][j]: what is reached with the first i steps and the first j calls
-    nothing = (0, 0, 0)
-    best: list[list[tuple[int, int, int]]] = [[nothing] * (calls + 1)]
+    # Calls that no step accepts cannot change anything; one number holds the three goals by rank.
+    columns = sorted({call for row in accepts for call in row})
+    place = {call: number for number, call in enumerate(columns)}
+    rank = len(accepts) + 1
+    preferred = [rank if call in prefer else 0 for call in columns]
+    best: list[list[int]] = [[0] * (len(columns) + 1)]
     for index, row in enumerate(accepts):
         previous = best[-1]
-        current = [nothing]
-        wanted = set(row)
-        for j in range(1, calls + 1):
-            value = max(previous[j], current[j - 1])
-            if j - 1 in wanted:
-                before = previous[j - 1]
-                reached = (
-                    before[0] + (index not in optional),
-                    before[1] + (j - 1 in prefer),
-                    before[2] + (index in optional),
-                )
-                value = max(value, reached)
-            current.append(value)
+        current = previous[:]
+        gain = 1 if index in optional else rank * rank
+        wanted = {place[call] for call in row}
+        reached = 0
+        for j, before in enumerate(previous[:-1]):
+            value = previous[j + 1]
+            if j in wanted:
+                value = max(value, before + gain + preferred[j])
+            reached = max(reached, value)
+            current[j + 1] = reached
         best.append(current)
     pairs: list[tuple[int, int]] = []
-    i, j = len(accepts), calls
+    i, j = len(accepts), len(columns)
     while i and j:
         if best[i][j] == best[i - 1][j]:
             i -= 1
         elif best[i][j] == best[i][j - 1]:
             j -= 1
         else:
-            pairs.append((i - 1, j - 1))
+            pairs.append((i - 1, columns[j - 1]))
             i, j = i - 1, j - 1
     return pairs[::-1]
 

@@ -13,20 +13,17 @@ cannot be compared: if it could be the pattern, the answer is None, "cannot tell
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from skilltrace_mlflow.checks._base import ParameterError
 from skilltrace_mlflow.checks._carriers import program_of
 from skilltrace_mlflow.checks._flags import Arguments, read_arguments, takes_subcommand
+from skilltrace_mlflow.checks._lookahead import Program
 from skilltrace_mlflow.checks._rules import wildcard
 from skilltrace_mlflow.checks._shell import UNKNOWN, UNKNOWN_WORDS, Command, read_script
 
 __all__ = ["CommandPattern", "Sighting", "parse_command_pattern"]
-
-_QUOTING = str.maketrans("", "", "'\"\\")
-_COMPOSED = re.compile(r"[$`?*\[{]|\b(?:eval|source|(?:ba|z|da|k|a|fi)?sh)\b")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,12 +47,16 @@ class CommandPattern:
 
     text: str
     parts: tuple[_Part, ...]
-    hint: re.Pattern[str] = field(compare=False)
+    hint: Program = field(compare=False)
 
     def find(self, line: str) -> Sighting | None:
         """The first place where the line runs the pattern, or may run it; None if nowhere."""
-        if not self._possible(line):
+        if not self.hint.may_run(line):
             return None
+        return self.find_parsed(line)
+
+    def find_parsed(self, line: str) -> Sighting | None:
+        """As `find`, without a look ahead."""
         script = read_script(line)
         doubt: Sighting | None = None
         wanted = 0
@@ -71,17 +72,9 @@ class CommandPattern:
             doubt = Sighting(met=None, command=_short(line), parser=script.parser)
         return doubt
 
-    def _possible(self, line: str) -> bool:
-        # Parsing costs a hundred times this look at the text.
-        return bool(
-            self.hint.search(line)
-            or _COMPOSED.search(line)
-            or self.hint.search(line.translate(_QUOTING))
-        )
-
     def _words_occur(self, line: str) -> bool:
         words = self.text.split()
-        return bool(self.hint.search(line)) and all(word in line for word in words)
+        return self.hint.stands_in(line) and all(word in line for word in words)
 
     def _compare(self, part: _Part, command: Command) -> bool | None:
         program = program_of(command.words[0])
@@ -115,9 +108,8 @@ def parse_command_pattern(text: str) -> CommandPattern:
         )
         for command in found
     )
-    # A line that has none of the programs' names cannot run the pattern (unless composed).
-    name = re.escape(parts[0].program)
-    hint = re.compile(rf"(?<![A-Za-z0-9_]){name}(?![A-Za-z0-9_])")
+    operands = [word for word in parts[0].arguments.operands if "*" not in word]
+    hint = Program(name=parts[0].program, words=tuple(operands))
     return CommandPattern(text=text.strip(), parts=parts, hint=hint)
 
 

@@ -8,14 +8,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from skilltrace_mlflow.checks._carriers import program_of
-from skilltrace_mlflow.checks._paths import is_absolute
+from skilltrace_mlflow.checks._paths import is_absolute, relative_to
 from skilltrace_mlflow.checks._rules import EDITORS, PATH_KEYS
 from skilltrace_mlflow.checks._shell import UNKNOWN, UNKNOWN_WORDS, Command, read_script
 from skilltrace_mlflow.session import Session
 
 __all__ = ["ShellWrites", "shell_writes", "unsettled_writes", "written_files"]
 
-_WRITES = re.compile(r">|\b(?:tee|cp|mv|rm|rmdir|touch|install|ln|truncate|sed|perl|dd)\b")
+# 2>&1 and > /dev/null, which stand in every other line, write no file.
+_WRITES = re.compile(
+    r">(?!&\d|\s*/dev/null)|\b(?:cp|dd|install|ln|mv|rm|rmdir|rsync|shred|tee|touch|truncate|unlink)\b"
+    r"|\bsed\b.*\s(?:-\w*i|--in-place)",
+    re.DOTALL,
+)
 _MOVES = re.compile(r"\b(?:cd|pushd)\b")
 _ALL_OPERANDS = {"mv", "rm", "rmdir", "shred", "tee", "touch", "truncate", "unlink"}
 _LAST_OPERAND = {"cp", "install", "ln", "rsync"}
@@ -58,27 +63,22 @@ def shell_writes(session: Session) -> ShellWrites:
     certain: set[str] = set()
     possible: set[str] = set()
     composed: list[str] = []
-    moved: dict[str, bool] = {}  # agents whose shell has left its first directory
+    moves: dict[str, list[str]] = {}  # by agent: earlier lines that may have changed its directory
     for call in session.tool_calls:
         line = (call.input or {}).get("command")
         if call.name != "Bash" or call.outcome == "denied" or not isinstance(line, str):
             continue
-        moves = _MOVES.search(line) is not None
-        if not moves and not _WRITES.search(line):
-            continue
-        folder, targets = _line_targets(line)
-        for target in targets:
-            path = posixpath.join(*target)
+        for path in _line_targets(line)[1] if _WRITES.search(line) else ():
             if UNKNOWN in path or UNKNOWN_WORDS in path:
                 composed.append(" ".join(line.split())[:80])
-            elif call.outcome == "succeeded" and not (
-                moved.get(call.agent) and not is_absolute(path)
+            elif call.outcome == "succeeded" and (
+                is_absolute(path) or not _moved(moves.get(call.agent, []), session.cwd)
             ):
                 certain.add(path)
             else:
                 possible.add(path)
-        if folder:
-            moved[call.agent] = True
+        if _MOVES.search(line):
+            moves.setdefault(call.agent, []).append(line)
     return ShellWrites(
         certain=tuple(sorted(certain)),
         possible=tuple(sorted(possible - certain)),
@@ -86,21 +86,27 @@ def shell_writes(session: Session) -> ShellWrites:
     )
 
 
-def _line_targets(line: str) -> tuple[str, list[tuple[str, str]]]:
-    """The directory a line ends in, relative to where it began, and (directory, target) pairs."""
+def _moved(lines: list[str], cwd: str | None) -> bool:
+    """Whether one of the lines left its shell in another directory than the session's."""
+    ends = (_line_targets(line)[0] for line in lines)
+    return any(folder and relative_to(folder, cwd) != "." for folder in ends)
+
+
+def _line_targets(line: str) -> tuple[str, list[str]]:
+    """The directory a line ends in, relative to where it began, and the files it writes."""
     script = read_script(line)
     folder = ""
-    found: list[tuple[str, str]] = []
+    found: list[str] = []
     for command in script.commands:
         if program_of(command.words[0]) in ("cd", "pushd"):
             folder = posixpath.join(folder, *(command.words[1:2] or ("~",)))
-        found.extend((folder, target) for target in _targets(command))
-    # The tree does not say between which commands a redirection stood: after a cd it is in doubt.
-    found.extend((folder, target) for target in script.writes)
+        found.extend(posixpath.join(folder, target) for target in _targets(command))
+    # The tree does not say between which commands a redirection stood: the last directory is taken.
+    found.extend(posixpath.join(folder, target) for target in script.writes if target)
     return folder, [
-        (where, target)
-        for where, target in found
-        if not (target.startswith("/dev/") or target == "-" or target.isdigit())
+        path
+        for path in found
+        if not path.startswith("/dev/") and posixpath.basename(path) not in ("-", "1", "2")
     ]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 from skilltrace_mlflow.checks._commands import Sighting
+from skilltrace_mlflow.checks._lookahead import Line, line_of
 from skilltrace_mlflow.checks._patterns import Pattern
 from skilltrace_mlflow.checks._select import calls_by_name
 from skilltrace_mlflow.checks._sql import executes_sql, sql_of
@@ -36,56 +38,99 @@ def is_shell(name: str) -> bool:
     return tool_category(name) == "bash"
 
 
-def encounters(session: Session, pattern: Pattern) -> tuple[list[Encounter], list[Encounter]]:
-    """Calls that meet the pattern, and calls of which it cannot be told."""
+def encounters(
+    session: Session, pattern: Pattern, *, first: bool = False
+) -> tuple[list[Encounter], list[Encounter]]:
+    """Calls that meet the pattern, and calls of which it cannot be told.
+
+    With `first` the search ends at the first call that certainly meets it.
+    """
+    sightings: list[tuple[ToolCall, Sighting]] = []
+    blind = session.lacks("tool_inputs") is not None
+    for call, line in _shell_lines(session):
+        sighting = _look_at_line(call, line, pattern)
+        if sighting is None and (call.input_truncated or blind):
+            sighting = _HIDDEN
+        if sighting is not None:
+            sightings.append((call, sighting))
+            if first and sighting.met:
+                return [_encounter(call, sighting)], []
+    if pattern.sql is not None:
+        for name, calls in calls_by_name(session).items():
+            if is_shell(name) or not executes_sql(name):
+                continue
+            for call in calls:
+                found = _look_at_sql(call, pattern)
+                if found is None and (call.input is None or call.input_truncated or blind):
+                    found = _HIDDEN
+                if found is not None:
+                    sightings.append((call, found))
     certain: list[Encounter] = []
     possible: list[Encounter] = []
-    for name, calls in calls_by_name(session).items():
-        shell = is_shell(name)
-        if not shell and (pattern.sql is None or not executes_sql(name)):
-            continue
-        for call in calls:
-            sighting = _look(session, call, pattern, shell=shell)
-            if sighting is None:
-                continue
-            encounter = Encounter(
-                call=call,
-                text=sighting.command,
-                parser=sighting.parser,
-                reason="" if sighting.met else (_REASONS.get(sighting.parser, _COMPOSED)),
-            )
-            (certain if sighting.met else possible).append(encounter)
+    for call, sighting in sightings:
+        (certain if sighting.met else possible).append(_encounter(call, sighting))
     return certain, possible
 
 
+def _encounter(call: ToolCall, sighting: Sighting) -> Encounter:
+    reason = ""
+    if sighting is _HIDDEN:
+        reason = "whose arguments were " + ("cut short" if call.input_truncated else "not recorded")
+    elif not sighting.met:
+        reason = _REASONS.get(sighting.parser, _COMPOSED)
+    return Encounter(call=call, text=sighting.command, parser=sighting.parser, reason=reason)
+
+
+_HIDDEN = Sighting(met=None)
 _COMPOSED = "whose words are composed at run time"
 _REASONS = {
-    "arguments": "whose arguments are not recorded",
-    "truncated": "whose arguments were cut short",
     "segments: syntax error": "which could not be parsed",
     "scanner: not tokenized": "which could not be parsed",
 }
 
 
-def _look(session: Session, call: ToolCall, pattern: Pattern, *, shell: bool) -> Sighting | None:
-    if call.input is None:
-        return Sighting(met=None, parser="arguments")
+def _shell_lines(session: Session) -> list[tuple[ToolCall, Line | None]]:
+    """The calls that run command lines, with their lines; looked at once per session.
+
+    None where a line should be and is not; tools such as BashOutput take none.
+    """
+    calls = session.tool_calls
+    key = ("shell_lines", id(calls))
+    entry = session.cache.get(key)
+    if entry is None or entry[0] is not calls:
+        found: list[tuple[ToolCall, Line | None]] = []
+        for call in calls:
+            if not is_shell(call.name):
+                continue
+            text = None if call.input is None else call.input.get("command")
+            if isinstance(text, str):
+                found.append((call, line_of(text)))
+            elif call.input is None or call.name in ("Bash", "PowerShell"):
+                found.append((call, None))
+        entry = (calls, found)
+        session.cache[key] = entry
+    return cast("list[tuple[ToolCall, Line | None]]", entry[1])
+
+
+def _look_at_line(call: ToolCall, line: Line | None, pattern: Pattern) -> Sighting | None:
+    if line is None:
+        return _HIDDEN
     found: Sighting | None = None
-    line = call.input.get("command") if shell else None
-    if shell and not isinstance(line, str):
-        # BashOutput and its like take no command line; a Bash call without one is not understood
-        if call.name in ("Bash", "PowerShell"):
-            return Sighting(met=None, parser="arguments")
-        return None
-    if isinstance(line, str) and pattern.command is not None:
-        found = pattern.command.find(line)
+    command = pattern.command
+    if command is not None and (line.composes or command.hint.is_named(line.text, line.bare)):
+        found = command.find_parsed(line.text)
     if pattern.sql is not None and not (found and found.met):
-        for text in sql_of(call):
-            sighting = pattern.sql.find(text)
-            if sighting is not None and (found is None or sighting.met):
-                found = sighting
-            if sighting is not None and sighting.met:
-                break
-    if found is None and (call.input_truncated or session.lacks("tool_inputs")):
-        return Sighting(met=None, parser="truncated" if call.input_truncated else "arguments")
+        sighting = _look_at_sql(call, pattern)
+        if sighting is not None and (found is None or sighting.met):
+            found = sighting
+    return found
+
+
+def _look_at_sql(call: ToolCall, pattern: Pattern) -> Sighting | None:
+    found: Sighting | None = None
+    for text in sql_of(call) if pattern.sql is not None else ():
+        sighting = pattern.sql.find(text) if pattern.sql is not None else None
+        if sighting is not None and sighting.met:
+            return sighting
+        found = found or sighting
     return found

@@ -11,17 +11,21 @@ import re
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from typing import NamedTuple
 
 __all__ = [
     "PathPattern",
+    "Place",
+    "RulePath",
     "clean_path",
     "is_absolute",
     "match_parts",
+    "place_of",
     "relative_to",
-    "rule_path_matches",
 ]
 
 _DRIVE = re.compile(r"^([A-Za-z]):(?=[/\\]|$)")
+_PLAIN = re.compile(r"[^*?\[]*")
 _HOME = re.compile(r"^(?:~|/root|/(?:home|Users)/[^/]+|/[a-z]/users/[^/]+)(?=/|$)")
 
 
@@ -57,6 +61,30 @@ def relative_to(path: str, base: str | None) -> str | None:
     return path[len(prefix) :] if path.startswith(prefix) else None
 
 
+class Place(NamedTuple):
+    """A path taken apart: cleaned, its components, those below the working directory (None where
+    it is not below one that is known), and whether it is Windows'.
+    """
+
+    cleaned: str
+    parts: tuple[str, ...]
+    below: tuple[str, ...] | None
+    windows: bool
+
+
+@lru_cache(maxsize=8192)
+def place_of(path: str, cwd: str | None) -> Place:
+    """Take a path apart; several patterns ask for the same one."""
+    cleaned = clean_path(path)
+    inside = relative_to(cleaned, cwd)
+    return Place(
+        cleaned,
+        tuple(cleaned.lstrip("/").split("/")),
+        None if inside is None else tuple(inside.split("/")),
+        _DRIVE.match(path) is not None,
+    )
+
+
 class PathPattern:
     """A file pattern: without `/` it matches the file's name, with one it matches whole components.
 
@@ -77,45 +105,60 @@ class PathPattern:
 
     def matches(self, path: str, cwd: str | None) -> bool | None:
         """Whether it matches; None if that depends on a working directory that is not known."""
-        cleaned = clean_path(path)
-        parts = tuple(cleaned.lstrip("/").split("/"))
+        place = place_of(path, cwd)
         pattern = self.parts
-        if _DRIVE.match(path):
+        if place.windows:
             pattern = tuple(piece.casefold() for piece in pattern)
         if self.by_name:
-            return match_parts(pattern, parts[-1:])
+            return match_parts(pattern, place.parts[-1:])
         if self.absolute:
-            if not is_absolute(cleaned):
-                if cwd is None:
-                    return None if _suffix_of(parts, pattern) else False
-                cleaned = clean_path(posixpath.join(clean_path(cwd), cleaned))
-                parts = tuple(cleaned.lstrip("/").split("/"))
-            return match_parts(pattern, parts)
-        inside = relative_to(cleaned, cwd)
-        if inside is not None:
-            return match_parts(pattern, tuple(inside.split("/")))
+            return self._absolute(pattern, place, cwd)
+        if place.below is not None:
+            return match_parts(pattern, place.below)
         if cwd is not None:
             return False
-        return None if _any_suffix_matches(pattern, parts) else False
+        return None if _any_suffix_matches(pattern, place.parts) else False
 
-
-def _suffix_of(parts: Sequence[str], pattern: Sequence[str]) -> bool:
-    return any(match_parts(tuple(pattern[i:]), tuple(parts)) for i in range(len(pattern)))
+    @staticmethod
+    def _absolute(pattern: tuple[str, ...], place: Place, cwd: str | None) -> bool | None:
+        whole = _absolute(place.cleaned, cwd)
+        if whole is None:
+            suffixes = (pattern[i:] for i in range(len(pattern)))
+            return None if any(match_parts(p, place.parts) for p in suffixes) else False
+        return match_parts(pattern, whole.lstrip("/").split("/"))
 
 
 def _any_suffix_matches(pattern: tuple[str, ...], parts: tuple[str, ...]) -> bool:
     return any(match_parts(pattern, parts[i:]) for i in range(len(parts)))
 
 
-@lru_cache(maxsize=16384)
-def match_parts(pattern: tuple[str, ...], parts: tuple[str, ...]) -> bool:
-    """Whether path components match pattern components, `**` standing for any number of them."""
-    reachable = {0}  # how many components the pattern so far can have consumed
+def match_parts(pattern: tuple[str, ...], parts: Sequence[str], *, below: bool = False) -> bool:
+    """Whether path components match pattern components, `**` standing for any number of them.
+
+    With `below` a pattern that matches a folder covers what is below it.
+    """
+    length = len(parts)
+    at = 0
     for index, piece in enumerate(pattern):
         if piece == "**":
-            start = min(reachable, default=len(parts) + 1)
+            rest = pattern[index + 1 :]
+            if not rest:
+                return length > at
+            if below and len(rest) == 1 and _PLAIN.fullmatch(rest[0]):
+                return rest[0] in parts[at:]
+            return _match_deep(pattern[index:], parts, at, below=below)
+        if at >= length or not (piece == parts[at] or _part_matches(piece, parts[at])):
+            return False
+        at += 1
+    return below or at == length
+
+
+def _match_deep(pattern: tuple[str, ...], parts: Sequence[str], start: int, *, below: bool) -> bool:
+    reachable = {start}  # how many components the pattern so far can have consumed
+    for index, piece in enumerate(pattern):
+        if piece == "**":
             # "src/**" asks for something below src, "**/x" also matches x itself
-            least = start + 1 if index == len(pattern) - 1 else start
+            least = min(reachable) + (index == len(pattern) - 1)
             reachable = set(range(least, len(parts) + 1))
         else:
             reachable = {
@@ -123,55 +166,61 @@ def match_parts(pattern: tuple[str, ...], parts: tuple[str, ...]) -> bool:
             }
         if not reachable:
             return False
-    return len(parts) in reachable
+    return below or len(parts) in reachable
 
 
 def _part_matches(piece: str, part: str) -> bool:
     # "[id].tsx" is a file's name in some frameworks before it is a set of characters
-    return piece == part or fnmatchcase(part, piece)
+    return piece == part or (not _PLAIN.fullmatch(piece) and fnmatchcase(part, piece))
 
 
-def rule_path_matches(specifier: str, path: str, cwd: str | None) -> bool | None:
-    """Whether a path meets the path in a permission rule, `Read(./secrets/**)`.
+class RulePath:
+    """The path in a permission rule, `Read(./secrets/**)`.
 
     As Claude Code documents it: gitignore patterns with four anchors. `//x` is the file system's
     root, `~/x` the home folder, `/x` the folder that the settings belong to (here: the working
     directory), `x` and `./x` the working directory. As in gitignore, a pattern without a slash
-    matches at any depth, and one that names a folder covers what is below it. None if it depends on
-    a working directory that is not known.
+    matches at any depth, and one that names a folder covers what is below it.
     """
-    cleaned = clean_path(path)
-    if _DRIVE.match(path):
-        specifier = specifier.casefold()
-    deep = False
-    if specifier.startswith("//") or _DRIVE.match(specifier):
-        pattern = clean_path(specifier).lstrip("/")
-        subject = _absolute(cleaned, cwd)
-    elif specifier.startswith("~"):
-        pattern = specifier[1:].lstrip("/")
-        whole = _absolute(cleaned, cwd)
-        home = _HOME.match(whole) if whole is not None else None
-        if whole is not None and home is None:
-            return False
-        subject = whole[home.end() :].lstrip("/") if whole is not None and home else None
-    else:
-        anchored = specifier.startswith(("/", "./"))
-        pattern = specifier.removeprefix("./").lstrip("/")
-        deep = not anchored and "/" not in pattern.rstrip("/")
-        subject = relative_to(cleaned, cwd)
-        if subject is None and cwd is not None:
-            return False
-    pieces = tuple(piece for piece in pattern.split("/") if piece)
-    if deep:
-        pieces = ("**", *pieces)
-    if subject is None:
-        parts = tuple(cleaned.lstrip("/").split("/"))
-        return None if any(_covers(pieces, parts[i:]) for i in range(len(parts))) else False
-    return _covers(pieces, tuple(subject.lstrip("/").split("/")))
 
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.anchor = "here"
+        if text.startswith("//") or _DRIVE.match(text):
+            self.anchor = "root"
+            pattern = clean_path(text).lstrip("/")
+        elif text.startswith("~"):
+            self.anchor = "home"
+            pattern = text[1:].lstrip("/")
+        else:
+            pattern = text.removeprefix("./").lstrip("/")
+        self.pieces = tuple(piece for piece in pattern.split("/") if piece)
+        anchored = text.startswith(("/", "./"))
+        if self.anchor == "here" and not anchored and "/" not in pattern.rstrip("/"):
+            self.pieces = ("**", *self.pieces)
+        self.folded = tuple(piece.casefold() for piece in self.pieces)
 
-def _covers(pieces: tuple[str, ...], parts: tuple[str, ...]) -> bool:
-    return match_parts(pieces, parts) or match_parts((*pieces, "**"), parts)
+    def matches(self, path: str, cwd: str | None) -> bool | None:
+        """Whether it matches; None if that depends on a working directory that is not known."""
+        place = place_of(path, cwd)
+        pieces = self.folded if place.windows else self.pieces
+        subject: Sequence[str] | None
+        if self.anchor == "here":
+            subject = place.below
+            if subject is None and cwd is not None:
+                return False
+        else:
+            whole = _absolute(place.cleaned, cwd)
+            if whole is not None and self.anchor == "home":
+                home = _HOME.match(whole)
+                if home is None:
+                    return False
+                whole = whole[home.end() :]
+            subject = None if whole is None else whole.lstrip("/").split("/")
+        if subject is None:
+            ends = (place.parts[i:] for i in range(len(place.parts)))
+            return None if any(match_parts(pieces, end, below=True) for end in ends) else False
+        return match_parts(pieces, subject, below=True)
 
 
 def _absolute(cleaned: str, cwd: str | None) -> str | None:

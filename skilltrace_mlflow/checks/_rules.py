@@ -15,7 +15,7 @@ Decisions, each with a test:
   (`sudo`, `sh -c`) are compared too, though Claude Code itself would stop at the carrier. How
   allow rules cover a line is in `permissions`.
 - `Read(path)` speaks for all tools that read files, `Edit(path)` for all that change them; paths
-  are gitignore patterns, see `_paths.rule_path_matches`.
+  are gitignore patterns, see `_paths.RulePath`.
 - `WebFetch(domain:x)` is the host, exactly; `domain:*.x` any host below it.
 - `Agent(type)` is the sub-agent's type, `Skill(name)` the skill (`Skill(name *)` with arguments).
 - `Tool(parameter:value)` is a top-level argument, compared as text, `*` for any text.
@@ -30,7 +30,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from skilltrace_mlflow.checks._base import ParameterError
-from skilltrace_mlflow.checks._paths import rule_path_matches
+from skilltrace_mlflow.checks._lookahead import Program
+from skilltrace_mlflow.checks._paths import RulePath
 from skilltrace_mlflow.session import ToolCall
 
 __all__ = ["EDITORS", "PATH_KEYS", "READERS", "Specifier", "parse_specifier", "rule_tools"]
@@ -80,7 +81,8 @@ def parse_specifier(name: str, inner: str, text: str) -> Specifier:
             return _parameter(parameter.group(1), parameter.group(2))
         return _command(inner)
     if name in READERS or name in EDITORS:
-        return Specifier(test=lambda given, cwd: _path(inner, given, cwd))
+        pattern = RulePath(inner)
+        return Specifier(test=lambda given, cwd: _path(pattern, given, cwd))
     if name == "WebFetch":
         if inner.startswith("domain:") and inner != "domain:":
             domain = inner.removeprefix("domain:").strip().casefold().rstrip(".")
@@ -128,6 +130,9 @@ def _command(inner: str) -> Specifier:
         return wildcard(inner if prefix is None else prefix + "*", text)
 
     fixed = (prefix if prefix is not None else inner).split("*")[0]
+    # The last word may go on behind the star.
+    words = fixed.split() if fixed.endswith(" ") or prefix is not None else fixed.split()[:-1]
+    hint = Program(name=words[0].rsplit("/", 1)[-1], words=tuple(words[1:])) if words else None
 
     def judge(given: Mapping[str, Any], cwd: str | None) -> bool | None:
         from skilltrace_mlflow.checks._shell import UNKNOWN, read_script
@@ -135,6 +140,8 @@ def _command(inner: str) -> Specifier:
         line = given.get("command")
         if not isinstance(line, str):
             return None
+        if hint is not None and not hint.may_run(line):
+            return False
         verdict: bool | None = False
         for command in read_script(line).commands:
             for form in command.texts:
@@ -151,13 +158,13 @@ def _could_be(fixed: str, known: str) -> bool:
     return known.startswith(fixed) or fixed.startswith(known)
 
 
-def _path(pattern: str, given: Mapping[str, Any], cwd: str | None) -> bool | None:
+def _path(pattern: RulePath, given: Mapping[str, Any], cwd: str | None) -> bool | None:
     for key in PATH_KEYS:
         path = given.get(key)
         if isinstance(path, str) and path:
-            return rule_path_matches(pattern, path, cwd)
+            return pattern.matches(path, cwd)
     # Glob, Grep and LS without a path work in the working directory
-    return rule_path_matches(pattern, cwd, cwd) if cwd is not None else None
+    return pattern.matches(cwd, cwd) if cwd is not None else None
 
 
 def _domain(domain: str, url: Any) -> bool | None:

@@ -153,6 +153,9 @@ def select(session: Session, selector: Selector) -> tuple[list[ToolCall], list[T
 
 def count(session: Session, selectors: Sequence[Selector]) -> tuple[int, int]:
     """How many calls any of the selectors means: at least, and at most."""
+    if len(selectors) == 1:
+        certain, possible = select(session, selectors[0])
+        return len(certain), len(certain) + len(possible)
     sure: set[int] = set()
     maybe: set[int] = set()
     for selector in selectors:

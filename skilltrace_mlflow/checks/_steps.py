@@ -89,6 +89,18 @@ class Step:
     optional: bool = False
 
     @property
+    def by_name_only(self) -> bool:
+        """Whether the name of a call's tool decides alone."""
+        return all(
+            choice.tool.specifier is None
+            and choice.input is UNSET
+            and choice.output is UNSET
+            and choice.outcome is None
+            and choice.max_duration_ms is None
+            for choice in self.choices
+        )
+
+    @property
     def label(self) -> str:
         """For hits and misses."""
         return " | ".join(_label(choice) for choice in self.choices)

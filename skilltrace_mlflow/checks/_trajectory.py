@@ -42,19 +42,24 @@ def compare(
     steps: Sequence[Step],
     *,
     ordered: bool,
-    allowed: Callable[[ToolCall], bool | None],
+    allowed: Callable[[ToolCall], bool | None] | None = None,
 ) -> Comparison:
-    """Pair steps with calls; `allowed` says which calls may be made beside the expected ones."""
+    """Pair steps with calls; `allowed` says which calls may be made beside them (None: all)."""
     calls = session.tool_calls
+    places: dict[str, list[int]] = {}
+    for index, call in enumerate(calls):
+        places.setdefault(call.name, []).append(index)
     sure: list[list[int]] = []
     maybe: list[list[int]] = []
     reasons: dict[int, str] = {}
     for number, step in enumerate(steps):
-        certain, open_ = [], []
-        for index, call in enumerate(calls):
-            if not any(choice.tool.selects_name(call.name) for choice in step.choices):
-                continue
-            met, why = accepts(session, step, call)
+        certain: list[int] = []
+        open_: list[int] = []
+        candidates = _candidates(step, places)
+        if step.by_name_only:
+            certain, candidates = candidates, []
+        for index in candidates:
+            met, why = accepts(session, step, calls[index])
             if met:
                 certain.append(index)
             elif met is None:
@@ -63,9 +68,11 @@ def compare(
                 reasons.setdefault(number, why)
         sure.append(certain)
         maybe.append(sorted(certain + open_))
-    verdicts = [allowed(call) for call in calls]
-    spare = {index for index, verdict in enumerate(verdicts) if verdict}
-    perhaps = {index for index, verdict in enumerate(verdicts) if verdict is not False}
+    spare = perhaps = set(range(len(calls)))
+    if allowed is not None:
+        verdicts = [allowed(call) for call in calls]
+        spare = {index for index, verdict in enumerate(verdicts) if verdict}
+        perhaps = {index for index, verdict in enumerate(verdicts) if verdict is not False}
     certain_pairing = _pair(steps, sure, len(calls), spare, ordered=ordered)
     same = sure == maybe and spare == perhaps
     return Comparison(
@@ -75,6 +82,16 @@ def compare(
         else _pair(steps, maybe, len(calls), perhaps, ordered=ordered),
         reasons=reasons,
     )
+
+
+def _candidates(step: Step, places: Mapping[str, list[int]]) -> list[int]:
+    """Calls of the tools that the step names, in order."""
+    found = [
+        indexes
+        for name, indexes in places.items()
+        if any(choice.tool.selects_name(name) for choice in step.choices)
+    ]
+    return found[0] if len(found) == 1 else sorted(index for group in found for index in group)
 
 
 def _pair(
@@ -89,7 +106,7 @@ def _pair(
     required = [index for index in range(len(steps)) if index not in optional]
     costly = frozenset(range(calls)) - spare if spare and len(spare) < calls else frozenset()
     if ordered:
-        pairs: dict[int, int] = dict(align(rows, calls, optional=optional, prefer=costly))
+        pairs: dict[int, int] = dict(align(rows, optional=optional, prefer=costly))
     else:
         pairs = match(rows, first=required if optional else None)
         if costly:

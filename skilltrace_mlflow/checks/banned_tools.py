@@ -128,7 +128,7 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
         if ban.pattern is not None:
             met, doubtful = encounters(session, ban.pattern)
             certain, possible = certain + met, possible + doubtful
-        readers.update(e.parser for e in (*certain, *possible) if e.parser not in _NOT_READ)
+        readers.update(e.parser for e in (*certain, *possible) if e.parser)
         findings.append(_finding(ban.text, certain, possible))
     note = "; ".join(
         [
@@ -148,7 +148,6 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
 
 
 _PARSERS = ("tree-sitter", "sqlglot")
-_NOT_READ = ("", "arguments", "truncated")
 
 
 def _tool_encounters(session: Session, ban: Ban) -> tuple[list[Encounter], list[Encounter]]:

@@ -9,7 +9,7 @@ from typing import Any
 from skilltrace_mlflow.checks._bans import BAN_EXCEPTIONS, lift
 from skilltrace_mlflow.checks._base import Example, Finding, Outcome, Verdict, check, conclude
 from skilltrace_mlflow.checks._files import shell_writes, unsettled_writes, written_files
-from skilltrace_mlflow.checks._paths import PathPattern, rule_path_matches
+from skilltrace_mlflow.checks._paths import PathPattern, RulePath
 from skilltrace_mlflow.checks._schema import TEXTS, fixed
 from skilltrace_mlflow.session import Session
 
@@ -21,7 +21,7 @@ class FileScope:
     """Patterns of files that alone may be written (None: all may), and that must not be."""
 
     allowed: tuple[PathPattern, ...] | None
-    forbidden: tuple[str, ...] = ()
+    forbidden: tuple[RulePath, ...] = ()
     lifted: tuple[str, ...] = ()
 
 
@@ -31,7 +31,7 @@ def parse(value: Mapping[str, Any], ban_exceptions: Sequence[str] = ()) -> FileS
     forbidden, lifted = lift(tuple(dict.fromkeys(value.get("forbidden", ()))), ban_exceptions)
     return FileScope(
         allowed=None if allowed is None else tuple(PathPattern(text) for text in allowed),
-        forbidden=forbidden,
+        forbidden=tuple(_forbidding(text) for text in forbidden),
         lifted=lifted,
     )
 
@@ -73,7 +73,8 @@ def file_scope(session: Session, parameters: FileScope) -> Outcome:
     if parameters.allowed is not None:
         findings.append(_allowed(session, parameters.allowed, settled, doubtful, composed))
     findings.extend(
-        _forbidden(session, text, settled, doubtful, composed) for text in parameters.forbidden
+        _forbidden(session, pattern, settled, doubtful, composed)
+        for pattern in parameters.forbidden
     )
     note = "; ".join(f"lifted by name: {text}" for text in parameters.lifted)
     return conclude(
@@ -103,11 +104,12 @@ def _allowed(
         verdicts = [pattern.matches(path, session.cwd) for pattern in patterns]
         return True if True in verdicts else (None if None in verdicts else False)
 
-    outside = [path for path in settled if inside(path) is False]
+    verdicts = {path: inside(path) for path in settled}
+    outside = [path for path, verdict in verdicts.items() if verdict is False]
     if outside:
         more = f" and {len(outside) - 1} more" if len(outside) > 1 else ""
         return Finding(text=f"written outside: {outside[0]}{more}", met=False)
-    unplaced = [path for path in settled if inside(path) is None]
+    unplaced = [path for path, verdict in verdicts.items() if verdict is None]
     open_ = [path for path in doubtful if path is None or inside(path) is not True]
     names = ", ".join(pattern.text for pattern in patterns)
     return _rest(f"only {names} written", unplaced, open_, composed)
@@ -115,26 +117,27 @@ def _allowed(
 
 def _forbidden(
     session: Session,
-    text: str,
+    pattern: RulePath,
     settled: Sequence[str],
     doubtful: Sequence[str | None],
     composed: Sequence[str],
 ) -> Finding:
-    def hit(path: str) -> bool | None:
-        return _covers(text, path, session.cwd)
-
-    inside = [path for path in settled if hit(path)]
+    verdicts = {path: pattern.matches(path, session.cwd) for path in settled}
+    inside = [path for path, verdict in verdicts.items() if verdict]
     if inside:
-        return Finding(text=f"{text}: written ({inside[0]})", met=False)
-    unplaced = [path for path in settled if hit(path) is None]
-    open_ = [path for path in doubtful if path is None or hit(path) is not False]
-    return _rest(f"{text}: not written", unplaced, open_, composed)
+        return Finding(text=f"{_text(pattern)}: written ({inside[0]})", met=False)
+    unplaced = [path for path, verdict in verdicts.items() if verdict is None]
+    open_ = [p for p in doubtful if p is None or pattern.matches(p, session.cwd) is not False]
+    return _rest(f"{_text(pattern)}: not written", unplaced, open_, composed)
 
 
-def _covers(pattern: str, path: str, cwd: str | None) -> bool | None:
+def _forbidding(text: str) -> RulePath:
     # An absolute pattern is absolute here; only in permission rules it takes two slashes.
-    anchored = f"/{pattern}" if pattern.startswith("/") else pattern
-    return rule_path_matches(anchored, path, cwd)
+    return RulePath(f"/{text}" if text.startswith("/") else text)
+
+
+def _text(pattern: RulePath) -> str:
+    return pattern.text[1:] if pattern.text.startswith("//") else pattern.text
 
 
 def _rest(

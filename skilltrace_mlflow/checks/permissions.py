@@ -21,7 +21,7 @@ from skilltrace_mlflow.checks._base import (
 from skilltrace_mlflow.checks._paths import relative_to
 from skilltrace_mlflow.checks._rules import EDITORS, PATH_KEYS, READERS
 from skilltrace_mlflow.checks._schema import SCOPE
-from skilltrace_mlflow.checks._select import Selector, parse_selectors
+from skilltrace_mlflow.checks._select import Selector, calls_by_name, parse_selectors
 from skilltrace_mlflow.session import Session, ToolCall
 
 __all__ = ["Permissions", "permissions"]
@@ -182,19 +182,14 @@ def permissions(session: Session, parameters: Permissions) -> Outcome:
     broken: list[str] = []
     open_: list[str] = []
     decided: dict[str, int] = {}
-    for call in session.tool_calls:
-        decision, rule = _decide(session, parameters, call)
-        decided[decision] = decided.get(decision, 0) + 1
-        refused = " (attempted, denied)" if call.outcome == "denied" else ""
-        text = f"{_shown(call)}{refused}"
-        if decision == "deny":
-            broken.append(f"{text}: {rule}")
-        elif decision == "unlisted" and not refused:
-            broken.append(f"{text}: not covered by an allow rule")
-        elif decision == "ask" and not refused:
-            open_.append(f"{text}: needs a person's yes ({rule}), which is not recorded")
-        elif decision == "unclear":
-            open_.append(f"{text}: {rule}")
+    rules = (*parameters.deny, *parameters.ask, *parameters.allow)
+    for name, calls in calls_by_name(session).items():
+        passes = parameters.mode == "bypassPermissions" or name in _UNASKED
+        if passes and not any(rule.selects_name(name) for rule in rules):
+            decided["allow"] = decided.get("allow", 0) + len(calls)
+            continue
+        for call in calls:
+            _judge(session, parameters, call, decided, broken, open_)
     findings = [Finding(text=text, met=False) for text in sorted(set(broken))]
     findings += [Finding(text=text, met=None) for text in sorted(set(open_))]
     findings.append(
@@ -204,6 +199,30 @@ def permissions(session: Session, parameters: Permissions) -> Outcome:
     )
     note = "; ".join(f"lifted by name: {text}" for text in parameters.lifted)
     return conclude(session, findings, all_or_nothing=True, note=note, details={"calls": decided})
+
+
+def _judge(
+    session: Session,
+    parameters: Permissions,
+    call: ToolCall,
+    decided: dict[str, int],
+    broken: list[str],
+    open_: list[str],
+) -> None:
+    decision, rule = _decide(session, parameters, call)
+    decided[decision] = decided.get(decision, 0) + 1
+    if decision == "allow":
+        return
+    refused = " (attempted, denied)" if call.outcome == "denied" else ""
+    text = f"{_shown(call)}{refused}"
+    if decision == "deny":
+        broken.append(f"{text}: {rule}")
+    elif decision == "unlisted" and not refused:
+        broken.append(f"{text}: not covered by an allow rule")
+    elif decision == "ask" and not refused:
+        open_.append(f"{text}: needs a person's yes ({rule}), which is not recorded")
+    elif decision == "unclear":
+        open_.append(f"{text}: {rule}")
 
 
 def _decide(session: Session, parameters: Permissions, call: ToolCall) -> tuple[str, str]:
@@ -219,6 +238,8 @@ def _decide(session: Session, parameters: Permissions, call: ToolCall) -> tuple[
                 unclear = f"whether {rule.text} means it cannot be told"
         if unclear:
             return "unclear", unclear
+    if parameters.mode == "bypassPermissions":
+        return "allow", ""
     allowed, reason = _allowed(parameters.allow, call, cwd)
     if allowed:
         return "allow", reason

@@ -10,6 +10,7 @@ from typing import Any
 from skilltrace_mlflow.checks._base import Example, Outcome, Verdict, check, conclude, missing
 from skilltrace_mlflow.checks._limits import Limit
 from skilltrace_mlflow.checks._schema import fixed
+from skilltrace_mlflow.checks._values import json_equal
 from skilltrace_mlflow.session import Session, ToolCall
 
 __all__ = ["RepeatedCalls", "repeated_calls"]
@@ -81,19 +82,27 @@ def repeated_calls(session: Session, parameters: RepeatedCalls) -> Outcome:
 
 def _longest_run(calls: tuple[ToolCall, ...], *, lenient: bool) -> tuple[int, ToolCall | None]:
     """`lenient` takes calls whose arguments are not recorded for repetitions."""
-    before: dict[str, tuple[str, str | None, int]] = {}
+    before: dict[str, tuple[ToolCall, int]] = {}
     longest, found = 0, None
     for call in calls:
-        key = _key(call)
-        name, last, run = before.get(call.agent, ("", None, 0))
-        same = name == call.name and (
-            (key is not None and key == last) or (lenient and (key is None or last is None))
-        )
-        run = run + 1 if same else 1
-        before[call.agent] = (call.name, key, run)
+        last = before.get(call.agent)
+        run = last[1] + 1 if last is not None and _same(last[0], call, lenient=lenient) else 1
+        before[call.agent] = (call, run)
         if run > longest:
             longest, found = run, call
     return longest, found
+
+
+def _same(one: ToolCall, other: ToolCall, *, lenient: bool) -> bool:
+    if one.name != other.name:
+        return False
+    if _hidden(one) or _hidden(other):
+        return lenient
+    return one.input == other.input and json_equal(one.input, other.input)
+
+
+def _hidden(call: ToolCall) -> bool:
+    return call.input is None or call.input_truncated
 
 
 def _most_frequent(calls: tuple[ToolCall, ...]) -> tuple[int, int, str]:
@@ -120,7 +129,7 @@ def _most_frequent(calls: tuple[ToolCall, ...]) -> tuple[int, int, str]:
 
 def _key(call: ToolCall) -> str | None:
     """The arguments as one text, equal for equal JSON; None where they are not (fully) known."""
-    if call.input is None or call.input_truncated:
+    if _hidden(call):
         return None
     return json.dumps(_plain(call.input), sort_keys=True, default=str)
 

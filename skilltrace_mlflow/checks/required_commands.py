@@ -85,7 +85,7 @@ def required_commands(session: Session, parameters: RequiredCommands) -> Outcome
         return lost
     findings = []
     for pattern in parameters.commands:
-        certain, possible = encounters(session, pattern)
+        certain, possible = encounters(session, pattern, first=True)
         if certain:
             text, met = f"{pattern.text}: {certain[0].describe()}", True
         elif possible:

@@ -16,7 +16,7 @@ from skilltrace_mlflow.checks._base import (
     unfold,
 )
 from skilltrace_mlflow.checks._schema import list_or_long
-from skilltrace_mlflow.checks._select import Selector, parse_selectors
+from skilltrace_mlflow.checks._select import Selector, parse_selectors, select
 from skilltrace_mlflow.session import Session
 
 __all__ = ["ToolSequence", "tool_sequence"]
@@ -67,20 +67,15 @@ def tool_sequence(session: Session, parameters: ToolSequence) -> Outcome:
     calls = session.tool_calls
     tools = parameters.tools
 
-    def table(certain: bool) -> list[list[int]]:
-        rows = []
-        for selector in tools:
-            row = []
-            for index, call in enumerate(calls):
-                met = selector.matches(call, session.cwd)
-                if met or (met is None and not certain):
-                    row.append(index)
-            rows.append(row)
-        return rows
-
-    pairs = align(table(True), len(calls))
-    doubtful = any(s.specifier is not None for s in tools)
-    most = len(align(table(False), len(calls))) if doubtful else len(pairs)
+    places = {id(call): index for index, call in enumerate(calls)}
+    sure: list[list[int]] = []
+    maybe: list[list[int]] = []
+    for selector in tools:
+        certain, possible = select(session, selector)
+        sure.append(sorted(places[id(call)] for call in certain))
+        maybe.append(sorted(places[id(call)] for call in (*certain, *possible)))
+    pairs = align(sure)
+    most = len(pairs) if sure == maybe else len(align(maybe))
     outcome = conclude_score(
         session,
         len(pairs) / len(tools),

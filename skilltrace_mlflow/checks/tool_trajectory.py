@@ -208,7 +208,9 @@ def tool_trajectory(session: Session, parameters: ToolTrajectory) -> Outcome:
         session,
         parameters.steps,
         ordered=parameters.ordered,
-        allowed=lambda call: parameters.allows(call, session.cwd),
+        allowed=None
+        if parameters.extras is None
+        else lambda call: parameters.allows(call, session.cwd),
     )
     outcome = conclude_score(
         session,
