@@ -13,6 +13,7 @@ of your own transcripts to the generated ones.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import subprocess
@@ -76,12 +77,9 @@ def reading(name: str, paths: Sequence[Path], rounds: int) -> None:
 
     def floor_from_file() -> None:
         for path in paths:
-            with path.open("rb") as file:
+            with path.open("rb") as file, contextlib.suppress(ValueError):
                 for line in file:
-                    try:
-                        orjson.loads(line)
-                    except ValueError:
-                        continue
+                    orjson.loads(line)
 
     def standard() -> None:
         for line in good:

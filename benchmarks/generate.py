@@ -138,7 +138,7 @@ class _Writer:
         call_id = f"toolu_{self.random.getrandbits(96):024x}"
         name = self.random.choices(("Bash", "Read", "Edit", "Grep", "Write"), (44, 23, 17, 9, 7))[0]
         path = f"/home/dev/lakehouse/src/module_{self.random.randrange(80)}.py"
-        size = min(self.random.lognormvariate(6.1, 1.6), 45_000) * self.scale
+        size = min(self.random.lognormvariate(6.35, 1.6), 45_000) * self.scale
         text = self.text(size)
         arguments: dict[str, Any] = {"file_path": path}
         structured: dict[str, Any] = {"filePath": path, "structuredPatch": [], "content": text}

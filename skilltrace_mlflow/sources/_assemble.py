@@ -17,16 +17,14 @@ from skilltrace_mlflow.session import (
     ModelStep,
     Session,
     SkillUse,
-    SubAgent,
     ToolCall,
 )
-from skilltrace_mlflow.sources._collect import AgentDraft, Collector, Record
-from skilltrace_mlflow.sources._results import LAUNCHED
+from skilltrace_mlflow.sources._collect import Collector
+from skilltrace_mlflow.sources._talk import Record
 
 __all__ = ["assemble", "merge_order"]
 
 _BEFORE = datetime.min.replace(tzinfo=timezone.utc)
-_AGENT_TOOLS = frozenset(("Task", "Agent"))
 
 
 def merge_order(items: Mapping[str, list[Record]], unsorted: Iterable[str] = ()) -> list[Record]:
@@ -49,14 +47,13 @@ def merge_order(items: Mapping[str, list[Record]], unsorted: Iterable[str] = ())
 def assemble(collector: Collector, *, source: str, session_id: str | None) -> Session:
     """The session that the collected records tell."""
     orphans = collector.results.finish()
-    parents = _parents(collector)
-    subagents, gaps = _subagents(collector, parents)
-    incomplete = (*collector.incomplete, *orphans, *gaps)
+    subagents, gaps = collector.agents.finish(collector.talk.calls, collector.results.structured)
+    incomplete = (*collector.notes.incomplete, *orphans, *gaps)
 
     steps: list[ModelStep] = []
     calls: list[ToolCall] = []
     messages: list[Message] = []
-    for position, item in enumerate(merge_order(collector.items, collector.unsorted)):
+    for position, item in enumerate(merge_order(collector.talk.items, collector.unsorted)):
         item.__dict__["position"] = position
         if isinstance(item, ToolCall):
             calls.append(item)
@@ -67,7 +64,7 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
     skills = [*collector.results.skills(calls)]
     skills.extend(SkillUse(name=name, status="loaded") for name in collector.slash_skills)
 
-    notes = _usage_notes(steps, [*incomplete, *collector.usage_gaps])
+    notes = _usage_notes(steps, [*incomplete, *collector.notes.usage_gaps])
     last = next((step for step in reversed(steps) if step.agent == MAIN_AGENT), None)
     return Session(
         session_id=session_id,
@@ -90,86 +87,12 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
         cost_usd=_recorded_cost(collector, steps),
         incomplete=incomplete,
         source=source,
-        diagnostics=collector.all_diagnostics(),
+        diagnostics=collector.notes.diagnostics(),
     )
 
 
 def _time(item: Record) -> datetime:
     return item.timestamp or _BEFORE
-
-
-def _parents(collector: Collector) -> dict[str, AgentDraft]:
-    """The sub-agent that each call started, by call id; drafts learn their parent on the way.
-
-    Evidence in this order: the call's result names the agent; the agent's own record names the
-    call; the agent's first prompt is the call's (versions that name neither).
-    """
-    parents: dict[str, AgentDraft] = {}
-    for call_id, structured in collector.results.structured.items():
-        if structured.agentId:
-            agent = collector.agent(structured.agentId)
-            if agent.parent_call_id is None:
-                agent.parent_call_id = call_id
-    for agent in collector.agents.values():
-        if agent.parent_call_id is not None:
-            parents.setdefault(agent.parent_call_id, agent)
-    waiting: dict[str, list[AgentDraft]] = {}
-    for agent in collector.agents.values():
-        if agent.parent_call_id is None and agent.prompt:
-            waiting.setdefault(agent.prompt.strip(), []).append(agent)
-    for call in collector.calls.values():
-        if call.name not in _AGENT_TOOLS or call.id in parents:
-            continue
-        prompt = (call.input or {}).get("prompt")
-        candidates = waiting.get(prompt.strip()) if isinstance(prompt, str) else None
-        if candidates:
-            agent = candidates.pop(0)
-            agent.parent_call_id = call.id
-            parents[call.id] = agent
-    return parents
-
-
-def _subagents(
-    collector: Collector, parents: dict[str, AgentDraft]
-) -> tuple[tuple[SubAgent, ...], list[str]]:
-    """All sub-agents, in the order of the calls that started them, and those without a record."""
-    gaps: list[str] = []
-    agents = dict(collector.agents)
-    for call in collector.calls.values():
-        if call.name not in _AGENT_TOOLS or call.id in parents:
-            continue
-        if call.outcome in ("failed", "denied"):
-            continue  # refused before it began, or nothing tells that it ever did
-        agent = AgentDraft(call.id, parent_call_id=call.id)
-        parents[call.id] = agents[agent.id] = agent
-    found = []
-    for agent in agents.values():
-        parent = collector.calls.get(agent.parent_call_id or "")
-        structured = collector.results.structured.get(agent.parent_call_id or "")
-        arguments = (parent.input if parent is not None else None) or {}
-        kind = agent.type or (structured.agentType if structured is not None else None)
-        status = structured.status if structured is not None else None
-        prompt = arguments.get("prompt") or agent.prompt
-        if not agent.recorded:
-            gaps.append(f"the transcript of sub-agent {agent.id} is not at hand")
-        found.append(
-            SubAgent(
-                id=agent.id,
-                type=kind or _text(arguments.get("subagent_type")),
-                prompt=_text(prompt),
-                parent_call_id=agent.parent_call_id,
-                background=status in LAUNCHED,
-                status=status,
-            )
-        )
-    rank = {call_id: index for index, call_id in enumerate(collector.calls)}
-    last = len(rank)
-    found.sort(key=lambda agent: (rank.get(agent.parent_call_id or "", last), agent.id))
-    return tuple(found), gaps
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
 
 
 def _usage_notes(steps: list[ModelStep], gaps: list[str]) -> tuple[str, ...]:

@@ -14,28 +14,20 @@ import msgspec
 
 from skilltrace_mlflow.session import (
     MAIN_AGENT,
-    Diagnostic,
-    Message,
-    ModelStep,
-    TokenUsage,
-    ToolCall,
 )
 from skilltrace_mlflow.sources import _wire
+from skilltrace_mlflow.sources._agents import Agents
 from skilltrace_mlflow.sources._lines import Source
+from skilltrace_mlflow.sources._notes import Notes
 from skilltrace_mlflow.sources._person import first_text, person_text, slash_command, spoken
-from skilltrace_mlflow.sources._record import record
 from skilltrace_mlflow.sources._results import Results
-from skilltrace_mlflow.sources._usage import count
-from skilltrace_mlflow.sources._wire import Block, Entry, Usage, decode_raw, text_of
+from skilltrace_mlflow.sources._talk import Talk
+from skilltrace_mlflow.sources._wire import Block, Entry, decode_raw, text_of
 
-__all__ = ["AgentDraft", "Collector", "Record"]
-
-Record = ModelStep | ToolCall | Message
+__all__ = ["Collector"]
 
 _SYNTHETIC = "<synthetic>"
-_NO_TEXT = "(no content)"  # what Claude Code writes for a message without text
 _SKILL_BODY = "Base directory for this skill:"
-_NO_USAGE = TokenUsage()
 # Entries without a conversation in them. `started` and `result` belong to journals: no transcript.
 _KNOWN = frozenset(
     (
@@ -69,35 +61,21 @@ def finite(value: float | None) -> float | None:
     return value if value is None or isfinite(value) else None
 
 
-class AgentDraft(msgspec.Struct, gc=False):
-    """A sub-agent; `recorded` once an entry of its own was seen."""
-
-    id: str
-    type: str | None = None
-    prompt: str | None = None
-    parent_call_id: str | None = None
-    recorded: bool = False
-
-
 class Collector:
     """Feed it every entry, then read what it gathered.
 
-    `items` holds the records of each agent in the agent's own order.
+    `unsorted` are the agents whose records came in two runs, from progress entries and from a file
+    of their own; `known` and `messages` count the entries that are Claude Code's.
     """
 
     def __init__(self) -> None:
-        self.items: dict[str, list[Record]] = {MAIN_AGENT: []}
-        self.steps: dict[str, ModelStep] = {}
-        self._usages: dict[str, Usage | None] = {}
-        self.calls: dict[str, ToolCall] = {}
-        self.results = Results(self.calls)
-        self.agents: dict[str, AgentDraft] = {}
+        self.notes = Notes()
+        self.talk = Talk(self.notes)
+        self.results = Results(self.talk.calls, self.notes)
+        self.agents = Agents()
         self.unsorted: set[str] = set()
         self.slash_skills: list[str] = []
         self.api_errors: list[str] = []
-        self.diagnostics: list[Diagnostic] = []
-        self.incomplete: list[str] = []
-        self.usage_gaps: list[str] = []
         self.session_ids: dict[str, int] = {}
         self.start: datetime | None = None
         self.end: datetime | None = None
@@ -106,17 +84,13 @@ class Collector:
         self.version: str | None = None
         self.permission_mode: str | None = None
         self.total_cost: float | None = None
-        self.recognised = 0
+        self.known = 0
         self.messages = 0
         self._source = Source("", ())
         self._file_agent: str | None = None
         self._only_agent = False
-        self._texts: dict[str, list[str]] = {}
-        self._chains: dict[str, str] = {}
         self._uuids: set[str] = set()
-        self._unknown: dict[str, tuple[int, str, int]] = {}
         self._slash: str | None = None
-        self._nameless: dict[str, str] = {}
         self._session_id: str | None = None
         self._counted = 0
 
@@ -125,45 +99,15 @@ class Collector:
         self._only_agent = agent is not None and not self._source.name
         self._source = source
         self._file_agent = agent
-        self.results.place = "" if agent is None else f"sub-agent {agent} "
+        self.notes.begin(source, agent)
         if agent is not None:
-            if self.items.get(agent):
+            if self.talk.items.get(agent):
                 self.unsorted.add(agent)  # known from progress entries already
-            self.agent(agent).recorded = True
+            self.agents.get(agent).recorded = True
 
     def done(self) -> None:
         """The source that was begun is read to its end."""
         self._count_session()
-
-    def agent(self, agent_id: str) -> AgentDraft:
-        """The draft of that sub-agent, made on first use."""
-        draft = self.agents.get(agent_id)
-        if draft is None:
-            draft = self.agents[agent_id] = AgentDraft(agent_id)
-        return draft
-
-    def where(self, number: int) -> str:
-        """A line of the file being read, in words."""
-        return f"{self.results.place}line {number}"
-
-    def note(self, message: str, number: int | None = None) -> None:
-        """Record a diagnostic about the line being read, or about another one."""
-        line = self._source.number if number is None else number
-        self.diagnostics.append(Diagnostic(message=message, file=self._source.name, line=line))
-
-    def damage(self, message: str, number: int | None = None) -> None:
-        """A diagnostic about something that may have held evidence."""
-        self.note(message, number)
-        line = self._source.number if number is None else number
-        self.incomplete.append(f"{self.where(line)}: {message}")
-
-    def all_diagnostics(self) -> tuple[Diagnostic, ...]:
-        """Every diagnostic, with one for each unknown kind of entry."""
-        unknown = (
-            Diagnostic(message=f"unknown entry type {kind!r} ({count}×)", file=file, line=first)
-            for kind, (first, file, count) in self._unknown.items()
-        )
-        return (*self.diagnostics, *unknown)
 
     def feed(self, entry: Entry) -> None:
         """Take in the entry of the line being read."""
@@ -194,20 +138,19 @@ class Collector:
             message = entry.message
             if message is None:
                 if kind == "assistant":
-                    self.damage("an assistant entry without a message")
+                    self.notes.damage("an assistant entry without a message")
                 else:
-                    self.note("a user entry without a message")
+                    self.notes.note("a user entry without a message")
                 return
-            self.recognised += 1
             self.messages += 1
             if kind == "user":
                 self._user(entry, message, agent)
             elif entry.isApiErrorMessage or message.model == _SYNTHETIC:
                 self._synthetic(entry, message)
             else:
-                self._assistant(message, entry.uuid, time, agent, finite(entry.costUSD))
+                self.talk.assistant(message, entry.uuid, time, agent, finite(entry.costUSD))
         elif kind in _KNOWN:
-            self.recognised += 1
+            self.known += 1
             if kind == "progress":
                 self._progress(entry)
             elif kind == "attachment":
@@ -219,14 +162,11 @@ class Collector:
             if entry.isSidechain and entry.uuid and not entry.agentId:
                 self._agent_of(entry)
         elif kind is None:
-            self.damage("an entry without a type")
+            self.notes.damage("an entry without a type")
         else:
             if kind == "result" and entry.total_cost_usd is not None:
                 self.total_cost = finite(entry.total_cost_usd)
-            first, file, count = self._unknown.get(
-                kind, (self._source.number, self._source.name, 0)
-            )
-            self._unknown[kind] = (first, file, count + 1)
+            self.notes.unknown(kind)
 
     def _state(self, entry: Entry) -> None:
         """What the main agent's entries say about the session: the first directory and branch, the
@@ -251,54 +191,16 @@ class Collector:
         self._counted = self.messages
 
     def _agent_of(self, entry: Entry) -> str:
-        """Which agent an entry belongs to.
-
-        Side chains inside the main file (versions 1.0) carry no id of their own: an entry belongs
-        to its parent's agent, and one without a parent in a side chain begins a new agent.
-        """
+        """Which agent an entry belongs to."""
         if self._file_agent is not None:
             return self._file_agent
-        speaks = entry.type == "assistant" or entry.type == "user"
-        if not entry.isSidechain:
-            if not entry.parent_tool_use_id:
-                return MAIN_AGENT
-            agent = entry.parent_tool_use_id  # the CLI's stream-json output names the call
-            self.agent(agent).parent_call_id = agent
-        elif entry.agentId:
-            agent = entry.agentId
+        agent = self.agents.of(entry)
+        if agent != MAIN_AGENT:
             if entry.sessionId:
                 self.session_ids.setdefault(entry.sessionId, 0)
-        else:
-            agent = self._chains.get(entry.parentUuid or "") or entry.uuid or "sidechain"
-            if entry.uuid:
-                agent = self._chains.setdefault(entry.uuid, agent)
-            if not speaks and agent not in self.agents:
-                return agent
-        draft = self.agent(agent)
-        if speaks:
-            draft.recorded = True
             self.cwd = self.cwd or entry.cwd
             self.version = self.version or entry.version
         return agent
-
-    def _add(self, agent: str, item: Record) -> None:
-        items = self.items.get(agent)
-        if items is None:
-            items = self.items[agent] = []
-        items.append(item)
-
-    def _say(
-        self, role: str, text: str, time: datetime | None, agent: str, said_by: str | None
-    ) -> None:
-        fields = {
-            "role": role,
-            "text": text,
-            "timestamp": time,
-            "agent": agent,
-            "id": said_by,
-            "position": 0,
-        }
-        self._add(agent, record(Message, fields))
 
     def _repeated(self, uuid: str | None) -> bool:
         if uuid is None:
@@ -315,131 +217,13 @@ class Collector:
         if text:
             self.api_errors.append(text)
 
-    def _assistant(
-        self,
-        message: _wire.Message,
-        uuid: str | None,
-        time: datetime | None,
-        agent: str,
-        cost: float | None,
-    ) -> None:
-        key = message.id or uuid or f"line {self._source.number}"
-        step = self.steps.get(key)
-        if step is None:
-            usage = message.usage
-            fields = {
-                "id": key,
-                "model": message.model,
-                "timestamp": time,
-                "agent": agent,
-                "usage": _NO_USAGE,
-                "usage_complete": False,
-                "stop_reason": message.stop_reason,
-                "speed": None,
-                "web_search_requests": 0,
-                "cost_usd": cost,
-                "position": 0,
-            }
-            if usage is not None:
-                count(fields, usage)
-            step = self.steps[key] = record(ModelStep, fields)
-            self._usages[key] = usage
-            self._add(agent, step)
-        else:
-            self._more(step, message, cost)
-        content = message.content
-        if content is None:
-            self.damage("an assistant message without content")
-        elif isinstance(content, str):
-            self._text(step, content, time)
-        else:
-            for block in content:
-                kind = block.type
-                if kind == "tool_use":
-                    self._call(block, step, uuid, time)
-                elif kind == "text":
-                    self._text(step, block.text, time)
-                elif kind is None:
-                    self.damage("a content block without a type")
-
-    def _more(self, step: ModelStep, message: _wire.Message, cost: float | None) -> None:
-        """Another line of the same API message: the largest output counts, of equals the last."""
-        fields = step.__dict__
-        reason = message.stop_reason
-        usage, known = message.usage, self._usages[step.id]
-        if (
-            usage is not None
-            and usage != known
-            and (known is None or (usage.output_tokens or 0) >= (known.output_tokens or 0))
-        ):
-            self._usages[step.id] = known = usage
-            fields["stop_reason"] = reason or fields["stop_reason"]
-            count(fields, usage)
-        elif reason is not None and reason != fields["stop_reason"]:
-            fields["stop_reason"] = reason
-            if known is not None:
-                count(fields, known)
-        if step.model is None:
-            fields["model"] = message.model
-        if cost is not None and (step.cost_usd is None or cost > step.cost_usd):
-            fields["cost_usd"] = cost
-
-    def _text(self, step: ModelStep, text: str | None, time: datetime | None) -> None:
-        if not text or text == _NO_TEXT or text.isspace():
-            return
-        known = self._texts.get(step.id)
-        if known is None:
-            self._texts[step.id] = [text]
-        elif text in known:
-            return
-        else:
-            known.append(text)
-        self._say("assistant", text, time, step.agent, step.id)
-
-    def _call(self, block: Block, step: ModelStep, uuid: str | None, time: datetime | None) -> None:
-        name = block.name
-        if not name:
-            self.damage("a tool call without a name")
-            return
-        call_id = block.id
-        if not call_id:
-            call_id = f"{step.id}#{len(self.calls)}"
-            self.note(f"a call of {name} without an id")
-            if uuid is not None:
-                self._nameless.setdefault(uuid, call_id)
-        elif call_id in self.calls:
-            return
-        arguments = block.input
-        if not isinstance(arguments, dict):
-            if arguments is not None:
-                self.note(f"the input of {name} is no object")
-            arguments = None
-        fields = {
-            "id": call_id,
-            "name": name,
-            "input": arguments,
-            "timestamp": time,
-            "end_timestamp": None,
-            "outcome": "unknown",
-            "outcome_reason": "no result recorded",
-            "agent": step.agent,
-            "message_id": step.id,
-            "input_truncated": False,
-            "duration_ms": None,
-            "details": {},
-            "load_result": None,
-            "position": 0,
-        }
-        call = self.calls[call_id] = record(ToolCall, fields)
-        self._add(step.agent, call)
-
     def _user(self, entry: Entry, message: _wire.Message, agent: str) -> None:
         content = message.content
         if isinstance(content, list):
             if self._results(content, entry.toolUseResult, entry.timestamp, entry):
                 return
         elif content is None:
-            self.note("a user message without content")
+            self.notes.note("a user message without content")
             return
         if self._slash is not None and entry.isMeta and agent == MAIN_AGENT:
             if first_text(content).startswith(_SKILL_BODY) and not entry.sourceToolUseID:
@@ -447,12 +231,12 @@ class Collector:
             self._slash = None
         text = person_text(entry)
         if agent != MAIN_AGENT:
-            draft = self.agent(agent)
+            draft = self.agents.get(agent)
             if draft.prompt is None:
                 draft.prompt = text
         elif text is not None:
             if not self._repeated(entry.uuid):
-                self._say("user", text, entry.timestamp, agent, entry.uuid)
+                self.talk.say("user", text, entry.timestamp, agent, entry.uuid)
         elif not entry.isMeta:
             self._slash = slash_command(content)
 
@@ -472,9 +256,9 @@ class Collector:
             if not recorded_id:
                 # Without an id on either side, a result still follows the entry that made the call.
                 parent = entry.parentUuid if entry is not None else None
-                call_id = self._nameless.pop(parent or "", "")
+                call_id = self.talk.nameless.pop(parent or "", "")
                 if not call_id:
-                    self.note("a tool result that names no call")
+                    self.notes.note("a tool result that names no call")
                     continue
             kind = entry.toolDenialKind if entry is not None else None
             self.results.add(call_id, block, extra, time, kind, self._source, recorded_id)
@@ -486,7 +270,7 @@ class Collector:
         if data is None or data.agentId is None or data.message is None:
             return
         nested = data.message
-        agent = self.agent(data.agentId)
+        agent = self.agents.get(data.agentId)
         if agent.parent_call_id is None:
             agent.parent_call_id = entry.parentToolUseID
         if agent.prompt is None:
@@ -494,12 +278,12 @@ class Collector:
         agent.recorded = True
         message = nested.message
         if message is None:
-            self.damage("a sub-agent's progress entry without a message")
+            self.notes.damage("a sub-agent's progress entry without a message")
             return
         self.messages += 1
         time = nested.timestamp or entry.timestamp
         if nested.type == "assistant":
-            self._assistant(message, nested.uuid, time, agent.id, None)
+            self.talk.assistant(message, nested.uuid, time, agent.id, None)
         elif nested.type == "user" and isinstance(message.content, list):
             self._results(message.content, nested.toolUseResult, time)
 
@@ -520,7 +304,7 @@ class Collector:
             return
         if not self._repeated(attachment.source_uuid) and not self._repeated(entry.uuid):
             self.messages += 1
-            self._say("user", text, entry.timestamp, MAIN_AGENT, entry.uuid)
+            self.talk.say("user", text, entry.timestamp, MAIN_AGENT, entry.uuid)
 
     def _system(self, entry: Entry) -> None:
         if entry.subtype != "api_error" or self._repeated(entry.uuid):

@@ -10,6 +10,7 @@ import msgspec
 
 from skilltrace_mlflow.session import CallOutcome, FileOperation, SkillUse, ToolCall
 from skilltrace_mlflow.sources._lines import Source
+from skilltrace_mlflow.sources._notes import Notes
 from skilltrace_mlflow.sources._outcome import classify_error
 from skilltrace_mlflow.sources._record import fill, record
 from skilltrace_mlflow.sources._wire import Block, ToolUseResult, decode_raw, text_of
@@ -36,15 +37,14 @@ class _Error(NamedTuple):
 class Results:
     """Fills in the calls whose results it is given, in any order; the first result counts.
 
-    `structured` holds the `toolUseResult` of each call that has an object there, `place` what
-    stands before a line's number in messages.
+    `structured` holds the `toolUseResult` of each call that has an object there.
     """
 
-    def __init__(self, calls: Mapping[str, ToolCall]) -> None:
+    def __init__(self, calls: Mapping[str, ToolCall], notes: Notes) -> None:
         self.structured: dict[str, ToolUseResult] = {}
         self.hook_blocked: set[str] = set()
-        self.place = ""
         self._calls = calls
+        self._notes = notes
         self._heads: dict[str, str] = {}
         self._errors: dict[str, _Error] = {}
         self._early: dict[str, tuple[str, dict[str, Any]]] = {}
@@ -98,7 +98,7 @@ class Results:
             fields["load_result"] = source.keep(recorded_id)
             return
         self._early[call_id] = (
-            f"{self.place}line {source.number}",
+            self._notes.where(),
             {
                 "end_timestamp": time,
                 "outcome": outcome,

@@ -1,8 +1,8 @@
 """Claude Code transcripts (JSONL) to `Session`.
 
 How the work is divided: `_lines` opens a source and numbers its lines, `_wire` decodes a line,
-`_collect` gathers and deduplicates, `_person` and `_outcome` judge what a person said and how a
-call ended, `_subagents` finds the sub-agents' files, `_assemble` orders it all into a session.
+`_collect` gathers and deduplicates with the help of `_usage`, `_results`, `_outcome`, `_person` and
+`_agents`, `_subagents` finds the sub-agents' files, `_assemble` orders it all into a session.
 
 A wrong file is an error, a damaged one is not: a source without a single entry of Claude Code's is
 refused, since an empty session would meet every ban. Lines that cannot be read become diagnostics
@@ -50,10 +50,10 @@ def parse_transcript(
     collector = Collector()
     own_agent = agent_id_of(main.path) if main.path is not None else None
     first = _read(main, collector, agent=own_agent)
-    if not collector.recognised:
+    if not collector.messages and not collector.known:
         raise InputError(f"{main.name}: {first}")
     if not collector.messages:
-        collector.incomplete.append("the transcript holds no message")
+        collector.notes.incomplete.append("the transcript holds no message")
     session_id = _session_id(collector, main.path)
     if subagents and main.path is not None:
         _read_subagents(collector, main.path, session_id)
@@ -77,7 +77,7 @@ def _read(source: Source, collector: Collector, *, agent: str | None = None) -> 
                 if problem is None:
                     continue
                 if held is not None:
-                    collector.damage(*held[:2])
+                    collector.notes.damage(*held[:2])
                 held = (problem, source.number, data)
                 first = first or f"line {source.number} is {problem}"
                 rescued = _without_nul(data)
@@ -85,7 +85,7 @@ def _read(source: Source, collector: Collector, *, agent: str | None = None) -> 
                     feed(rescued)
                 continue
         if held is not None:
-            collector.damage(*held[:2])
+            collector.notes.damage(*held[:2])
             held = None
         if first is None:
             first = f"line {source.number} has type {entry.type!r}"
@@ -123,10 +123,10 @@ def _last_line(collector: Collector, problem: str, number: int, data: bytes) -> 
     cut = not data.endswith(b"\n") and data.lstrip(_BLANK).startswith(b"{")
     if (cut and b'"tool_use"' not in data) or not data.strip(_BLANK):
         message = f"the last line is {'cut' if cut else problem}"
-        collector.note(message, number)
-        collector.usage_gaps.append(f"{collector.where(number)}: {message}")
+        collector.notes.note(message, number)
+        collector.notes.usage_gaps.append(f"{collector.notes.where(number)}: {message}")
     else:
-        collector.damage(problem, number)
+        collector.notes.damage(problem, number)
 
 
 def _session_id(collector: Collector, path: Path | None) -> str | None:
@@ -149,12 +149,12 @@ def _read_subagents(collector: Collector, path: Path, session_id: str | None) ->
     }
     files = find_agent_files(path, session_id, collector.session_ids, named)
     for file in files:
-        agent = collector.agent(file.agent_id)
+        agent = collector.agents.get(file.agent_id)
         agent.type = agent.type or file.type
         agent.parent_call_id = agent.parent_call_id or file.parent_call_id
         try:
             _read(open_source(file.path), collector, agent=file.agent_id)
         except InputError as error:
             agent.recorded = False
-            collector.note(str(error))
-            collector.incomplete.append(str(error))
+            collector.notes.note(str(error))
+            collector.notes.incomplete.append(str(error))
