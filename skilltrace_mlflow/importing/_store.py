@@ -106,6 +106,8 @@ class TraceStore:
     def delete(self, session_id: str, stale: Iterable[Existing]) -> None:
         """Delete traces that newer ones replace."""
         ids = [item.trace_id for item in stale]
+        if not ids:
+            return
         with self._writing:
             for start in range(0, len(ids), _DELETE_AT_ONCE):
                 self.client.delete_traces(

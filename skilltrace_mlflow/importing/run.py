@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skilltrace_mlflow.errors import InputError, SkillTraceError
+from skilltrace_mlflow.errors import ConfigurationError, InputError
 from skilltrace_mlflow.importing._store import Existing, TraceStore, size_of, trace_id_of
 from skilltrace_mlflow.importing.redaction import Redactor
 from skilltrace_mlflow.importing.spans import build_trace
 from skilltrace_mlflow.importing.turns import Turn, split_turns
+from skilltrace_mlflow.pricing import step_cost
 from skilltrace_mlflow.session import ModelStep, Session
 from skilltrace_mlflow.sources import mlflow_store
 from skilltrace_mlflow.sources._subagents import agent_id_of
@@ -114,17 +116,21 @@ def import_transcripts(
     files = _files(paths)
     mlflow_store.probe(tracking_uri)
     uri = mlflow_store.tracking_uri_of(tracking_uri)
-    with mlflow_store.connect(tracking_uri, create=True) as client:
+    with _connected(tracking_uri) as client:
         from mlflow.tracing.client import TracingClient
 
         with mlflow_store.told("import", tracking_uri):
             experiment_id = _experiment(client, experiment)
-        serial = not uri.startswith(("http://", "https://", "databricks"))
-        store = TraceStore(TracingClient(uri), experiment_id, serial=serial)
-        importer = _Importer(store, redact=redact, tracking_uri=tracking_uri)
-        if len(files) >= _SCAN_FROM:
-            with mlflow_store.told("import", tracking_uri):
+            # MLflow's exporter uses this client for the same purpose; MlflowClient cannot log a
+            # finished trace.
+            store = TraceStore(
+                TracingClient(uri),
+                experiment_id,
+                serial=not uri.startswith(("http://", "https://", "databricks")),
+            )
+            if len(files) >= _SCAN_FROM:
                 store.scan()
+        importer = _Importer(store, redact=redact, tracking_uri=tracking_uri)
         done, failed = importer.run(files, workers or _WORKERS, progress)
     redacted: Counter[str] = Counter()
     for item in done:
@@ -187,13 +193,15 @@ class _Importer:
         session = parse_transcript(path)
         turns = split_turns(session, name=path.stem)
         redactor = Redactor()
-        with self._lock(turns[0].session_id), mlflow_store.told(str(path), self.tracking_uri):
-            known = self.store.turns_of(turns[0].session_id)
+        told = mlflow_store.told
+        with self._lock(turns[0].session_id):
+            with told(str(path), self.tracking_uri):
+                known = self.store.turns_of(turns[0].session_id)
             todo, unchanged, older = self._compare(turns, known)
             if not todo:
                 return _Done(unchanged=unchanged, older=older)
             shown = self._shown(session, turns, redactor, path) if self.redact else turns
-            traces, tags, stale = [], {}, []
+            traces, tags, stale, superseded = [], {}, [], set()
             for number in todo:
                 turn = shown[number]
                 trace_id = trace_id_of(
@@ -201,15 +209,16 @@ class _Importer:
                 )
                 old = [item for item in known.get(number, []) if item.trace_id != trace_id]
                 stale.extend(old)
+                superseded.update([number] if old else [])
                 tags[trace_id] = _tags(old, redacted=self.redact)
                 traces.append(build_trace(turn, trace_id, _costs(turn.session.steps)))
-            self.store.write(traces, tags)
-            if stale:
+            with told(str(path), self.tracking_uri):
+                self.store.write(traces, tags)
+                # The old ones go last: there is no moment without evidence.
                 self.store.delete(turns[0].session_id, stale)
-        replaced = len({n for n in todo if any(o in stale for o in known.get(n, []))})
         return _Done(
             logged=tuple(trace.trace_id for trace in traces),
-            replaced=replaced or min(len(stale), len(todo)),
+            replaced=len(superseded),
             unchanged=unchanged,
             older=older,
             redacted=dict(redactor.found),
@@ -274,6 +283,14 @@ def _files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+@contextlib.contextmanager
+def _connected(tracking_uri: str | None) -> Iterator[MlflowClient]:
+    with contextlib.ExitStack() as stack:
+        with mlflow_store.told("import", tracking_uri):
+            client = stack.enter_context(mlflow_store.connect(tracking_uri, create=True))
+        yield client
+
+
 def _experiment(client: MlflowClient, wanted: str | None) -> str:
     name = wanted or mlflow_store.experiment_of()
     found = client.get_experiment_by_name(name)
@@ -282,7 +299,7 @@ def _experiment(client: MlflowClient, wanted: str | None) -> str:
     if found is None:
         return str(client.create_experiment(name))
     if found.lifecycle_stage != "active":
-        raise SkillTraceError(
+        raise ConfigurationError(
             f"experiment {name!r} was deleted; restore it or name another with --experiment"
         )
     return str(found.experiment_id)
@@ -297,5 +314,20 @@ def _tags(old: Iterable[Existing], *, redacted: bool) -> dict[str, str]:
 
 
 def _costs(steps: Iterable[ModelStep]) -> dict[str, dict[str, float]]:
-    """Cost of each step in US dollars as MLflow's attribute has it, where it is known."""
-    return {}
+    """Cost of each step in US dollars, as MLflow's attribute has it; unknown models have none.
+
+    Left to itself the store computes one, but takes `input_tokens` to include the cache.
+    """
+    costs: dict[str, dict[str, float]] = {}
+    for step in steps:
+        total = step.cost_usd if step.cost_usd is not None else step_cost(step)
+        asked = step_cost(replace(step, usage=replace(step.usage, output_tokens=0)))
+        if total is None:
+            continue
+        given = min(asked, total) if asked is not None else total
+        costs[step.id] = {
+            "input_cost": given,
+            "output_cost": total - given,
+            "total_cost": total,
+        }
+    return costs

@@ -139,8 +139,13 @@ def _part(
     # A gap that hangs on no step (a file missing, a line lost) concerns every turn.
     anywhere = not session.usage_complete and all(s.usage_complete for s in session.steps)
     moments = list(_moments(parts))
+    # Entries that are no record (a queued prompt, a hook's summary) begin and end the session.
+    if number == 0 and session.start_time is not None:
+        moments.append(session.start_time)
     main = [step.stop_reason for step in steps if step.agent == MAIN_AGENT]
     last = number == count - 1
+    if last and session.end_time is not None:
+        moments.append(session.end_time)
     costs = [step.cost_usd for step in steps]
     return replace(
         session,

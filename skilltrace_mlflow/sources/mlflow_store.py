@@ -106,7 +106,7 @@ def fetch_trace(trace_id: str, *, tracking_uri: str | None = None) -> Trace:
 
     Raises TraceNotFoundError if the store has no such trace, EvaluationError if it cannot be asked.
     """
-    with connect(tracking_uri) as client, told(f"trace {trace_id}", tracking_uri):
+    with told(f"trace {trace_id}", tracking_uri), connect(tracking_uri) as client:
         trace: Trace | None = client.get_trace(trace_id, display=False)
         if trace is None:
             raise TraceNotFoundError(f"trace {trace_id}: not found in {_where(tracking_uri)}")
@@ -118,7 +118,7 @@ def fetch_run_traces(run_id: str, *, tracking_uri: str | None = None) -> list[Tr
 
     Raises TraceNotFoundError if there is no such run, EvaluationError if the store cannot be asked.
     """
-    with connect(tracking_uri) as client, told(f"run {run_id}", tracking_uri):
+    with told(f"run {run_id}", tracking_uri), connect(tracking_uri) as client:
         experiment_id = client.get_run(run_id).info.experiment_id
         return _search(client, experiment_id, run_id=run_id, order_by=["timestamp_ms ASC"])
 
@@ -130,7 +130,7 @@ def fetch_run_transcript(run_id: str, *, tracking_uri: str | None = None) -> Pat
     is deleted when the process ends. Raises TraceNotFoundError if there is no such run,
     EvaluationError if the store cannot be asked.
     """
-    with connect(tracking_uri) as client, told(f"run {run_id}", tracking_uri):
+    with told(f"run {run_id}", tracking_uri), connect(tracking_uri) as client:
         entries = {item.path: item.is_dir for item in client.list_artifacts(run_id)}
         name = next((name for name in ARTIFACTS if entries.get(name) is False), None)
         if name is None:
@@ -153,7 +153,7 @@ def fetch_session_traces(
     """
     from skilltrace_mlflow.sources.mlflow_trace import is_claude_code_trace
 
-    with connect(tracking_uri) as client, told(f"session {session_id}", tracking_uri):
+    with told(f"session {session_id}", tracking_uri), connect(tracking_uri) as client:
         traces = _search(
             client,
             experiment_id,
@@ -204,7 +204,7 @@ def search_experiment_traces(
     asked.
     """
     experiment_id = resolve_experiment(experiment, tracking_uri=tracking_uri)
-    with connect(tracking_uri) as client, told(f"experiment {experiment_id}", tracking_uri):
+    with told(f"experiment {experiment_id}", tracking_uri), connect(tracking_uri) as client:
         return _search(
             client,
             experiment_id,
@@ -222,7 +222,7 @@ def resolve_experiment(name_or_id: str | None, *, tracking_uri: str | None = Non
     cannot be asked.
     """
     wanted = name_or_id or experiment_of()
-    with connect(tracking_uri) as client, told(f"experiment {wanted!r}", tracking_uri):
+    with told(f"experiment {wanted!r}", tracking_uri), connect(tracking_uri) as client:
         found = client.get_experiment_by_name(wanted)
         if found is None and wanted.isdigit():
             found = _experiment_by_id(client, wanted)

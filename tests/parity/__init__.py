@@ -1,0 +1,1 @@
+"""The same session read from different sources gives the same evidence."""
