@@ -53,6 +53,7 @@ def call_bounded(function: Callable[[], Any], seconds: float, *, name: str = "ca
     What it raises is raised here. The thread is a daemon, so it does not hold up the exit.
     """
     result: dict[str, Any] = {}
+    done = threading.Event()
     context = contextvars.copy_context()
 
     def target() -> None:
@@ -60,12 +61,15 @@ def call_bounded(function: Callable[[], Any], seconds: float, *, name: str = "ca
             result["value"] = context.run(function)
         except BaseException as error:  # raised again by whoever waits
             result["error"] = error
+        finally:
+            done.set()
 
     thread = threading.Thread(target=target, name=f"skilltrace-{name}", daemon=True)
     thread.start()
     end = time.monotonic() + seconds
-    while thread.is_alive() and (left := end - time.monotonic()) > 0:
-        thread.join(min(left, _WAKE))
+    # Not `join`: interrupted by a signal, it takes the thread for ended (Python 3.11, bpo-45274).
+    while not done.is_set() and (left := end - time.monotonic()) > 0:
+        done.wait(min(left, _WAKE))
     if "error" in result:
         raise result["error"]
     if "value" not in result:

@@ -1,0 +1,285 @@
+"""What networks, servers, disks and people do to an evaluation, against a real MLflow server.
+
+Every test asserts three things: the verdicts that stand under this run's id, the exit code, and how
+long it took. Nothing is lost, or the loss is named.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import mlflow
+import pytest
+from mlflow.tracking import MlflowClient
+
+from skilltrace_mlflow.errors import EvaluationError
+from skilltrace_mlflow.evaluate import evaluate_skill
+from skilltrace_mlflow.results import Evaluation
+from tests.driver.faulty_proxy import Fault, FaultyProxy, Rule, every, share
+from tests.driver.stores import Server, copy_store, free_port, use_store, verdicts, write_skill
+from tests.driver.traces import log_turn
+
+TRACES = 6
+MANIFEST = {"trace_expectations": {"tool_limits": {"Bash": 1}, "required_tools": ["Read"]}}
+EXPECTED = sorted(
+    (f"case-{n}", "1", check, value)
+    for n in range(TRACES)
+    for check, value in (("required_tools", "yes"), ("tool_count", "no" if n == 5 else "yes"))
+)
+
+
+@pytest.fixture(scope="module")
+def proxy(server: Server) -> Iterator[FaultyProxy]:
+    with FaultyProxy(server.url).running() as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def skill(server: Server, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A skill whose cases have their traces on the server, in an experiment of their own."""
+    with use_store(server.url, request.node.name[:60]):
+        yield _skill(tmp_path)
+
+
+def _skill(folder: Path) -> Path:
+    tools = [["Read", "Bash"]] * (TRACES - 1) + [["Read", "Bash", "Bash"]]
+    ids = [log_turn(f"do {n}", calls) for n, calls in enumerate(tools)]
+    cases = [
+        {"id": f"case-{n}", "inputs": {"prompt": f"do {n}"}, "metadata": {"trace_id": trace_id}}
+        for n, trace_id in enumerate(ids)
+    ]
+    return write_skill(folder / "demo", manifest=MANIFEST, cases=cases)
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    start = time.monotonic()
+    yield
+    took = time.monotonic() - start
+    assert took < seconds, f"took {took:.1f} s"
+
+
+def assert_complete(evaluation: Evaluation, server: Server) -> None:
+    """Exactly the expected verdicts under this run's id, once each, and a run that says so."""
+    with use_store(server.url, "Default"):
+        assert verdicts(evaluation) == EXPECTED
+        run = mlflow.get_run(str(evaluation.run_id))
+    assert evaluation.incomplete == ()
+    assert evaluation.exit_code == 1  # one case fails on purpose
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["skilltrace.status"] == "complete"
+    assert run.data.metrics["tool_count/mean"] == pytest.approx(5 / 6)
+
+
+ASSESSMENTS = "/assessments"
+
+
+@pytest.mark.parametrize(
+    ("rule", "seconds"),
+    [
+        pytest.param(lambda: share(0.1, Fault(status=500)), 60, id="a tenth is HTTP 500"),
+        pytest.param(
+            lambda: every(8, Fault(status=429, retry_after=1)), 60, id="429 with Retry-After"
+        ),
+        pytest.param(lambda: share(0.1, Fault(reset=True)), 60, id="connections reset"),
+        pytest.param(
+            lambda: every(3, Fault(reset=True, after=True), path=ASSESSMENTS, method="POST"),
+            60,
+            id="written, but the answer lost",
+        ),
+        pytest.param(lambda: every(12, Fault(stall=5), most=6), 60, id="5 s stalls"),
+    ],
+)
+def test_a_shaky_network_loses_and_doubles_nothing(
+    rule: Callable[[], Rule], seconds: float, proxy: FaultyProxy, server: Server, skill: Path
+) -> None:
+    with proxy.doing(rule()), within(seconds):
+        evaluation = evaluate_skill(
+            skill, include_traces=True, tracking_uri=proxy.url, timeout=seconds
+        )
+        assert sum(proxy.faults.values()) > 0
+    assert_complete(evaluation, server)
+
+
+def test_assessments_that_mlflow_gave_up_on_are_logged_again(
+    proxy: FaultyProxy, server: Server, skill: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without retries of its own MLflow turns each failure into a warning and drops the rest of
+    that trace's assessments.
+    """
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    rule = every(2, Fault(status=500), path=ASSESSMENTS, method="POST", most=8)
+    with proxy.doing(rule), within(60):
+        evaluation = evaluate_skill(skill, include_traces=True, tracking_uri=proxy.url, timeout=60)
+    assert_complete(evaluation, server)
+
+
+def test_a_run_survives_the_server_being_killed_and_restarted(
+    proxy: FaultyProxy, server: Server, skill: Path
+) -> None:
+    seen = []
+
+    def kill_once(method: str, path: str) -> None:
+        if method == "POST" and ASSESSMENTS in path:
+            seen.append(path)
+            if len(seen) == 4:
+                server.kill()
+                threading.Timer(1.0, server.start, kwargs={"wait": False}).start()
+
+    with proxy.doing(kill_once), within(110):
+        evaluation = evaluate_skill(skill, include_traces=True, tracking_uri=proxy.url, timeout=110)
+    server.wait()
+    assert_complete(evaluation, server)
+
+
+def test_a_server_that_goes_for_good_is_loud_in_time_and_the_run_can_be_finished(
+    proxy: FaultyProxy, server: Server, skill: Path
+) -> None:
+    count = []
+
+    def gone(method: str, path: str) -> Fault | None:
+        if method == "POST" and ASSESSMENTS in path:
+            count.append(path)
+        return Fault(status=503) if len(count) > 3 else None
+
+    with proxy.doing(gone), within(20):
+        evaluation = evaluate_skill(skill, include_traces=True, tracking_uri=proxy.url, timeout=10)
+    assert evaluation.incomplete
+    assert str(evaluation.run_id) in evaluation.incomplete[-1]
+    assert evaluation.exit_code in (1, 3)
+    assert len(evaluation.results) == TRACES
+    time.sleep(0.1)
+    finished = evaluate_skill(skill, resume=evaluation.run_id, tracking_uri=server.url)
+    assert_complete(finished, server)
+
+
+def test_a_dead_server_is_noticed_by_the_probe(tmp_path: Path) -> None:
+    skill = write_skill(tmp_path / "demo", manifest=MANIFEST, cases=[{"id": "a"}])
+    with within(10), pytest.raises(EvaluationError, match="does not answer"):
+        evaluate_skill(skill, include_traces=True, tracking_uri=f"http://127.0.0.1:{free_port()}")
+
+
+def command(*arguments: Any, limit: int | None = None, cwd: Path) -> subprocess.Popen[str]:
+    def restrict() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test runner in the background ignores it
+        if limit is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    return subprocess.Popen(
+        [sys.executable, "-m", "skilltrace_mlflow", "mlflow-eval", *map(str, arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        preexec_fn=restrict,
+    )
+
+
+def test_signals_leave_a_run_that_can_be_finished(server: Server, skill: Path) -> None:
+    """Ctrl-C and SIGTERM, in the middle of logging, on two evaluations at once."""
+    started = {signal.SIGINT: threading.Event(), signal.SIGTERM: threading.Event()}
+
+    def stalls(event: threading.Event) -> Rule:
+        count = []
+
+        def rule(method: str, path: str) -> Fault | None:
+            if method == "POST" and ASSESSMENTS in path:
+                count.append(path)
+                if len(count) > 3:
+                    event.set()
+                    return Fault(stall=40)
+            return None
+
+        return rule
+
+    with contextlib.ExitStack() as stack:
+        running = []
+        for number, event in started.items():
+            proxy = stack.enter_context(FaultyProxy(server.url).running())
+            stack.enter_context(proxy.doing(stalls(event)))
+            process = command(
+                skill, "--include-traces", "--tracking-uri", proxy.url, cwd=skill.parent
+            )
+            running.append((number, event, process))
+        for number, event, process in running:
+            assert event.wait(60)
+            process.send_signal(number)
+            with within(15):
+                out, err = process.communicate(timeout=80)
+            assert process.returncode == 130, err
+            assert out == ""
+            run_id = err.split("--resume ")[1].split()[0]
+            run = mlflow.get_run(run_id)
+            assert run.info.status == "KILLED"
+            assert run.data.tags["skilltrace.status"] == "interrupted"
+    finished = evaluate_skill(skill, resume=run_id, tracking_uri=server.url)
+    assert_complete(finished, server)
+
+
+def test_a_full_disk_leaves_no_half_written_file(server: Server, skill: Path) -> None:
+    """Files may grow to 2,000 bytes, which neither the run's results nor --output fit in."""
+    output = skill.parent / "results.jsonl"
+    process = command(
+        *(skill, "--include-traces", "--tracking-uri", server.url, "--output", output),
+        limit=2000,
+        cwd=skill.parent,
+    )
+    with within(60):
+        out, err = process.communicate(timeout=80)
+    assert process.returncode == 2
+    assert "results.jsonl" in err
+    assert "Traceback" not in err
+    assert out == ""
+    assert not list(skill.parent.glob("*results*"))
+    runs = MlflowClient().search_runs([_experiment(skill)], order_by=["start_time DESC"])
+    assert runs[0].data.tags["skilltrace.status"] == "incomplete"
+    assert runs[0].info.status == "FAILED"
+    ids = [a["metadata"]["trace_id"] for a in _cases(skill)]
+    assert verdicts(runs[0].info.run_id, ids) == EXPECTED
+
+
+def test_two_evaluations_at_once_on_one_file(template: Path, tmp_path: Path) -> None:
+    uri = copy_store(template, tmp_path)
+    with use_store(uri, "traces", tmp_path / "artifacts"):
+        skill = _skill(tmp_path)
+        both = [
+            command(skill, "--include-traces", "--tracking-uri", uri, "--format", "json", cwd=cwd)
+            for cwd in (tmp_path, tmp_path)
+        ]
+        with within(90):
+            done = [process.communicate(timeout=90) for process in both]
+        runs = set()
+        for process, (out, err) in zip(both, done, strict=True):
+            assert process.returncode == 1, err
+            document = json.loads(out)
+            runs.add(document["run_id"])
+            assert "incomplete" not in document
+            ids = [result["trace_id"] for result in document["results"]]
+            assert verdicts(document["run_id"], ids) == EXPECTED
+        assert len(runs) == 2
+
+
+def _cases(skill: Path) -> list[dict[str, Any]]:
+    import yaml
+
+    cases: list[dict[str, Any]] = yaml.safe_load((skill / "ground_truth.yaml").read_text())[
+        "test_cases"
+    ]
+    return cases
+
+
+def _experiment(skill: Path) -> str:
+    trace = MlflowClient().get_trace(_cases(skill)[0]["metadata"]["trace_id"])
+    return str(trace.info.trace_location.mlflow_experiment.experiment_id)
