@@ -9,7 +9,7 @@ from pathlib import Path
 from skilltrace_mlflow.errors import InputError, TraceNotFoundError
 from skilltrace_mlflow.records import ResultRecord, read_results
 
-__all__ = ["REPORT_ARTIFACT", "RESULTS_ARTIFACT", "load_results"]
+__all__ = ["REPORT_ARTIFACT", "RESULTS_ARTIFACT", "is_run_id", "load_results"]
 
 RESULTS_ARTIFACT = "skilltrace/results.jsonl"
 """Where an evaluation logs its result lines, below the run's artifacts."""
@@ -19,19 +19,23 @@ REPORT_ARTIFACT = "skilltrace/report.html"
 _RUN_ID = re.compile(r"[0-9a-fA-F]{32}")
 
 
+def is_run_id(source: str) -> bool:
+    """Whether `source` names an MLflow run: it looks like an id, and no file is called so."""
+    return bool(_RUN_ID.fullmatch(source)) and not Path(source).exists()
+
+
 def load_results(source: str, *, tracking_uri: str | None = None) -> tuple[ResultRecord, ...]:
     """The results in the file `source`, else those that the MLflow run of that id logged.
 
     Raises InputError if it is neither, TraceNotFoundError if the run or its results are not there,
     EvaluationError if the store does not answer.
     """
-    path = Path(source).expanduser()
-    if path.exists() or not _RUN_ID.fullmatch(source):
-        if not path.exists():
+    if not is_run_id(source):
+        if not Path(source).expanduser().exists():
             raise InputError(
                 f"{source}: no such file, and no id of an MLflow run (32 hexadecimal digits)"
             )
-        return read_results(path)
+        return read_results(source)
     with tempfile.TemporaryDirectory() as folder:
         return read_results(_download(source, folder, tracking_uri))
 

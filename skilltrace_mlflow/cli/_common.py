@@ -14,6 +14,7 @@ import click
 from skilltrace_mlflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from skilltrace_mlflow.compare import Comparison
     from skilltrace_mlflow.results import Evaluation
 
 __all__ = [
@@ -105,6 +106,19 @@ def store_options(function: F) -> F:
     )(function)
 
 
+class _Baseline(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.2
+    """Results to compare with: a file is read at once, before anything costly has been done."""
+
+    name = "baseline"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, Any]:
+        from skilltrace_mlflow.run_results import is_run_id, load_results
+
+        return value, None if is_run_id(value) else load_results(value)
+
+
 def evaluation_options(function: F) -> F:
     """Options of every command that judges traces of a skill."""
     for option in (
@@ -121,6 +135,13 @@ def evaluation_options(function: F) -> F:
             type=ExpandedPath(file_okay=False),
             metavar="[DIR]",
             help="Write each trace to DIR/<test_id>__<attempt>.json [.skilltrace/traces].",
+        ),
+        click.option(
+            "--baseline",
+            type=_Baseline(),
+            metavar="RUN_OR_FILE",
+            help="Compare with an earlier evaluation (a run's id or a JSONL file); --report shows "
+            "what got better and worse.",
         ),
         click.option(
             "--include-trace", is_flag=True, help="Put the whole trace into each result line."
@@ -180,6 +201,7 @@ def emit(
     report: Path | None = None,
     dump_traces: Path | None = None,
     include_trace: bool = False,
+    baseline: tuple[str, Any] | None = None,
     quiet: bool = False,
     verbose: bool = False,
 ) -> None:
@@ -197,11 +219,28 @@ def emit(
         write_atomic(
             output, render(evaluation, resolve_format(output), include_trace=include_trace)
         )
+    comparison = None if baseline is None else _compared(evaluation, *baseline, quiet=quiet)
     if report is not None:
-        write_atomic(report, render(evaluation, "html"))
+        write_atomic(report, render(evaluation, "html", comparison=comparison))
         if not quiet:
             note(f"report written to {report}")
     write_result(render(evaluation, output_format, include_trace=include_trace, color=colourful()))
+
+
+def _compared(evaluation: Evaluation, name: str, records: Any, *, quiet: bool) -> Comparison:
+    from skilltrace_mlflow.compare import compare_results
+    from skilltrace_mlflow.records import records_of
+    from skilltrace_mlflow.report.comparison import verdict
+    from skilltrace_mlflow.run_results import load_results
+
+    if records is None:
+        records = load_results(name, tracking_uri=evaluation.tracking_uri)
+    comparison = compare_results(
+        records, records_of(evaluation), before_name=name, after_name="this evaluation"
+    )
+    if not quiet:
+        note(f"compared with {name}: {verdict(comparison)}")
+    return comparison
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from skilltrace_mlflow.results import Evaluation
 from skilltrace_mlflow.run_results import RESULTS_ARTIFACT
 from tests.report.evaluations import demo, outcome, recordings
 
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "skills" / "bronze-ingestion"
 Call = Callable[..., tuple[int, str, str]]
 
 
@@ -168,3 +169,18 @@ def test_help_has_an_example(call: Call, command: str) -> None:
     code, out, _ = call(command, "--help")
     assert code == 0
     assert f"Example: skilltrace-mlflow {command} " in " ".join(out.split())
+
+
+def test_a_baseline_makes_the_report_say_what_changed(tmp_path: Path, call: Call) -> None:
+    good, wrong = (EXAMPLE / "traces" / f"demo-{name}.jsonl" for name in ("good", "failing"))
+    before, page = tmp_path / "before.jsonl", tmp_path / "report.html"
+    shared = ("trace-eval", EXAMPLE, "--test-id", "orders_create")
+    assert call(*shared, "--trace", good, "--output", before)[0] == 0
+    code, _, err = call(*shared, "--trace", wrong, "--report", page, "--baseline", before)
+    assert code == 1
+    assert re.search(r"compared with .*before\.jsonl: \d+ regressions: 6 worse", err)
+    text = page.read_text(encoding="utf-8")
+    assert "Compared with the baseline" in text
+    code, out, err = call(*shared, "--trace", wrong, "--baseline", tmp_path / "missing.jsonl")
+    assert (code, out) == (2, "")
+    assert "missing.jsonl: no such file" in err
