@@ -202,6 +202,18 @@ def test_no_page_is_wider_than_the_window_and_all_text_can_be_read(
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
 
 
+def test_what_is_folded_on_the_screen_is_there_on_paper(browser: Chrome, folder: Path) -> None:
+    show(browser, folder, "report", to_html(demo()))
+    table = browser.find_element(By.CSS_SELECTOR, "#t2 table.checks")
+    assert not table.is_displayed()
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        assert browser.execute_script("return arguments[0].checkVisibility()", table)
+        assert not browser.find_element(By.CLASS_NAME, "filter").is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+
+
 def test_the_page_of_a_recorded_trace_shows_what_the_agent_did(
     browser: Chrome, folder: Path
 ) -> None:
