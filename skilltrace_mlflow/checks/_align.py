@@ -5,12 +5,14 @@ Both take, for each expected step, the indexes of the actual calls it accepts.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import Any
 
 __all__ = ["align", "match"]
+
+_Chain = tuple[int, int, Any]  # a step, its call, and the chain before them
 
 
 def match(
@@ -97,8 +99,8 @@ def align(
     """The best alignment in order, as pairs (step, call), both increasing.
 
     As many steps that are not optional as possible are matched; of such alignments one with the
-    most calls of `prefer`, of these one with the most optional steps. O(p log p) for p accepted
-    pairs; with optional steps or preferred calls O(steps · calls).
+    most calls of `prefer`, of these one with the most optional steps. Each row of `accepts` is in
+    ascending order. O(steps² · log calls); with optional steps or preferred calls O(steps · calls).
     """
     if not optional and not prefer:
         return _longest(accepts)
@@ -134,29 +136,25 @@ def align(
     return pairs[::-1]
 
 
-@dataclass(frozen=True)
-class _Link:
-    step: int
-    call: int
-    before: _Link | None
-
-
 def _longest(accepts: Sequence[Sequence[int]]) -> list[tuple[int, int]]:
-    # Hunt and Szymanski: a longest strictly increasing run of calls, each step's calls downwards.
-    tails: list[int] = []
-    links: list[_Link] = []
+    # ends[n]: the earliest call with which n + 1 steps can end; chains hold how they got there.
+    ends: list[int] = []
+    chains: list[_Chain] = []
     for step, row in enumerate(accepts):
-        for call in sorted(row, reverse=True):
-            at = bisect_left(tails, call)
-            if at == len(tails):
-                tails.append(call)
-                links.append(_Link(step, call, links[at - 1] if at else None))
-            elif tails[at] != call:
-                tails[at] = call
-                links[at] = _Link(step, call, links[at - 1] if at else None)
+        for length in range(len(ends), -1, -1):
+            at = bisect_right(row, ends[length - 1]) if length else 0
+            if at == len(row):
+                continue
+            before = chains[length - 1] if length else None
+            if length == len(ends):
+                ends.append(row[at])
+                chains.append((step, row[at], before))
+            elif row[at] < ends[length]:
+                ends[length] = row[at]
+                chains[length] = (step, row[at], before)
     pairs: list[tuple[int, int]] = []
-    link = links[-1] if links else None
-    while link is not None:
-        pairs.append((link.step, link.call))
-        link = link.before
+    chain: _Chain | None = chains[-1] if chains else None
+    while chain is not None:
+        pairs.append(chain[:2])
+        chain = chain[2]
     return pairs[::-1]

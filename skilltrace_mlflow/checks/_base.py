@@ -324,15 +324,18 @@ def conclude(
     facts: dict[str, Any] = dict(details or {})
     if open_:
         facts["unknown"] = list(open_)
+    doubts = tuple(sorted(f.text for f in findings if f.met is None))
     if outcome.verdict is Verdict.PASS:
-        shown = (*met, *missed, *(f"{text} (not known)" for text in open_))
+        shown = (*met, *missed, *(f"{text} (not known)" for text in doubts))
     elif outcome.verdict is Verdict.FAIL:
-        shown = (*missed, *(f"{text} (not known)" for text in open_))
+        shown = (*missed, *(f"{text} (not known)" for text in doubts))
     else:
-        shown = (*(f"cannot tell: {text}" for text in open_), *missed)
+        shown = (*(f"cannot tell: {text}" for text in doubts), *missed)
+        hollow = [text for text in open_ if text not in doubts]
+        if hollow:
+            why = f"not certain, as the record is incomplete ({_list(reasons, 2)})"
+            shown = (*shown, f"{why}: {_list(hollow, 2)}")
     rationale = _list(shown)
-    if outcome.verdict is Verdict.UNKNOWN and reasons:
-        rationale += f" (the record is incomplete: {_list(reasons, 2)})"
     if note:
         rationale += f" ({note})" if rationale else note
     return replace(outcome, hits=met, misses=missed, rationale=rationale, details=facts)
@@ -371,7 +374,7 @@ def _settle(finding: Finding, *, partial: bool) -> bool | None:
 
 
 def _list(texts: Sequence[str], limit: int = 6) -> str:
-    shown = [text if len(text) <= 160 else text[:157] + "..." for text in texts[:limit]]
+    shown = [text if len(text) <= 240 else text[:237] + "..." for text in texts[:limit]]
     more = len(texts) - limit
     return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
 

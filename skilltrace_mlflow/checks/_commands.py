@@ -58,16 +58,18 @@ class CommandPattern:
     def find_parsed(self, line: str) -> Sighting | None:
         """As `find`, without a look ahead."""
         script = read_script(line)
+        last = len(self.parts) - 1
+        sure = perhaps = 0  # how many parts the line has run so far, certainly and possibly
         doubt: Sighting | None = None
-        wanted = 0
         for command in script.commands:
-            met = self._compare(self.parts[wanted], command)
-            if met:
-                wanted += 1
-                if wanted == len(self.parts):
-                    return Sighting(met=True, command=_shown(command), parser=script.parser)
-            elif met is None and doubt is None:
-                doubt = Sighting(met=None, command=_shown(command), parser=script.parser)
+            met = self._compare(self.parts[sure], command)
+            if met and sure == last:
+                return Sighting(met=True, command=_shown(command), parser=script.parser)
+            if perhaps <= last and self._compare(self.parts[perhaps], command) is not False:
+                perhaps += 1
+                if perhaps > last:
+                    doubt = Sighting(met=None, command=_shown(command), parser=script.parser)
+            sure += met is True
         if doubt is None and script.parser != "tree-sitter" and self._words_occur(line):
             doubt = Sighting(met=None, command=_short(line), parser=script.parser)
         return doubt

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 from skilltrace_mlflow.checks._commands import Sighting
-from skilltrace_mlflow.checks._lookahead import Line, line_of
+from skilltrace_mlflow.checks._lookahead import Line
 from skilltrace_mlflow.checks._patterns import Pattern
-from skilltrace_mlflow.checks._select import calls_by_name
-from skilltrace_mlflow.checks._sql import executes_sql, sql_of
-from skilltrace_mlflow.metrics import tool_category
+from skilltrace_mlflow.checks._select import calls_by_name, is_shell, shell_lines
+from skilltrace_mlflow.checks._sql import SqlPattern, executes_sql, sql_of
 from skilltrace_mlflow.session import Session, ToolCall
 
-__all__ = ["Encounter", "encounters", "is_shell"]
+__all__ = ["Encounter", "encounters"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +31,6 @@ class Encounter:
         return f"{shown}, {self.reason}" if self.reason else shown
 
 
-def is_shell(name: str) -> bool:
-    """Whether a tool runs command lines."""
-    return tool_category(name) == "bash"
-
-
 def encounters(
     session: Session, pattern: Pattern, *, first: bool = False
 ) -> tuple[list[Encounter], list[Encounter]]:
@@ -47,7 +40,7 @@ def encounters(
     """
     sightings: list[tuple[ToolCall, Sighting]] = []
     blind = session.lacks("tool_inputs") is not None
-    for call, line in _shell_lines(session):
+    for call, line in shell_lines(session):
         sighting = _look_at_line(call, line, pattern)
         if sighting is None and (call.input_truncated or blind):
             sighting = _HIDDEN
@@ -89,29 +82,6 @@ _REASONS = {
 }
 
 
-def _shell_lines(session: Session) -> list[tuple[ToolCall, Line | None]]:
-    """The calls that run command lines, with their lines; looked at once per session.
-
-    None where a line should be and is not; tools such as BashOutput take none.
-    """
-    calls = session.tool_calls
-    key = ("shell_lines", id(calls))
-    entry = session.cache.get(key)
-    if entry is None or entry[0] is not calls:
-        found: list[tuple[ToolCall, Line | None]] = []
-        for call in calls:
-            if not is_shell(call.name):
-                continue
-            text = None if call.input is None else call.input.get("command")
-            if isinstance(text, str):
-                found.append((call, line_of(text)))
-            elif call.input is None or call.name in ("Bash", "PowerShell"):
-                found.append((call, None))
-        entry = (calls, found)
-        session.cache[key] = entry
-    return cast("list[tuple[ToolCall, Line | None]]", entry[1])
-
-
 def _look_at_line(call: ToolCall, line: Line | None, pattern: Pattern) -> Sighting | None:
     if line is None:
         return _HIDDEN
@@ -119,11 +89,17 @@ def _look_at_line(call: ToolCall, line: Line | None, pattern: Pattern) -> Sighti
     command = pattern.command
     if command is not None and (line.composes or command.hint.is_named(line.text, line.bare)):
         found = command.find_parsed(line.text)
-    if pattern.sql is not None and not (found and found.met):
+    sql = pattern.sql
+    if sql is not None and not (found and found.met) and _may_hold(line, sql):
         sighting = _look_at_sql(call, pattern)
         if sighting is not None and (found is None or sighting.met):
             found = sighting
     return found
+
+
+def _may_hold(line: Line, sql: SqlPattern) -> bool:
+    """Whether a line may hold a statement that begins with the pattern's word."""
+    return "$" in line.text or "`" in line.text or sql.words[0] in line.bare.upper()
 
 
 def _look_at_sql(call: ToolCall, pattern: Pattern) -> Sighting | None:

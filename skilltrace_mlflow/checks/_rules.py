@@ -49,11 +49,13 @@ class Specifier:
     """`test(input, cwd)` answers for the arguments of one call.
 
     `command` is set for rules about command lines and answers for the text of one command: an allow
-    rule covers single commands of a line, not the line.
+    rule covers single commands of a line, not the line. A line in which `hint` cannot run is not
+    meant, which is cheaper to find out than `test`.
     """
 
     test: Callable[[Mapping[str, Any], str | None], bool | None]
     command: Callable[[str], bool] | None = None
+    hint: Program | None = None
 
     def matches(self, call: ToolCall, cwd: str | None) -> bool | None:
         """Whether the call is meant; None if its arguments do not tell."""
@@ -151,7 +153,7 @@ def _command(inner: str) -> Specifier:
                     verdict = None
         return verdict
 
-    return Specifier(test=judge, command=one)
+    return Specifier(test=judge, command=one, hint=hint)
 
 
 def _could_be(fixed: str, known: str) -> bool:

@@ -13,19 +13,23 @@ from functools import lru_cache
 from typing import Any, Literal, cast
 
 from skilltrace_mlflow.checks._base import ParameterError
+from skilltrace_mlflow.checks._lookahead import Line, line_of
 from skilltrace_mlflow.checks._regex import glob_match
 from skilltrace_mlflow.checks._rules import Specifier, parse_specifier, rule_tools
+from skilltrace_mlflow.metrics import tool_category
 from skilltrace_mlflow.session import Session, ToolCall
 
 __all__ = [
     "Selector",
     "calls_by_name",
     "count",
+    "is_shell",
     "looks_like_selector",
     "parse_selector",
     "parse_selectors",
     "select",
     "selector_at",
+    "shell_lines",
 ]
 
 _NAME = re.compile(r"[A-Za-z_][\w.:@-]*")
@@ -131,6 +135,34 @@ def calls_by_name(session: Session) -> dict[str, list[ToolCall]]:
     return cast("dict[str, list[ToolCall]]", entry[1])
 
 
+def is_shell(name: str) -> bool:
+    """Whether a tool runs command lines."""
+    return tool_category(name) == "bash"
+
+
+def shell_lines(session: Session) -> list[tuple[ToolCall, Line | None]]:
+    """The calls that run command lines, with their lines; looked at once per session.
+
+    None where a line should be and is not; tools such as BashOutput take none.
+    """
+    calls = session.tool_calls
+    key = ("shell_lines", id(calls))
+    entry = session.cache.get(key)
+    if entry is None or entry[0] is not calls:
+        found: list[tuple[ToolCall, Line | None]] = []
+        for call in calls:
+            if not is_shell(call.name):
+                continue
+            text = None if call.input is None else call.input.get("command")
+            if isinstance(text, str):
+                found.append((call, line_of(text)))
+            elif call.input is None or call.name in ("Bash", "PowerShell"):
+                found.append((call, None))
+        entry = (calls, found)
+        session.cache[key] = entry
+    return cast("list[tuple[ToolCall, Line | None]]", entry[1])
+
+
 def select(session: Session, selector: Selector) -> tuple[list[ToolCall], list[ToolCall]]:
     """The calls that a selector means, and those of which it cannot be told."""
     certain: list[ToolCall] = []
@@ -142,6 +174,19 @@ def select(session: Session, selector: Selector) -> tuple[list[ToolCall], list[T
         if selector.specifier is None:
             certain.extend(calls)
             continue
+        hint = selector.specifier.hint
+        if hint is not None and not blind and is_shell(name):
+            calls = [
+                call
+                for call, line in shell_lines(session)
+                if call.name == name
+                and (
+                    line is None
+                    or call.input_truncated
+                    or line.composes
+                    or hint.is_named(line.text, line.bare)
+                )
+            ]
         for call in calls:
             met = selector.specifier.matches(call, session.cwd)
             if met:

@@ -167,14 +167,16 @@ def _check_fields(
             )
 
 
-def accepts(session: Session, step: Step, call: ToolCall) -> tuple[bool | None, str]:
-    """Whether a call is the step (None: cannot tell), and why not."""
+def accepts(
+    session: Session, step: Step, call: ToolCall, *, explain: bool = True
+) -> tuple[bool | None, str]:
+    """Whether a call is the step (None: cannot tell), and (if asked) why not."""
     verdict: bool | None = False
     reason = ""
     for choice in step.choices:
         if not choice.tool.selects_name(call.name):
             continue
-        met, why = _accepts(session, choice, call)
+        met, why = _accepts(session, choice, call, explain=explain)
         if met:
             return True, ""
         if met is None or not reason:
@@ -184,21 +186,24 @@ def accepts(session: Session, step: Step, call: ToolCall) -> tuple[bool | None, 
     return verdict, reason
 
 
-def _accepts(session: Session, choice: Alternative, call: ToolCall) -> tuple[bool | None, str]:
-    blind = session.lacks("tool_inputs") is not None or call.input is None or call.input_truncated
+def _accepts(
+    session: Session, choice: Alternative, call: ToolCall, *, explain: bool
+) -> tuple[bool | None, str]:
+    blind = call.input is None or call.input_truncated or "tool_inputs" in session.missing
     doubt = ""
-    met = choice.tool.matches(call, session.cwd)
-    if met is None or (not met and blind):
-        doubt = "arguments not recorded"
-    elif not met:
-        return False, f"is not {choice.tool.text}"
+    if choice.tool.specifier is not None:
+        met = choice.tool.matches(call, session.cwd)
+        if met is None or (not met and blind):
+            doubt = "arguments not recorded"
+        elif not met:
+            return False, f"is not {choice.tool.text}"
     if choice.input is not UNSET and choice.input_match != "ignore":
         if blind:
             doubt = "arguments not recorded" if not call.input_truncated else "arguments cut short"
         else:
-            why = _input_difference(choice, call.input or {})
-            if why:
-                return False, why
+            expected, actual = _compared(choice, call.input or {})
+            if not value_matches(expected, actual):
+                return False, difference(expected, actual) if explain else "arguments differ"
     if choice.outcome is not None and call.outcome != choice.outcome:
         if call.outcome != "unknown" and session.lacks("tool_outcomes") is None:
             return False, f"outcome: expected {choice.outcome}, is {call.outcome}"
@@ -216,21 +221,21 @@ def _accepts(session: Session, choice: Alternative, call: ToolCall) -> tuple[boo
     return (None, doubt) if doubt else (True, "")
 
 
-def _input_difference(choice: Alternative, actual: Mapping[str, Any]) -> str:
-    """The first argument that differs, "" if the call's input is what is expected."""
+def _compared(choice: Alternative, actual: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The parts of the expected and the actual input that have to be equal."""
     expected = choice.input
     mode = choice.input_match
     if isinstance(mode, tuple):
-        for field in mode:
-            why = difference(_lookup(expected, field), _lookup(actual, field), field)
-            if why:
-                return why
-        return ""
+        found = {field: _lookup(actual, field) for field in mode}
+        return (
+            {field: _lookup(expected, field) for field in mode},
+            {field: value for field, value in found.items() if value is not ABSENT},
+        )
     if mode == "superset":
         actual = {key: value for key, value in actual.items() if key in expected}
     elif mode == "subset":
         expected = {key: value for key, value in expected.items() if key in actual}
-    return difference(expected, actual)
+    return expected, actual
 
 
 def differing_arguments(choice: Alternative, actual: Mapping[str, Any]) -> list[str]:

@@ -59,7 +59,7 @@ def compare(
         if step.by_name_only:
             certain, candidates = candidates, []
         for index in candidates:
-            met, why = accepts(session, step, calls[index])
+            met, why = accepts(session, step, calls[index], explain=number not in reasons)
             if met:
                 certain.append(index)
             elif met is None:

@@ -170,7 +170,8 @@ def _show(value: Any) -> str:
 
 
 def _is_matcher(value: Mapping[Any, Any]) -> bool:
-    return bool(value) and all(isinstance(key, str) and key.startswith("$") for key in value)
+    # one key speaks for all: plain and matcher keys in one mapping are refused when loaded
+    return any(isinstance(key, str) and key[:1] == "$" for key in value)
 
 
 def _is_list(value: Any) -> bool:

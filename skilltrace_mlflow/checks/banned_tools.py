@@ -18,11 +18,12 @@ from skilltrace_mlflow.checks._base import (
     missing,
     unfold,
 )
-from skilltrace_mlflow.checks._lines import Encounter, encounters, is_shell
+from skilltrace_mlflow.checks._lines import Encounter, encounters
 from skilltrace_mlflow.checks._patterns import Pattern, parse_pattern
 from skilltrace_mlflow.checks._schema import list_or_long
 from skilltrace_mlflow.checks._select import (
     Selector,
+    is_shell,
     looks_like_selector,
     parse_selector,
     select,

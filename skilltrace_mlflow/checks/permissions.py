@@ -21,7 +21,7 @@ from skilltrace_mlflow.checks._base import (
 from skilltrace_mlflow.checks._paths import relative_to
 from skilltrace_mlflow.checks._rules import EDITORS, PATH_KEYS, READERS
 from skilltrace_mlflow.checks._schema import SCOPE
-from skilltrace_mlflow.checks._select import Selector, calls_by_name, parse_selectors
+from skilltrace_mlflow.checks._select import Selector, calls_by_name, parse_selectors, select
 from skilltrace_mlflow.session import Session, ToolCall
 
 __all__ = ["Permissions", "permissions"]
@@ -182,14 +182,22 @@ def permissions(session: Session, parameters: Permissions) -> Outcome:
     broken: list[str] = []
     open_: list[str] = []
     decided: dict[str, int] = {}
-    rules = (*parameters.deny, *parameters.ask, *parameters.allow)
+    meant = {
+        "deny": _meant(session, parameters.deny),
+        "ask": _meant(session, parameters.ask),
+    }
     for name, calls in calls_by_name(session).items():
         passes = parameters.mode == "bypassPermissions" or name in _UNASKED
-        if passes and not any(rule.selects_name(name) for rule in rules):
+        if passes and not any(
+            rule.selects_name(name) for rule in (*parameters.deny, *parameters.ask)
+        ):
             decided["allow"] = decided.get("allow", 0) + len(calls)
             continue
         for call in calls:
-            _judge(session, parameters, call, decided, broken, open_)
+            decision, rule = _decide(session, parameters, meant, call)
+            decided[decision] = decided.get(decision, 0) + 1
+            if decision != "allow":
+                _judge(call, decision, rule, broken, open_)
     findings = [Finding(text=text, met=False) for text in sorted(set(broken))]
     findings += [Finding(text=text, met=None) for text in sorted(set(open_))]
     findings.append(
@@ -201,18 +209,23 @@ def permissions(session: Session, parameters: Permissions) -> Outcome:
     return conclude(session, findings, all_or_nothing=True, note=note, details={"calls": decided})
 
 
-def _judge(
-    session: Session,
-    parameters: Permissions,
-    call: ToolCall,
-    decided: dict[str, int],
-    broken: list[str],
-    open_: list[str],
-) -> None:
-    decision, rule = _decide(session, parameters, call)
-    decided[decision] = decided.get(decision, 0) + 1
-    if decision == "allow":
-        return
+_Meant = tuple[dict[int, str], dict[int, str]]
+
+
+def _meant(session: Session, rules: Sequence[Selector]) -> _Meant:
+    """The calls that rules mean, by identity, and those of which that cannot be told."""
+    certain: dict[int, str] = {}
+    possible: dict[int, str] = {}
+    for rule in rules:
+        sure, open_ = select(session, rule)
+        for call in sure:
+            certain.setdefault(id(call), rule.text)
+        for call in open_:
+            possible.setdefault(id(call), rule.text)
+    return certain, possible
+
+
+def _judge(call: ToolCall, decision: str, rule: str, broken: list[str], open_: list[str]) -> None:
     refused = " (attempted, denied)" if call.outcome == "denied" else ""
     text = f"{_shown(call)}{refused}"
     if decision == "deny":
@@ -225,21 +238,18 @@ def _judge(
         open_.append(f"{text}: {rule}")
 
 
-def _decide(session: Session, parameters: Permissions, call: ToolCall) -> tuple[str, str]:
+def _decide(
+    session: Session, parameters: Permissions, meant: Mapping[str, _Meant], call: ToolCall
+) -> tuple[str, str]:
     """deny, ask, allow, unlisted or unclear, and the rule or reason."""
-    cwd = session.cwd
-    for decision, rules in (("deny", parameters.deny), ("ask", parameters.ask)):
-        unclear = ""
-        for rule in rules:
-            met = rule.matches(call, cwd)
-            if met:
-                return decision, rule.text
-            if met is None:
-                unclear = f"whether {rule.text} means it cannot be told"
-        if unclear:
-            return "unclear", unclear
+    for decision, (certain, possible) in meant.items():
+        if id(call) in certain:
+            return decision, certain[id(call)]
+        if id(call) in possible:
+            return "unclear", f"whether {possible[id(call)]} means it cannot be told"
     if parameters.mode == "bypassPermissions":
         return "allow", ""
+    cwd = session.cwd
     allowed, reason = _allowed(parameters.allow, call, cwd)
     if allowed:
         return "allow", reason

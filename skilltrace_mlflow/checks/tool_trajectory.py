@@ -282,6 +282,7 @@ def _called(session: Session, step: Step) -> bool:
 def _details(session: Session, parameters: ToolTrajectory, compared: Comparison) -> dict[str, Any]:
     pairing = compared.certain
     used = set(pairing.pairs.values())
+    left = [i for i in range(len(session.tool_calls)) if i not in used]
     steps = parameters.steps or ()
     taken_by_optional = sum(1 for step in pairing.pairs if steps[step].optional)
     made = len(session.tool_calls) - taken_by_optional
@@ -302,9 +303,7 @@ def _details(session: Session, parameters: ToolTrajectory, compared: Comparison)
             for index, step in enumerate(steps)
             if index not in pairing.pairs and not step.optional
         ],
-        "extra": [call_text(call) for i, call in enumerate(session.tool_calls) if i not in used][
-            :_SHOWN
-        ],
+        "extra": [call_text(session.tool_calls[i]) for i in left[:_SHOWN]],
     }
 
 
