@@ -7,6 +7,7 @@ and `Agent` are one tool. What a rule's specifier means is in `_rules`.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -143,24 +144,41 @@ def is_shell(name: str) -> bool:
 def shell_lines(session: Session) -> list[tuple[ToolCall, Line | None]]:
     """The calls that run command lines, with their lines; looked at once per session.
 
-    None where a line should be and is not; tools such as BashOutput take none.
+    Besides Claude Code's shells these are other servers' tools with a `command` argument. None
+    where a line should be and is not; tools such as BashOutput take none.
     """
     calls = session.tool_calls
     key = ("shell_lines", id(calls))
     entry = session.cache.get(key)
     if entry is None or entry[0] is not calls:
         found: list[tuple[ToolCall, Line | None]] = []
-        for call in calls:
-            if not is_shell(call.name):
+        for name, group in calls_by_name(session).items():
+            shell = is_shell(name)
+            if not shell and not _may_be_shell(name):
                 continue
-            text = None if call.input is None else call.input.get("command")
-            if isinstance(text, str):
-                found.append((call, line_of(text)))
-            elif call.input is None or call.name in ("Bash", "PowerShell"):
-                found.append((call, None))
+            for call in group:
+                text = _command_text(call)
+                if text is not None:
+                    found.append((call, line_of(text)))
+                elif shell and (call.input is None or name in ("Bash", "PowerShell")):
+                    found.append((call, None))
         entry = (calls, found)
         session.cache[key] = entry
     return cast("list[tuple[ToolCall, Line | None]]", entry[1])
+
+
+def _may_be_shell(name: str) -> bool:
+    return name.startswith("mcp__") or tool_category(name) == "other"
+
+
+def _command_text(call: ToolCall) -> str | None:
+    for key in ("command", "cmd"):
+        given = (call.input or {}).get(key)
+        if isinstance(given, str):
+            return given
+        if isinstance(given, (list, tuple)) and all(isinstance(word, str) for word in given):
+            return shlex.join(given)
+    return None
 
 
 def select(session: Session, selector: Selector) -> tuple[list[ToolCall], list[ToolCall]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import codecs
 import re
-from functools import lru_cache
+import threading
 from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.checks._shell import UNKNOWN, UNKNOWN_WORDS, Command
@@ -38,8 +38,16 @@ _CONDITIONAL = {
 _DECLARATIONS = {"export", "declare", "typeset", "local", "readonly"}
 
 
-@lru_cache(maxsize=1)
+_THREAD = threading.local()  # a parser is not to be shared between threads
+
+
 def _parser() -> Any:
+    if not hasattr(_THREAD, "parser"):
+        _THREAD.parser = _new_parser()
+    return _THREAD.parser
+
+
+def _new_parser() -> Any:
     try:
         import tree_sitter
         import tree_sitter_bash

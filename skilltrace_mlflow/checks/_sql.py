@@ -164,7 +164,7 @@ class SqlPattern:
 
 def parse_sql_pattern(text: str) -> SqlPattern | None:
     """The pattern in a text, None if it does not begin with a word of SQL."""
-    words = tuple(token.word for token in _tokens(text, "databricks")[0])
+    words = tuple(token.word for token in _scan(text))
     if not words or words[0] not in _VERBS:
         return None
     return SqlPattern(text=text.strip(), words=words)

@@ -118,6 +118,10 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
     that kind in the SQL that a tool or a client executes. A bare word (`curl`) bans the tool of
     that name and the command. An attempt counts even if it was denied; the rationale says so.
     `ban_exceptions` lifts entries by name.
+
+    Command lines are those of Bash and of other servers' tools with a `command`. What a script file
+    or the code behind `python -c` does is out of sight; a command that is put together at run time
+    (`eval "$X"`, `curl … | sh`) and could be the banned one is `unknown`.
     """
     lost = missing(session, "tool_names")
     if lost is not None:

@@ -302,6 +302,27 @@ def test_queries_of_tools_that_search_are_no_sql() -> None:
         assert verdict("banned_tools", ["DROP DATABASE"], call) == "pass"
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"command": "cd x && rm -rf y"}, "fail"),
+        ({"cmd": ["bash", "-c", "rm -rf y"]}, "fail"),
+        ({"command": "view", "path": "rm -rf"}, "pass"),
+        ({"text": "rm -rf y"}, "pass"),
+    ],
+)
+def test_shells_of_other_servers(given: dict, expected: str) -> None:
+    assert verdict("banned_tools", ["rm -rf"], make_call("mcp__shell__run", given)) == expected
+
+
+def test_lines_are_parsed_in_threads_of_their_own() -> None:
+    from concurrent.futures import ThreadPoolExecutor
+
+    lines = [f"cd d{n} && sudo rm -rf x{n}; echo $((1 + {n}))" for n in range(200)]
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(lambda line: banned("rm -rf", line), lines)) == {"fail"}
+
+
 def test_lists_of_statements() -> None:
     call = make_call("mcp__x__run", {"statements": ["SELECT 1", {"sql": "DROP SCHEMA a"}]})
     assert verdict("banned_tools", ["DROP DATABASE"], call) == "fail"
