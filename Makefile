@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 CONSTRAINTS = requirements/constraints.txt
+# Which recordings to record anew; empty means all.
 RECORDINGS ?=
 
-.PHONY: demo test check format unit browser docs record record-traces bench lock wheel clean
+.PHONY: demo test check format unit docs record record-traces bench lock wheel clean
 
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
@@ -41,10 +42,10 @@ record-traces: $(VENV)/.installed  ## record what MLflow's retired tracer wrote 
 	$(BIN)/python -m tests.recorder.record_traces $(RECORDINGS)
 
 docs: $(VENV)/.installed  ## write the generated reference pages
-	$(BIN)/python -m tests.docs.write_pages
+	$(BIN)/python -m tests.docs.generate_checks_page
 
-bench: $(VENV)/.installed
-	$(BIN)/python -m benchmarks
+bench: $(VENV)/.installed  ## every benchmark, a few minutes each
+	for name in reading checks import driver report; do $(BIN)/python -m benchmarks.bench_$$name || exit 1; done
 
 lock: $(VENV)/.installed  ## pin everything anew
 	$(BIN)/python -m pip install --quiet uv
