@@ -91,6 +91,12 @@ def test_paths_are_kept_as_the_tool_wrote_them(path: str) -> None:
     assert operations(session) == [("read", path)]
 
 
+def test_the_path_of_the_result_is_the_whole_one() -> None:
+    extra = {"type": "text", "file": {"filePath": "/p/src/a.py"}}
+    session = session_of("Read", result("toolu_1", extra=extra), file_path="src/a.py")
+    assert operations(session) == [("read", "/p/src/a.py")]
+
+
 @pytest.mark.parametrize("path", [None, 7, ["/a"], ""])
 def test_a_path_that_is_no_text_is_no_operation(path: Any) -> None:
     assert session_of("Read", result("toolu_1"), file_path=path).files == ()

@@ -225,3 +225,16 @@ def test_durations_are_the_tool_s_own_where_it_reports_them() -> None:
     del came["toolUseResult"]
     session = parse_transcript(dump(user("Go."), made, came))
     assert session.tool_calls[0].duration_ms == 2500
+
+
+def test_the_first_result_of_a_call_counts() -> None:
+    session = parse_transcript(
+        dump(
+            user("Go."),
+            assistant("msg_a", tool("Bash", "toolu_1", command="ls")),
+            result("toolu_1", "first"),
+            result("toolu_1", "Exit code 1", is_error=True),
+        )
+    )
+    assert session.tool_calls[0].success
+    assert session.tool_calls[0].result == "first"

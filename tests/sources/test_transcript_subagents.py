@@ -106,6 +106,32 @@ def test_parallel_inline_side_chains_stay_apart() -> None:
     }
 
 
+def test_inline_side_chains_with_equal_prompts_are_matched_in_order() -> None:
+    tasks = [tool("Task", f"toolu_{n}", subagent_type=f"t{n}", prompt=PROMPT) for n in range(2)]
+    chains = [
+        [
+            user(PROMPT, isSidechain=True, uuid=f"r{n}"),
+            assistant(f"m{n}", text("x"), isSidechain=True, parentUuid=f"r{n}"),
+        ]
+        for n in range(2)
+    ]
+    session = parse_transcript(
+        dump(user("Go."), assistant("msg_main", *tasks), *chains[0], *chains[1])
+    )
+    assert [(a.id, a.type) for a in session.subagents] == [("r0", "t0"), ("r1", "t1")]
+
+
+def test_progress_entries_name_the_call_they_serve() -> None:
+    wrapped = progress(
+        agent_lines()[1],
+        agent=AGENT,
+        call_id="toolu_task",
+        prompt="Find the feeds, as summarised.",
+    )
+    session = parse_transcript(dump(user("Go."), task(), wrapped))
+    assert session.subagents == (SubAgent(id=AGENT, type="Explore", parent_call_id="toolu_task"),)
+
+
 def test_sibling_files_are_matched_by_session_id(tmp_path: Path) -> None:
     path = write_lines(tmp_path / f"{SESSION}.jsonl", *main_lines(agentId=AGENT))
     write_lines(tmp_path / f"agent-{AGENT}.jsonl", *agent_lines())
