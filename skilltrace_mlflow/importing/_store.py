@@ -27,6 +27,7 @@ SOURCE = "transcript"
 """Value of the tag `skilltrace.source` on every imported trace."""
 
 _PREFIX = "skilltrace."
+_UPLOADED = "skilltrace.uploaded"
 _KEPT = ("skilltrace.test_id",)
 _PREVIEW = 1000
 _PAGE = 500
@@ -55,7 +56,8 @@ class TraceStore:
         self._scanned = False
         # SQLite has one writer: taking turns beats waiting for its lock.
         self._writing = threading.Lock() if serial else threading.Semaphore(8)
-        self._spans_in_store = True
+        # Databricks keeps spans of an experiment as artifacts, and has no request for logging them.
+        self._spans_in_store = not client.tracking_uri.startswith("databricks")
 
     def scan(self) -> None:
         """Learn about all imported traces at once, instead of session by session."""
@@ -76,20 +78,21 @@ class TraceStore:
     def write(self, traces: Sequence[TurnTrace], tags: Mapping[str, Mapping[str, str]]) -> None:
         """Log traces with all their spans. `tags` are further tags by trace id.
 
-        The trace's own tags, which mark it as imported, come last: what an interruption leaves
-        behind is not taken for done.
+        What an interruption leaves behind is not taken for done: a trace whose spans were never
+        stored lacks the mark that the store sets with them (see `_remember`).
         """
         from mlflow.entities import Span
 
         spans = {t.trace_id: [Span.from_dict(s) for s in t.spans] for t in traces}
+        infos = [self._info(trace, tags.get(trace.trace_id, {})) for trace in traces]
         with self._writing:
-            in_store = self._log_spans([span for part in spans.values() for span in part])
-            for trace in traces:
-                info = self._info(trace, tags.get(trace.trace_id, {}))
-                if in_store:
-                    self.client.start_trace(info)
-                else:
-                    self._upload(info, spans[trace.trace_id])
+            # First the traces: into one that exists, spans go without a detour.
+            started = [self.client.start_trace(info) for info in infos]
+            if self._spans_in_store:
+                self._log_spans([span for part in spans.values() for span in part])
+            if not self._spans_in_store:
+                for info in started:
+                    self._upload(info, spans[info.trace_id])
         for trace in traces:
             turn = trace.turn
             found = self.turns_of(turn.session_id).setdefault(turn.number, [])
@@ -141,12 +144,13 @@ class TraceStore:
         if not session_id or not number.isdigit():
             return
         size = tags.get("skilltrace.size", "")
+        whole = _UPLOADED in tags or "mlflow.trace.spansLocation" in tags
         self._known.setdefault(session_id, {}).setdefault(int(number), []).append(
             Existing(
                 trace_id=info.trace_id,
-                digest=tags.get("skilltrace.digest", ""),
+                digest=tags.get("skilltrace.digest", "") if whole else "",
                 session_digest=tags.get("skilltrace.session_digest", ""),
-                size=int(size) if size.isdigit() else 0,
+                size=int(size) if size.isdigit() and whole else 0,
                 redacted=tags.get("skilltrace.redacted") == "true",
                 tags={
                     key: value
@@ -156,13 +160,10 @@ class TraceStore:
             )
         )
 
-    def _log_spans(self, spans: list[Any]) -> bool:
-        """Whether the store keeps spans itself; if not, nothing was written."""
+    def _log_spans(self, spans: list[Any]) -> None:
+        """Log spans, or learn that this store does not keep them itself."""
         from mlflow.exceptions import MlflowException
-        from mlflow.utils.uri import is_databricks_uri
 
-        if not self._spans_in_store or is_databricks_uri(self.client.tracking_uri):  # type: ignore[no-untyped-call]
-            return False
         try:
             self.client.log_spans(self.experiment_id, spans)
         except NotImplementedError:
@@ -172,16 +173,12 @@ class TraceStore:
             if "span logging is not supported" not in str(error):
                 raise
             self._spans_in_store = False
-        return self._spans_in_store
 
     def _upload(self, info: TraceInfo, spans: list[Any]) -> None:
         from mlflow.entities import TraceData
 
-        marks = {key: info.tags.pop(key) for key in list(info.tags) if key.startswith(_PREFIX)}
-        returned = self.client.start_trace(info)
-        self.client._upload_trace_data(returned, TraceData(spans=spans))
-        for key, value in marks.items():
-            self.client.set_trace_tag(returned.trace_id, key, value)
+        self.client._upload_trace_data(info, TraceData(spans=spans))
+        self.client.set_trace_tag(info.trace_id, _UPLOADED, "true")
 
     def _info(self, trace: TurnTrace, tags: Mapping[str, str]) -> TraceInfo:
         from mlflow.entities import TraceInfo, TraceLocation, TraceState

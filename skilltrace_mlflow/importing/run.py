@@ -212,7 +212,9 @@ class _Importer:
                 superseded.update([number] if old else [])
                 tags[trace_id] = _tags(old, redacted=self.redact)
                 traces.append(build_trace(turn, trace_id, _costs(turn.session.steps)))
+            broken = [item for turn in known.values() for item in turn if item.trace_id in tags]
             with told(str(path), self.tracking_uri):
+                self.store.delete(turns[0].session_id, broken)
                 self.store.write(traces, tags)
                 # The old ones go last: there is no moment without evidence.
                 self.store.delete(turns[0].session_id, stale)

@@ -203,15 +203,19 @@ class TestOnceEach:
             assert (report.logged, report.replaced) == (0, 0)
         assert session_from_trace(traces(store)) == parse_transcript(recording("resume"))
 
+    @pytest.mark.parametrize("step", ["start_trace", "log_spans"])
     def test_what_an_interruption_left_is_finished(
-        self, store: str, monkeypatch: pytest.MonkeyPatch
+        self, store: str, monkeypatch: pytest.MonkeyPatch, step: str
     ) -> None:
         from mlflow.tracing.client import TracingClient
 
+        def fail(*_: Any) -> None:
+            raise OSError("the line is dead")
+
         path = recording("plain")
         with monkeypatch.context() as patch:
-            patch.setattr(TracingClient, "start_trace", lambda *_: (_ for _ in ()).throw(OSError))
-            with pytest.raises(EvaluationError):
+            patch.setattr(TracingClient, step, fail)
+            with pytest.raises(EvaluationError, match="the line is dead"):
                 import_transcripts([path], experiment="traces")
         report = import_transcripts([path], experiment="traces")
         assert report.logged == 1
@@ -222,6 +226,17 @@ class TestOnceEach:
         report = import_transcripts([recording("plain")], experiment="a new one")
         assert report.logged == 1
         assert len(traces(store, "a new one")) == 1
+
+    def test_a_store_that_keeps_spans_as_artifacts(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # As Databricks does; among local stores the folder of files.
+        monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+        uri = (tmp_path / "files").as_uri()
+        import_transcripts([recording("subagent")], experiment="traces", tracking_uri=uri)
+        again = import_transcripts([recording("subagent")], experiment="traces", tracking_uri=uri)
+        assert (again.logged, again.unchanged) == (0, 1)
+        assert session_from_trace(traces(uri)) == parse_transcript(recording("subagent"))
 
 
 class TestParts:
