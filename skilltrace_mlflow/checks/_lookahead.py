@@ -22,7 +22,7 @@ _MARKS = re.compile(r"[$`*?\[{]")
 _RUNNERS = re.compile(r"\b(?:eval|source|(?:ba|z|da|k|a|fi|mk|rba)?sh)\b")
 _BRACES = re.compile(r"(?<!\$)\{[^\s{}]*,")
 _SHELL = re.compile(r"(?:^|[\s/'\"])(?:(?:ba|z|da|k|a|fi|mk|rba)?sh|eval|source|\.)(?:$|[\s'\"<])")
-_PASSED_OVER = re.compile(r"(?:\s*(?:!|if|then|else|elif|do|while|until|time)\s)*\s*")
+_PASSED_OVER = re.compile(r"(?:\s*(?:!|if|then|else|elif|fi|do|done|esac|while|until|time)\s)*\s*")
 # $(echo rm) -rf x: the cut leaves the words behind the bracket as if they were a command
 _SUBSTITUTED = re.compile(r"(?:^|[;&|(\n{!]|\b(?:then|do|else|if)\s)\s*[\"']?(?:\$\(|`)")
 _CARRIER_NAMES = """
@@ -61,8 +61,10 @@ def _segment_may_compose(segment: str) -> bool:
     passed = _PASSED_OVER.match(segment)
     rest = segment[passed.end() :] if passed else segment
     word = rest.split(None, 1)[0] if rest else ""
-    if not word or word in ("[", "[["):
+    if not word:
         return False
+    if word in ("[", "[["):
+        return "]" not in rest and _DYNAMIC.search(rest) is not None
     if "=" not in word and _DYNAMIC.search(word):
         return True
     name = word.translate(_QUOTING).rsplit("/", 1)[-1]

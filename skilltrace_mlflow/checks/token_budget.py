@@ -15,16 +15,17 @@ from skilltrace_mlflow.checks._base import (
     conclude,
 )
 from skilltrace_mlflow.checks._schema import COUNT, fixed
-from skilltrace_mlflow.session import Session, TokenUsage
+from skilltrace_mlflow.session import Evidence, Session, TokenUsage
 
 __all__ = ["TokenBudget", "token_budget"]
 
-_FIGURES = {
-    "max_input": "input_tokens",
-    "max_output": "output_tokens",
-    "max_total": "total_tokens",
-    "max_cache_creation": "cache_creation_input_tokens",
-    "max_cache_read": "cache_read_input_tokens",
+# Attribute of TokenUsage, and what the figure is called where it alone is missing.
+_FIGURES: Mapping[str, tuple[str, Evidence]] = {
+    "max_input": ("input_tokens", "input_tokens"),
+    "max_output": ("output_tokens", "output_tokens"),
+    "max_total": ("total_tokens", "total_tokens"),
+    "max_cache_creation": ("cache_creation_input_tokens", "cache_creation_tokens"),
+    "max_cache_read": ("cache_read_input_tokens", "cache_read_tokens"),
 }
 
 
@@ -85,7 +86,13 @@ def token_budget(session: Session, parameters: TokenBudget) -> Outcome:
     figures = {}
     for key, limit in parameters.limits:
         name = key.removeprefix("max_")
-        used = getattr(session.usage, _FIGURES[key])
+        attribute, kind = _FIGURES[key]
+        used = getattr(session.usage, attribute)
+        absent = session.lacks(kind)
+        # A total of which a part is missing is a lower bound; any other figure is then a stand-in.
+        if absent is not None and not (kind == "total_tokens" and used > limit):
+            findings.append(Finding(text=f"{name}: {absent}", met=None))
+            continue
         figures[name] = used
         over = used > limit
         mark = ">" if over else "≤"

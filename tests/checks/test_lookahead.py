@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from skilltrace_mlflow.checks._commands import parse_command_pattern
 from skilltrace_mlflow.checks._lookahead import may_compose
+from skilltrace_mlflow.checks._shell import read_script
 
 PATTERNS = [parse_command_pattern(text) for text in ("rm -rf", "git push", "curl", "sh")]
 BARE = """rm -rf -r git push -C x curl sh bash -c eval sudo env xargs find -exec {} echo $X ${Y:-rm}
@@ -33,9 +34,11 @@ LINES = st.lists(st.tuples(WORDS, JOINTS), min_size=1, max_size=9).map(
 @settings(max_examples=600, deadline=None)
 @given(LINES)
 def test_nothing_that_the_parser_finds_is_ruled_out(line: str) -> None:
+    """In broken syntax the parser guesses where commands begin: there only what it is sure of."""
+    broken = read_script(line).parser != "tree-sitter"
     for pattern in PATTERNS:
         found = pattern.find_parsed(line)
-        if found is not None:
+        if found is not None and (found.met or not broken):
             assert pattern.find(line) == found, (pattern.text, found)
 
 
