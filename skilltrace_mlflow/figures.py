@@ -22,11 +22,14 @@ FIGURES = {
 def figures(session: Session) -> dict[str, float | int | None]:
     """The numbers of a session under the keys of `FIGURES`; None where the evidence is missing."""
     metrics = compute_metrics(session)
-    usage = session.lacks("usage") is None
     return {
-        "total_tokens": metrics.total_tokens if usage else None,
-        "input_tokens": metrics.total_input_tokens if usage else None,
-        "output_tokens": metrics.total_output_tokens if usage else None,
+        "total_tokens": None if session.lacks("usage", "total_tokens") else metrics.total_tokens,
+        "input_tokens": (
+            None if session.lacks("usage", "input_tokens") else metrics.total_input_tokens
+        ),
+        "output_tokens": (
+            None if session.lacks("usage", "output_tokens") else metrics.total_output_tokens
+        ),
         "tool_calls": metrics.total_tool_calls,
         "turns": None if session.lacks("turns") else metrics.num_turns,
         "duration_seconds": None if session.lacks("times") else metrics.duration_seconds,

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from skilltrace_mlflow.session import ModelStep, Session
+from skilltrace_mlflow.session import Evidence, ModelStep, Session
 
 __all__ = ["PRICES_AS_OF", "session_cost", "step_cost"]
 
@@ -92,6 +92,15 @@ _PRICES = {
 # `[1m]` marks a mode of Claude Code, the date a snapshot; neither has a price of its own.
 _MODEL = re.compile(r"(claude-[a-z0-9-]+?)(?:-0)?(?:-\d{8}|-latest)?(?:\[1m\])?")
 
+# What a price is put on.
+_USAGE: tuple[Evidence, ...] = (
+    "usage",
+    "input_tokens",
+    "output_tokens",
+    "cache_creation_tokens",
+    "cache_read_tokens",
+)
+
 
 def session_cost(session: Session) -> float | None:
     """What a session cost: as recorded, else the sum over its API responses at list prices.
@@ -101,7 +110,7 @@ def session_cost(session: Session) -> float | None:
     """
     if session.cost_usd is not None:
         return session.cost_usd
-    if not session.steps or session.lacks("usage") is not None:
+    if not session.steps or session.lacks(*_USAGE) is not None:
         return None
     total = 0.0
     for step in session.steps:

@@ -44,9 +44,13 @@ Scope = Literal["all", "main", "subagents"]
 
 Evidence = Literal[
     "agents",
+    "cache_creation_tokens",
+    "cache_read_tokens",
     "cost",
     "files",
+    "input_tokens",
     "messages",
+    "output_tokens",
     "permission_rules",
     "skills",
     "subagents",
@@ -57,10 +61,15 @@ Evidence = Literal[
     "tool_order",
     "tool_outcomes",
     "tool_results",
+    "total_tokens",
     "turns",
     "usage",
 ]
-"""The kinds of evidence that a source may lack as a whole, keys of `Session.missing`."""
+"""The kinds of evidence that a source may lack as a whole, keys of `Session.missing`.
+
+`usage` stands for all token figures; a kind such as `input_tokens` for that figure alone, whose
+value is then a stand-in. `total_tokens` alone missing means that the sum is a lower bound.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

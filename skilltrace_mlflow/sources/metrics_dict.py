@@ -37,6 +37,13 @@ _KEYS = frozenset(
         *("tools", "usage_complete"),
     )
 )
+_FIGURES: Mapping[str, Evidence] = {
+    "input": "input_tokens",
+    "output": "output_tokens",
+    "cache_creation": "cache_creation_tokens",
+    "cache_read": "cache_read_tokens",
+    "total": "total_tokens",
+}
 _OUTCOMES: tuple[str, ...] = get_args(CallOutcome)
 _MOST_CALLS = 1_000_000
 # A name whose category is the key; MCP categories are built from their server's name.
@@ -189,7 +196,8 @@ def _steps(
     usage, absent = _usage(_mapping(metrics, "tokens"), "tokens")
     main, main_absent = _usage(_mapping(metrics, "tokens_main"), "tokens_main")
     if usage is None:
-        missing["usage"] = "the figures have no token counts of input and output"
+        missing["usage"] = "the figures have no tokens"
+    missing.update(absent)
     if turns is None:
         missing["turns"] = "the figures have no conversation.turns"
     if usage is not None and (main is None or main_absent) and not _no_subagents(metrics):
@@ -217,29 +225,40 @@ def _steps(
         steps.append(
             ModelStep(id="step_subagents", agent="subagents", usage=rest, position=len(steps))
         )
-    complete = bool(metrics.get("usage_complete", True)) and not absent
-    notes = tuple(f"the figures have no tokens.{key}" for key in absent)
+    complete = bool(metrics.get("usage_complete", True))
+    notes = () if complete else ("the figures say usage_complete: false",)
     return tuple(steps), complete, notes
 
 
 def _usage(
     tokens: Mapping[str, Any] | None, where: str
-) -> tuple[TokenUsage | None, tuple[str, ...]]:
-    """The usage and the keys it lacks. Input and output follow from each other and the total; a
-    total alone says nothing about either.
+) -> tuple[TokenUsage | None, dict[Evidence, str]]:
+    """The usage, and why which figures of it are missing. Input and output follow from each other
+    and the total; a total alone is kept as input that nobody may read as such.
     """
     if tokens is None:
-        return None, ()
-    keys = ("input", "output", "cache_creation", "cache_read")
-    known = {key: _count(tokens.get(key), f"{where}.{key}") for key in (*keys, "total")}
+        return None, {}
+    known = {key: _count(tokens.get(key), f"{where}.{key}") for key in _FIGURES}
+    if all(value is None for value in known.values()):
+        return None, {}
     total = known["total"]
     for key, other in (("input", "output"), ("output", "input")):
         left = known[other]
-        if known[key] is None and total is not None and left is not None:
-            known[key] = max(total - left, 0)
-    absent = tuple(key for key in keys if known[key] is None)
-    if len(absent) == len(keys) or (total is not None and {"input", "output"} <= set(absent)):
-        return None, absent
+        if known[key] is None and total is not None and left is not None and total >= left:
+            known[key] = total - left
+    absent: dict[Evidence, str] = {
+        kind: f"the figures have no {where}.{key}"
+        for key, kind in _FIGURES.items()
+        if known[key] is None
+    }
+    if known["input"] is not None and known["output"] is not None:
+        absent.pop("total_tokens", None)
+        if total is not None and total != known["input"] + known["output"]:
+            absent["total_tokens"] = f"{where}.total {total:,} is not input + output"
+    elif known["input"] is None and known["output"] is None:
+        known["input"] = total
+    elif total is not None:
+        absent["total_tokens"] = f"{where}.total {total:,} is less than one of its parts"
     return (
         TokenUsage(
             input_tokens=known["input"] or 0,
