@@ -32,7 +32,6 @@ __all__ = [
     "get_check",
     "missing",
     "run_check",
-    "split_scope",
     "unfold",
     "unknown",
 ]
@@ -111,7 +110,6 @@ class ParameterError(ValueError):
 
 
 P = TypeVar("P")
-Resolve = Callable[[Any, Callable[[str], Any]], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,9 +138,6 @@ class CheckSpec:
     value is a mapping of fixed keys already. `additive` lists the sub-keys ("" for the value
     itself) that a test can only add to. `companions` are other keys of the expectations that the
     check reads (`ban_exceptions`); `parse` then gets them as `parse(value, **companions)`.
-    `resolve`, where set, is called by the loader between validation and `parse` as
-    `resolve(value, read_json)` and returns the value with every file it names replaced by that
-    file's content; `read_json` takes the path as written. Checks themselves never read files.
     A check that is not `scoped` speaks of the session as a whole and always sees all of it.
     `graded` checks give MLflow their score, others yes/no.
     """
@@ -158,7 +153,6 @@ class CheckSpec:
     main: str | None = None
     additive: tuple[str, ...] = ()
     companions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    resolve: Resolve | None = None
     scoped: bool = True
 
 
@@ -177,7 +171,6 @@ def check(
     main: str | None = None,
     additive: tuple[str, ...] = (),
     companions: Mapping[str, Mapping[str, Any]] | None = None,
-    resolve: Resolve | None = None,
     scoped: bool = True,
 ) -> Callable[[Callable[[Session, P], Outcome]], Callable[[Session, P], Outcome]]:
     """Register a check under its `name` and its YAML `key` (the name unless given).
@@ -199,7 +192,6 @@ def check(
             main=main,
             additive=additive,
             companions=companions or {},
-            resolve=resolve,
             scoped=scoped,
         )
         for other in _REGISTRY.values():
@@ -377,23 +369,6 @@ def _list(texts: Sequence[str], limit: int = 6) -> str:
     shown = [text if len(text) <= 240 else text[:237] + "..." for text in texts[:limit]]
     more = len(texts) - limit
     return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")
-
-
-def split_scope(spec: CheckSpec, value: Any) -> tuple[Any, Scope | None]:
-    """The value without its `scope`, and the scope, None where none is written.
-
-    The scope stands in the long form, beside the fixed keys, or beside the selectors of a short
-    form that is a mapping (`{Bash: 5, scope: main}`). Raises ParameterError for an unknown scope.
-    """
-    if not isinstance(value, Mapping) or "scope" not in value or not spec.scoped:
-        return value, None
-    scope = value["scope"]
-    if not isinstance(scope, str) or scope not in _SCOPES:
-        raise ParameterError(
-            f"scope is one of {', '.join(_SCOPES)}, not {scope!r}", path=("scope",)
-        )
-    rest = {key: item for key, item in value.items() if key != "scope"}
-    return rest, scope  # type: ignore[return-value]
 
 
 def unfold(value: Any, main: str) -> tuple[Any, float, tuple[str, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,59 +76,23 @@ class Permissions:
     lifted: tuple[str, ...] = ()
 
 
-def resolve(value: Any, read_json: Callable[[str], Any]) -> Any:
-    """The value with the settings file it names replaced by that file's content."""
-    if isinstance(value, str):
-        return read_json(value)
-    if isinstance(value, Mapping) and isinstance(value.get("settings"), str):
-        return {**value, "settings": read_json(value["settings"])}
-    return value
-
-
 def parse(value: Any, ban_exceptions: Sequence[str] = ()) -> Permissions:
-    """Inline rules, or the content of a settings file; ParameterError for a path left unread."""
-    path: tuple[str | int, ...] = ()
-    more: Sequence[str] = ()
-    if isinstance(value, Mapping) and "settings" in value:
-        more, value, path = value.get("deny", ()), value["settings"], ("settings",)
-    if isinstance(value, str):
-        raise ParameterError(f"the settings file {value!r} was not read", path=path)
-    if not isinstance(value, Mapping):
-        raise ParameterError("a settings file holds a mapping", path=path)
-    from_file = bool(path) or "permissions" in value
-    rules = value.get("permissions", {}) if from_file else value
-    if from_file and not isinstance(rules, Mapping):
-        raise ParameterError("permissions is a mapping of allow, deny and ask", path=path)
-    if from_file and not any(rules.get(key) for key in ("allow", "deny", "ask")) and not more:
-        raise ParameterError("the settings file holds no permission rules", path=path)
-    inside = (*path, "permissions") if from_file else path
-    lists = {key: _texts(rules, key, inside) for key in ("deny", "ask", "allow")}
-    deny, lifted = lift((*lists["deny"], *more), ban_exceptions)
-    unsaid = "default" if from_file else ("dontAsk" if lists["allow"] else "bypassPermissions")
+    """`{allow, deny, ask, defaultMode}`; ParameterError for a path, which a loader reads."""
+    if not isinstance(value, Mapping) or "settings" in value:
+        raise ParameterError(
+            "a settings file is read where a YAML file names it; here its rules must stand"
+        )
+    if not any(value.get(key) for key in ("allow", "deny", "ask")):
+        raise ParameterError("no rule under allow, deny or ask")
+    deny, lifted = lift(tuple(value.get("deny", ())), ban_exceptions)
+    unsaid = "dontAsk" if value.get("allow") else "bypassPermissions"
     return Permissions(
-        deny=parse_selectors(deny, (*inside, "deny")),
-        ask=parse_selectors(lists["ask"], (*inside, "ask")),
-        allow=parse_selectors(lists["allow"], (*inside, "allow")),
-        mode=_mode(rules.get("defaultMode", unsaid), inside),
+        deny=parse_selectors(deny, ("deny",)),
+        ask=parse_selectors(value.get("ask", ()), ("ask",)),
+        allow=parse_selectors(value.get("allow", ()), ("allow",)),
+        mode=value.get("defaultMode", unsaid),
         lifted=lifted,
     )
-
-
-def _texts(rules: Mapping[str, Any], key: str, path: tuple[str | int, ...]) -> tuple[str, ...]:
-    found = rules.get(key, ())
-    if not isinstance(found, (list, tuple)) or not all(isinstance(text, str) for text in found):
-        raise ParameterError(f"{key} is a list of rules", path=(*path, key))
-    return tuple(found)
-
-
-def _mode(name: Any, path: tuple[str | int, ...]) -> str:
-    if name == "auto":
-        return "default"  # a classifier decides, which leaves no rule to check against
-    if name not in _MODES:
-        raise ParameterError(
-            f"defaultMode is one of {', '.join(_MODES)}, not {name!r}", path=(*path, "defaultMode")
-        )
-    return str(name)
 
 
 @check(
@@ -137,7 +101,6 @@ def _mode(name: Any, path: tuple[str | int, ...]) -> str:
     parse=parse,
     additive=("deny",),
     companions={"ban_exceptions": BAN_EXCEPTIONS},
-    resolve=resolve,
     examples=(
         Example(
             value={"allow": ["Read", "Bash(git status:*)"], "deny": ["Bash(git push:*)"]},

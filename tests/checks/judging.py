@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 
 from skilltrace_mlflow.checks import Outcome, get_check, run_check
-from skilltrace_mlflow.checks._base import split_scope
+from skilltrace_mlflow.expectations._merge import split_scope
 from skilltrace_mlflow.session import Session, ToolCall
 from tests.builders import make_call, make_session
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -228,24 +230,35 @@ class TestPermissions:
             == "pass"
         )
 
-    def test_a_settings_file_is_read_outside(self) -> None:
-        from skilltrace_mlflow.checks import get_check, run_check
+    @pytest.mark.parametrize(
+        "value", [".claude/settings.json", {"settings": "s.json", "deny": ["A"]}]
+    )
+    def test_a_settings_file_is_not_read_here(self, value: Any) -> None:
+        # the schema knows the form; the loader puts the rules in its place
+        with pytest.raises(ParameterError, match="its rules must stand"):
+            parse("permissions", value)
 
-        spec = get_check("permissions")
-        assert spec.resolve is not None
-        content = {"permissions": {"deny": ["Bash(git push:*)"]}, "env": {"A": "1"}}
-        value = spec.resolve(
-            ".claude/settings.json", {".claude/settings.json": content}.__getitem__
+    def test_no_rules_at_all_are_refused(self) -> None:
+        with pytest.raises(ParameterError, match="no rule"):
+            parse("permissions", {"deny": []})
+
+    def test_a_settings_file_named_in_yaml(self, tmp_path: Path) -> None:
+        from skilltrace_mlflow.checks import run_check
+        from skilltrace_mlflow.expectations import load_manifest, parse_expectations
+
+        (tmp_path / "settings.json").write_text(
+            '{"permissions": {"deny": ["Bash(git push:*)"]}, "env": {"A": "1"}}'
         )
-        assert run_check(spec, _session(bash("git push")), spec.parse(value)).verdict == "fail"
-        assert run_check(spec, _session(bash("ls")), spec.parse(value)).verdict == "pass"
-        longer = {"settings": "s.json", "deny": ["WebFetch"]}
-        value = spec.resolve(longer, lambda path: content)
-        assert run_check(spec, _session(make_call("WebFetch")), spec.parse(value)).verdict == "fail"
-        with pytest.raises(ParameterError, match="was not read"):
-            spec.parse(".claude/settings.json")
-        with pytest.raises(ParameterError, match="no permission rules"):
-            spec.parse({"permissions": {}})
+        manifest = tmp_path / "manifest.yaml"
+        manifest.write_text(
+            "skill: {name: demo}\ntrace_expectations: {permissions: settings.json}\n"
+        )
+        (found,) = parse_expectations(load_manifest(manifest).trace_expectations)
+        outcomes = [
+            run_check(found.spec, _session(bash(line)), found.parameters)
+            for line in ("git push", "ls", "npm test")
+        ]
+        assert [outcome.verdict for outcome in outcomes] == ["fail", "pass", "unknown"]
 
     def test_bad_rules_name_their_place(self) -> None:
         with pytest.raises(ParameterError) as caught:
