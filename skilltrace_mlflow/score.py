@@ -5,9 +5,12 @@ from __future__ import annotations
 import difflib
 import os
 import signal
+import sys
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.checks import Outcome, run_check
@@ -43,8 +46,10 @@ __all__ = [
 SESSION_PREFIX = "session."
 """Outcomes of `session_expectations` carry the check's name behind this prefix."""
 
-# Below this many files a second process costs more than it saves.
-_PARALLEL_FROM = 8
+# Below these sizes more processes cost more than they save: a forked one starts in milliseconds, a
+# fresh interpreter has to import everything first. One core judges about 100 MB a second.
+_FORK_FROM_BYTES = 8_000_000
+_SPAWN_FROM_BYTES = 200_000_000
 
 
 def parse_and_compute_metrics(path: str | os.PathLike[str]) -> TraceMetrics:
@@ -213,15 +218,16 @@ def _judge_files(
 def _spread(
     target: Target, files: Sequence[str], workers: int, keep_sessions: bool
 ) -> Iterator[TestResult]:
-    if workers <= 1 or len(files) < _PARALLEL_FROM:
+    # Sessions that are to be kept would have to travel back whole, which costs more than reading.
+    method = None if workers <= 1 or len(files) < 2 or keep_sessions else _start_method(files)
+    if method is None:
         yield from map(_Judge(target, keep_sessions), files)
         return
     import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
 
-    # A fresh interpreter, since a notebook's process has threads that a fork would copy half-way.
-    context = multiprocessing.get_context("spawn")
-    chunk = max(1, min(32, len(files) // (workers * 4)))
+    context = multiprocessing.get_context(method)
+    chunk = max(1, min(16, len(files) // (workers * 8)))
     pool = ProcessPoolExecutor(
         workers, mp_context=context, initializer=_start_worker, initargs=(target, keep_sessions)
     )
@@ -229,6 +235,18 @@ def _spread(
         yield from pool.map(_work, files, chunksize=chunk)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_method(files: Sequence[str]) -> str | None:
+    """How to start processes for these files, None where one process is faster.
+
+    A fork copies other threads' locks in whatever state they are, so it is for a process with a
+    single thread (the command line); a notebook gets fresh interpreters.
+    """
+    size = sum(path.stat().st_size for path in map(Path, files) if path.is_file())
+    if sys.platform.startswith("linux") and threading.active_count() == 1:
+        return "fork" if size >= _FORK_FROM_BYTES else None
+    return "spawn" if size >= _SPAWN_FROM_BYTES else None
 
 
 class _Judge:

@@ -245,13 +245,25 @@ def _compared(evaluation: Evaluation, name: str, records: Any, *, quiet: bool) -
 
 @contextlib.contextmanager
 def progress_bar(label: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """A callable (done, total) that draws a bar on standard error if that is a terminal."""
+    """A callable (done, total) that draws a bar on standard error if that is a terminal.
+
+    The bar starts with the first call, not before: it has a thread of its own, and worker processes
+    are forked while there is only one.
+    """
     if quiet or not sys.stderr.isatty():
         yield lambda done, total: None
         return
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+    bar = Progress(console=Console(stderr=True), transient=True)
+    task = bar.add_task(label, total=None)
+
+    def show(done: int, total: int) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=total)
+
+    try:
+        yield show
+    finally:
+        bar.stop()
