@@ -15,6 +15,7 @@ import contextlib
 import io
 import json
 import logging
+import os
 import tempfile
 import time
 import uuid
@@ -67,6 +68,7 @@ def main() -> None:
     copies = parser.parse_args().copies
     logging.getLogger("alembic").setLevel(logging.ERROR)
     logging.getLogger("mlflow").setLevel(logging.ERROR)
+    home = Path.cwd()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         sessions, size = copy_sessions(folder / "sessions", copies)
@@ -85,7 +87,8 @@ def main() -> None:
 
         uri = f"sqlite:///{folder / 'process.db'}"
         mlflow.set_tracking_uri(uri)
-        with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
+        os.chdir(folder)  # its log file lands in the working directory
+        with contextlib.redirect_stdout(io.StringIO()):
             mlflow.set_experiment("warm-up")
             process_transcript(str(find_sessions(RECORDINGS)[0]), "warm-up")
             mlflow.set_experiment("bench")
@@ -95,6 +98,7 @@ def main() -> None:
             mlflow.flush_trace_async_logging()
             elapsed = time.perf_counter() - start
         results["process_transcript"] = (elapsed, *count(uri, "bench"))
+        os.chdir(home)
 
     print(f"{len(sessions)} sessions, {size / 1e6:.1f} MB, MLflow {mlflow.__version__}, SQLite")
     for label, (seconds, traces, spans) in results.items():

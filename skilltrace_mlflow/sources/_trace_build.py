@@ -24,7 +24,7 @@ from skilltrace_mlflow.session import (
     ToolCall,
 )
 from skilltrace_mlflow.sources._trace_text import file_operation, implied_subagent, skill_use
-from skilltrace_mlflow.sources._trace_wire import SpanView, TraceView, as_count, as_mapping, as_time
+from skilltrace_mlflow.sources._trace_wire import TraceView, as_count, as_mapping
 
 __all__ = ["Parts", "read_usage"]
 
@@ -195,8 +195,3 @@ def read_usage(values: Mapping[str, Any]) -> TokenUsage:
         cache_read_input_tokens=count("cache_read_input_tokens"),
         cache_creation_1h_input_tokens=min(hour, created),
     )
-
-
-def span_times(span: SpanView) -> tuple[datetime | None, datetime | None]:
-    """Start and end of a span."""
-    return as_time(span.start_ns), as_time(span.end_ns)

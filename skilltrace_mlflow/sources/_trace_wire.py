@@ -107,7 +107,6 @@ class TraceView:
     state: str
     metadata: Mapping[str, str]
     tags: Mapping[str, str]
-    request_time: datetime | None
     spans: tuple[SpanView, ...]
     children: Mapping[str | None, tuple[SpanView, ...]] = field(repr=False)
 
@@ -171,7 +170,6 @@ def read_trace(trace: Any) -> TraceView:
         state=str(info.get("state") or info.get("status") or "").rpartition(".")[2].upper(),
         metadata=_strings(metadata),
         tags=_strings(info.get("tags")),
-        request_time=_info_time(info),
         spans=tuple(unique),
         children={key: tuple(value) for key, value in children.items()},
     )
@@ -205,7 +203,6 @@ def _parts(trace: Any) -> tuple[Mapping[str, Any], list[Any]]:
         "trace_metadata": dict(entity.trace_metadata),
         "tags": dict(entity.tags),
         "state": str(getattr(entity.state, "value", entity.state)),
-        "request_time": entity.request_time,
     }
     return info, [span if isinstance(span, Mapping) else span.to_dict() for span in data.spans]
 
@@ -280,20 +277,6 @@ def _events(raw: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for event in raw:
         if isinstance(event, Mapping):
             yield _as_text(event.get("name")), as_mapping(event.get("attributes")) or {}
-
-
-def _info_time(info: Mapping[str, Any]) -> datetime | None:
-    value = info.get("request_time", info.get("timestamp_ms"))
-    if isinstance(value, datetime):
-        return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
-    if isinstance(value, int) and not isinstance(value, bool):
-        return as_time(value * 1_000_000)
-    if isinstance(value, str):
-        try:
-            return datetime.fromisoformat(value.replace("Z", "+00:00"))
-        except ValueError:
-            return None
-    return None
 
 
 def _strings(value: Any) -> dict[str, str]:
