@@ -39,18 +39,30 @@ def session_from_trace(trace: Any) -> Session:
     session_id = _common_session(views)
     source = views[0].id if len(views) == 1 else f"{len(views)} traces from {views[0].id}"
     imported = [view for view, generation in found if generation is IMPORTED]
-    if imported:
-        others = [view.id for view in views if view not in imported]
-        session = session_of_turns(imported)
-        if others:
-            # The import holds the transcript, whole: the hook's traces of it add nothing.
-            session = replace(
-                session,
-                usage_notes=(*session.usage_notes, f"left aside: traces {', '.join(others)}"),
-            )
-        return replace(session, source=source)
+    traced = [(view, generation) for view, generation in found if generation is not IMPORTED]
+    if not imported:
+        return _of_writers(traced, session_id, source)
+    session = replace(session_of_turns(imported), source=source)
+    if not traced:
+        return session
+    # The import holds the transcript, whole: a hook's traces of the same turns add nothing. What
+    # they hold beyond it was not imported (yet), and must not be taken for not done.
+    known = {call.id for call in session.tool_calls}
+    others = _of_writers(traced, session_id, source)
+    lost = sum(1 for call in others.tool_calls if call.id not in known)
+    if not lost:
+        return session
+    gap = (
+        f"{lost} calls of {traced[0][0].id} and others are not in the imported turns: import again"
+    )
+    return replace(session, incomplete=(*session.incomplete, gap), usage_complete=False)
+
+
+def _of_writers(
+    traced: Sequence[tuple[TraceView, Generation]], session_id: str | None, source: str
+) -> Session:
     parts = Parts(session_id=session_id, source=source)
-    for view, generation in found:
+    for view, generation in traced:
         if generation is OTEL:
             _trace_otel.add_trace(parts, view)
         else:

@@ -25,6 +25,7 @@ from skilltrace_mlflow.sources.mlflow_trace import session_from_trace
 from skilltrace_mlflow.sources.transcript import parse_transcript
 from tests.builders import START, make_call, make_session
 from tests.driver.stores import free_port
+from tests.sources.shapes import Turn
 
 RECORDINGS = Path(__file__).parent.parent / "data" / "recordings"
 
@@ -266,6 +267,28 @@ class TestParts:
         document["data"]["spans"][0]["attributes"][_trace_generation.TURN_ATTRIBUTE] = "{}"
         with pytest.raises(InputError, match="damaged"):
             session_from_trace(document)
+
+
+class TestBesideOtherTraces:
+    def traced(self, session: Session, call_id: str) -> Trace:
+        """What a Stop hook logged of the same session."""
+        turn = Turn(session=session.session_id)
+        turn.tool(call_id, "Bash", {"command": "ls"}, "a")
+        return turn.end()
+
+    def test_what_both_hold_counts_once(self, store: str) -> None:
+        session = parse_transcript(recording("failing-bash"))
+        import_transcripts([recording("failing-bash")], experiment="traces")
+        found = traces(store)
+        hook = self.traced(session, session.tool_calls[0].id)
+        assert session_from_trace([*found, hook]) == session
+
+    def test_what_was_not_imported_is_known_to_be_missing(self, store: str) -> None:
+        session = parse_transcript(recording("failing-bash"))
+        import_transcripts([recording("failing-bash")], experiment="traces")
+        found = session_from_trace([*traces(store), self.traced(session, "toolu_later")])
+        assert found.incomplete
+        assert not found.usage_complete
 
 
 class TestTurns:
