@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -126,15 +126,20 @@ def response_of(found: Found) -> Any:
     return as_response(inputs=inputs, outputs=outputs or None, session=found.session)
 
 
-def expectations_of(case: TestCase, *, traces: bool) -> Mapping[str, Any]:
-    """The expectations as MLflow keeps them on the trace, flat."""
+def expectations_of(case: TestCase, *, traces: bool) -> dict[str, Any]:
+    """The expectations as MLflow keeps them on the trace.
+
+    Keys of trace checks stand together under `trace_expectations`: MLflow writes one assessment per
+    key, each a transaction, and a check's key is often its name, which its verdict has too. Keys
+    of the response stay flat, where MLflow's own scorers look for them.
+    """
     kept = dict(case.response_expectations)
-    if traces:
-        kept.update(case.trace_expectations)
-        if case.session_expectations:
-            kept["session_expectations"] = {
-                item.spec.key: item.value for item in case.session_expectations
-            }
+    if traces and case.trace_expectations:
+        kept["trace_expectations"] = dict(case.trace_expectations)
+    if traces and case.session_expectations:
+        kept["session_expectations"] = {
+            item.spec.key: item.value for item in case.session_expectations
+        }
     return kept
 
 

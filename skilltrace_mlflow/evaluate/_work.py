@@ -28,7 +28,7 @@ from skilltrace_mlflow.evaluate._mlflow import hand_out, rounds, run_scorers
 from skilltrace_mlflow.evaluate._resume import SKILL_TAG, STATUS_TAG, Plan
 from skilltrace_mlflow.evaluate._rows import Found, Item, Row
 from skilltrace_mlflow.evaluate._store import SOURCE_RUN, STORE_ERRORS, RunStore, first_line
-from skilltrace_mlflow.evaluate._surroundings import lifted_rate_limit
+from skilltrace_mlflow.evaluate._surroundings import few_workers, lifted_rate_limit
 from skilltrace_mlflow.evaluate._verify import complete, standing
 from skilltrace_mlflow.responses._base import all_responses
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
@@ -205,12 +205,17 @@ class Work:
             row.done = done.get(row.trace_id or "", set())
 
     def _correct_expectations(self, store: RunStore) -> None:
-        """MLflow never updates an expectation that it finds on a trace."""
+        """MLflow never updates an expectation that it finds on a trace, and a key that somebody
+        logged on its own is as much ours as one under `trace_expectations`.
+        """
         for row in self.rows:
+            current = {**row.found.case.trace_expectations, **row.expectations}
             for stored in row.trace.info.assessments if row.trace is not None else ():
-                if stored.expectation is None or stored.name not in row.expectations:
+                if not row.expectations or stored.expectation is None:
                     continue
-                value = row.expectations[stored.name]
+                if stored.name not in current or stored.valid is False:
+                    continue
+                value = current[stored.name]
                 if _same(stored.expectation.value, value):
                     continue
                 corrected = StoredExpectation(
@@ -236,7 +241,7 @@ class Work:
             self.notes.append(
                 "traces of other experiments keep their verdicts where they are, linked to this run"
             )
-        with lifted_rate_limit():
+        with lifted_rate_limit(), few_workers(self.tracking_uri):
             for rows in [*rounds(here), *([bare] if bare else [])]:
                 self.deadline.require("all rows were logged")
                 try:
