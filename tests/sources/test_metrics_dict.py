@@ -1,0 +1,100 @@
+"""Figures back to a session: what they say is judged, what they lack is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from skilltrace_mlflow.checks import Verdict, run_check
+from skilltrace_mlflow.errors import InputError
+from skilltrace_mlflow.expectations import parse_expectations
+from skilltrace_mlflow.metrics import compute_metrics
+from skilltrace_mlflow.session import TokenUsage
+from skilltrace_mlflow.sources.metrics_dict import session_from_metrics_dict
+from tests.builders import make_call, make_session
+
+BY_NAME = {"tools": {"by_name": {"Bash": 10, "Read": 1}}}
+
+
+def judge(metrics: dict[str, Any], expectations: dict[str, Any]) -> Verdict:
+    (expectation,) = parse_expectations(expectations)
+    session = session_from_metrics_dict(metrics)
+    return run_check(
+        expectation.spec, session, expectation.parameters, scope=expectation.scope
+    ).verdict
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expectations", "verdict"),
+    [
+        (BY_NAME, {"tool_limits": {"Bash": 5}}, Verdict.FAIL),
+        (BY_NAME, {"tool_limits": {"Bash": 10}}, Verdict.PASS),
+        (BY_NAME, {"required_tools": ["Read"]}, Verdict.PASS),
+        (BY_NAME, {"required_tools": ["Edit"]}, Verdict.FAIL),
+        (BY_NAME, {"banned_tools": ["Read"]}, Verdict.FAIL),
+        (BY_NAME, {"banned_tools": ["mcp__databricks__*"]}, Verdict.PASS),
+        (BY_NAME, {"banned_tools": ["rm -rf"]}, Verdict.UNKNOWN),
+        (BY_NAME, {"tool_sequence": ["Read", "Bash"]}, Verdict.UNKNOWN),
+        (BY_NAME, {"token_budget": {"max_total": 9}}, Verdict.UNKNOWN),
+        (BY_NAME, {"expected_files": ["*.sql"]}, Verdict.UNKNOWN),
+        (BY_NAME, {"category_limits": {"bash": 9}}, Verdict.FAIL),
+        (BY_NAME, {"tool_errors": {"max": 0}}, Verdict.UNKNOWN),
+        (BY_NAME, {"turn_limit": {"max_turns": 1}}, Verdict.UNKNOWN),
+        (BY_NAME, {"required_skills": ["x"]}, Verdict.UNKNOWN),
+        (BY_NAME, {"cost_budget": {"max_usd": 1}}, Verdict.UNKNOWN),
+        (BY_NAME, {"duration": {"max_seconds": 1}}, Verdict.UNKNOWN),
+        (BY_NAME, {"tool_limits": {"Bash": 99}, "scope": "main"}, Verdict.UNKNOWN),
+        ({"tools": {"by_category": {"bash": 10}}}, {"category_limits": {"bash": 5}}, Verdict.FAIL),
+        ({"tools": {"by_category": {"bash": 10}}}, {"tool_limits": {"Bash": 5}}, Verdict.UNKNOWN),
+        ({"tools": {"total_calls": 0}}, {"banned_tools": ["rm -rf"]}, Verdict.PASS),
+        ({"conversation": {"turns": 4}}, {"turn_limit": {"max_turns": 3}}, Verdict.FAIL),
+        ({"conversation": {"turns": 4}}, {"tool_limits": {"Bash": 1}}, Verdict.UNKNOWN),
+        ({"duration_seconds": 12.5}, {"duration": {"max_seconds": 12}}, Verdict.FAIL),
+        ({"cost_usd": 0.5}, {"cost_budget": {"max_usd": 1}}, Verdict.PASS),
+        (
+            {"tokens": {"input": 60, "output": 5, "cache_creation": 0, "cache_read": 0}},
+            {"token_budget": {"max_input": 50}},
+            Verdict.FAIL,
+        ),
+        (
+            {"files": {"created": ["/repo/a.sql"], "modified": []}},
+            {"expected_files": ["*.sql"]},
+            Verdict.PASS,
+        ),
+    ],
+)
+def test_a_partial_dictionary_is_judged_by_what_it_has(
+    metrics: dict[str, Any], expectations: dict[str, Any], verdict: Verdict
+) -> None:
+    assert judge(metrics, expectations) is verdict
+
+
+def test_the_whole_dictionary_gives_the_same_figures() -> None:
+    session = make_session(
+        ["Read", make_call("Bash", {"command": "ls"}, outcome="failed")],
+        usage=TokenUsage(input_tokens=5, output_tokens=7, cache_read_input_tokens=9),
+        created=["/repo/a.sql"],
+    )
+    figures = compute_metrics(session).to_dict(inputs=True)
+    again = compute_metrics(session_from_metrics_dict(figures)).to_dict(inputs=True)
+    assert {**again, "cost_usd": None} == {**figures, "cost_usd": None}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "key"),
+    [
+        ({"tools": {"by_name": {"Bash": "ten"}}}, "tools.by_name.Bash"),
+        ({"tools": {"by_name": {"Bash": True}}}, "tools.by_name.Bash"),
+        ({"tools": {"by_name": {"Bash": -1}}}, "tools.by_name.Bash"),
+        ({"tools": {"by_name": ["Bash"]}}, "by_name"),
+        ({"tools": {"by_name": {"Bash": 10**9}}}, "tools"),
+        ({"tools": {"calls": [{"id": "x"}]}}, r"tools.calls\[0\]"),
+        ({"tools": {"calls": [{"name": "x", "outcome": "fine"}]}}, "outcome"),
+        ({"start_time": "yesterday"}, "start_time"),
+        ({"skills": [{"name": "x", "status": "perhaps"}]}, r"skills\[0\]"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named(metrics: dict[str, Any], key: str) -> None:
+    with pytest.raises(InputError, match=key):
+        session_from_metrics_dict(metrics)
