@@ -59,7 +59,7 @@ def test_every_check_is_registered() -> None:
     assert set(all_checks()) == NAMES
 
 
-@pytest.mark.parametrize("spec", all_checks().values(), ids=str)
+@pytest.mark.parametrize("spec", all_checks().values(), ids=lambda spec: spec.name)
 def test_schemas_are_schemas(spec: CheckSpec) -> None:
     jsonschema.Draft202012Validator.check_schema(spec.schema)
     json.dumps(spec.schema)
