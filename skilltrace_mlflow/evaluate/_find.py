@@ -129,11 +129,10 @@ class Finder:
                 "skill's folder; allow it with --allow-outside"
             )
         evidence = load_file(path)
-        document = path.suffix.lower() == ".json"
         ids = [evidence.trace_id] if evidence.trace_id is not None else []
         trace = self._first_of(ids) if ids else None
         if trace is None:
-            ids = list(self.importer(evidence.session, None if document else path))
+            ids = list(self.importer(evidence.session, path))
             trace = self._first_of(ids)
         return Found(
             case=case,

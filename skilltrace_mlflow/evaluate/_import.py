@@ -21,14 +21,13 @@ def importer_into(experiment: Callable[[], str]) -> Importer:
     """An importer into the experiment with the id that `experiment()` gives; importing the same
     file again gives the same traces.
 
-    A session without a transcript (a dumped one) is not imported; if its transcript was, those
-    traces are given.
+    A session without a file is not imported; if its transcript was, those traces are given.
     """
 
-    def log(session: Session, transcript: Path | None) -> Sequence[str]:
+    def log(session: Session, file: Path | None) -> Sequence[str]:
         experiment_id = experiment()
-        if transcript is not None:
-            import_transcripts([transcript], experiment=experiment_id)
+        if file is not None:
+            import_transcripts([file], experiment=experiment_id)
         if session.session_id is None:
             return ()
         traces = [

@@ -113,12 +113,12 @@ def _trace(result: TestResult, log: Importer) -> Any:
         except TraceNotFoundError:
             if result.session is None:
                 raise
-    transcript = Path(result.source).expanduser() if result.source else None
-    is_file = transcript is not None and transcript.suffix != ".json" and transcript.is_file()
+    path = Path(result.source).expanduser() if result.source else None
+    file = path if path is not None and path.is_file() else None
     session = result.session
     if session is None:
-        if transcript is None or not transcript.is_file():
+        if file is None:
             return None
-        session = load_file(transcript).session
-    first = next(iter(log(session, transcript if is_file else None)), None)
+        session = load_file(file).session
+    first = next(iter(log(session, file)), None)
     return None if first is None else mlflow_store.fetch_trace(first)

@@ -21,8 +21,8 @@ from skilltrace_mlflow.pricing import step_cost
 from skilltrace_mlflow.session import ModelStep, Session
 from skilltrace_mlflow.sources import mlflow_store
 from skilltrace_mlflow.sources._subagents import agent_id_of
+from skilltrace_mlflow.sources.load import load_file
 from skilltrace_mlflow.sources.locate import find_sessions
-from skilltrace_mlflow.sources.transcript import parse_transcript
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -190,7 +190,7 @@ class _Importer:
             raise InputError(
                 f"{path}: a sub-agent's transcript; import its session, which brings it along"
             )
-        session = parse_transcript(path)
+        session = load_file(path).session  # a transcript, or a session that was dumped
         turns = split_turns(session, name=path.stem)
         redactor = Redactor()
         told = mlflow_store.told
