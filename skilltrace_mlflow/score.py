@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from skilltrace_mlflow.checks import Outcome, run_check
+from skilltrace_mlflow.checks import Outcome, Verdict, run_check
 from skilltrace_mlflow.errors import ConfigurationError, SkillTraceError
 from skilltrace_mlflow.expectations import (
     Expectation,
@@ -43,6 +43,7 @@ __all__ = [
     "trace_eval",
 ]
 
+_MOST_REMARKS = 3
 SESSION_PREFIX = "session."
 """Outcomes of `session_expectations` carry the check's name behind this prefix."""
 
@@ -131,24 +132,42 @@ class Target:
         return target
 
     def judge(self, evidence: Evidence, *, attempt: int = 1) -> TestResult:
-        """The verdicts on one trace; session expectations only where it is a whole session."""
+        """The verdicts on one trace, and by the session expectations on the session it is of."""
         case = self.case
+        outcomes = (
+            *score_session(evidence.session, self.expectations),
+            *self._session_outcomes(evidence),
+        )
         return TestResult(
             test_id=evidence.name if case is None else case.id,
             skill=self.skill,
             attempt=attempt,
-            outcomes=score_session(
-                evidence.session,
-                self.expectations,
-                session_expectations=(self.session_expectations if evidence.whole_session else ()),
-            ),
+            outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.check)),
             session=evidence.session,
             trace_id=evidence.trace_id,
             run_id=evidence.run_id,
             source=evidence.source,
             category=None if case is None else case.category,
             prompt=next(iter(evidence.session.prompts), None),
+            notes=_remarks(evidence.session),
         )
+
+    def _session_outcomes(self, evidence: Evidence) -> tuple[Outcome, ...]:
+        if not self.session_expectations:
+            return ()
+        session = evidence.session
+        if not evidence.whole_session:
+            if evidence.fetch_whole is None:
+                return tuple(
+                    Outcome(
+                        check=SESSION_PREFIX + item.spec.name,
+                        verdict=Verdict.UNKNOWN,
+                        rationale=f"{evidence.source} is one turn of a session, not all of it",
+                    )
+                    for item in self.session_expectations
+                )
+            session = evidence.fetch_whole()
+        return score_session(session, (), session_expectations=self.session_expectations)
 
 
 def trace_eval(
@@ -196,7 +215,12 @@ def trace_eval(
         )
     if test_id is not None:
         results = [replace(item, attempt=n) for n, item in enumerate(results, start=1)]
-    return Evaluation(skill=manifest.name, results=_unique_names(results))
+    notes = []
+    if trace_dir is not None and not files:
+        notes.append(
+            f"{os.fspath(trace_dir)}: no Claude Code session (a .jsonl file) in it or below"
+        )
+    return Evaluation(skill=manifest.name, results=_unique_names(results), notes=tuple(notes))
 
 
 def _judge_files(
@@ -286,6 +310,17 @@ def _work(file: str) -> TestResult:
     if _worker is None:
         raise RuntimeError("a worker was used before it was started")
     return _worker(file)
+
+
+def _remarks(session: Session) -> tuple[str, ...]:
+    """What was odd about the lines of the record and may have cost evidence, a few of them."""
+    doubts = (*session.incomplete, *session.usage_notes)
+    found = (
+        f"{f'line {item.line}: ' if item.line is not None else ''}{item.message}"
+        for item in session.diagnostics
+        if any(item.message in doubt for doubt in doubts)
+    )
+    return tuple(dict.fromkeys(found))[:_MOST_REMARKS]
 
 
 def _enabled(manifest: Manifest, raw: Mapping[str, Any]) -> tuple[Expectation, ...]:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.errors import ConfigurationError, InputError, TraceNotFoundError
 from skilltrace_mlflow.session import Session
@@ -19,6 +20,9 @@ from skilltrace_mlflow.sources.locate import find_local_session, local_sessions
 from skilltrace_mlflow.sources.mlflow_trace import is_claude_code_trace, session_from_trace
 from skilltrace_mlflow.sources.session_json import session_from_json
 from skilltrace_mlflow.sources.transcript import parse_transcript
+
+if TYPE_CHECKING:
+    from mlflow.entities import Trace
 
 __all__ = [
     "Evidence",
@@ -40,7 +44,8 @@ _RUN_ID = re.compile(r"[0-9a-f]{32}")
 class Evidence:
     """A session and where it came from; `name` is short, `source` whole, `trace_id` MLflow's.
 
-    `whole_session` is false where it is one turn (one trace) of a session.
+    `whole_session` is false where it is one turn (one trace) of a session; `fetch_whole` then gets
+    the rest of it, where there is a store to ask.
     """
 
     name: str
@@ -49,6 +54,7 @@ class Evidence:
     trace_id: str | None = None
     run_id: str | None = None
     whole_session: bool = True
+    fetch_whole: Callable[[], Session] | None = field(default=None, compare=False, repr=False)
 
 
 def load_file(path: str | os.PathLike[str]) -> Evidence:
@@ -82,6 +88,7 @@ def session_of_trace(trace_id: str, *, tracking_uri: str | None = None) -> Evide
         session=session_from_trace(turn),
         trace_id=trace_id,
         whole_session=False,
+        fetch_whole=_rest_of([trace], tracking_uri),
     )
 
 
@@ -111,21 +118,41 @@ def sessions_of_run(
             f"run {run_id}: no trace is linked to it and it has no artifact trace.jsonl, "
             "session.jsonl or transcript.jsonl; give --trace-id or --session-id"
         )
-    groups: dict[str, list[object]] = {}
+    groups: dict[str, list[Trace]] = {}
     for trace in traces:
         identity = trace.info.trace_id
         session_id = trace.info.request_metadata.get("mlflow.trace.session")
         groups.setdefault(session_id if merge and session_id else identity, []).append(trace)
     for name, group in groups.items():
-        first = min(group, key=lambda t: t.info.request_time)  # type: ignore[attr-defined]
+        first = min(group, key=lambda t: t.info.request_time)
         yield Evidence(
             name=name,
             source=f"run {run_id}: {name}",
             session=session_from_trace(group),
-            trace_id=first.info.trace_id,  # type: ignore[attr-defined]
+            trace_id=first.info.trace_id,
             run_id=run_id,
             whole_session=False,
+            fetch_whole=_rest_of(group, tracking_uri),
         )
+
+
+def _rest_of(turns: list[Trace], tracking_uri: str | None) -> Callable[[], Session]:
+    """Reads the whole session that these turns belong to, as far as their experiment holds it."""
+
+    def fetch() -> Session:
+        from skilltrace_mlflow.sources import mlflow_store
+
+        info = turns[0].info
+        session_id = info.request_metadata.get("mlflow.trace.session")
+        location = getattr(info.trace_location, "mlflow_experiment", None)
+        if session_id is None or location is None:
+            return session_from_trace(turns)
+        held = mlflow_store.fetch_session_traces(
+            session_id, location.experiment_id, tracking_uri=tracking_uri
+        )
+        return session_from_trace(held or turns)
+
+    return fetch
 
 
 def session_of_id(

@@ -60,7 +60,8 @@ def test_no_price_is_put_on_a_total_alone() -> None:
         "subagents": [],
     }
     feedback = cost_budget(trace=trace, expectations={"cost_budget": {"max_usd": 1}})
-    assert feedback.value is None and feedback.error is not None
+    assert feedback.value is None
+    assert feedback.error is not None
 
 
 @pytest.mark.parametrize(
