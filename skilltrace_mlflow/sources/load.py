@@ -112,11 +112,13 @@ def sessions_of_run(
             run_id=run_id,
         )
         return
-    traces = mlflow_store.fetch_run_traces(run_id, tracking_uri=tracking_uri)
+    linked = mlflow_store.fetch_run_traces(run_id, tracking_uri=tracking_uri)
+    # An evaluation's run also links the traces that MLflow made of rows without one.
+    traces = [trace for trace in linked if is_claude_code_trace(trace)]
     if not traces:
         raise TraceNotFoundError(
-            f"run {run_id}: no trace is linked to it and it has no artifact trace.jsonl, "
-            "session.jsonl or transcript.jsonl; give --trace-id or --session-id"
+            f"run {run_id}: no Claude Code trace is linked to it and it has no artifact "
+            "trace.jsonl, session.jsonl or transcript.jsonl; give --trace-id or --session-id"
         )
     groups: dict[str, list[Trace]] = {}
     for trace in traces:

@@ -89,3 +89,38 @@ def test_a_folder_without_sessions_is_named(
     captured = capsys.readouterr()
     assert code == 3
     assert f"{empty}: no Claude Code session" in captured.err
+
+
+def test_a_run_stands_for_its_claude_code_traces_only(
+    tmp_path: Path, manifest: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # As the run of an evaluation does where a row had no trace and MLflow made one.
+    import mlflow
+
+    uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
+    import_transcripts([RESUMED], experiment="ex", tracking_uri=uri)
+    traces = mlflow_store.search_experiment_traces("ex", tracking_uri=uri)
+    before = mlflow.get_tracking_uri()
+    mlflow.set_tracking_uri(uri)
+    try:
+        mlflow.set_experiment("ex")
+        with mlflow.start_run() as started:
+            with mlflow.start_span("row"):
+                pass
+            client = mlflow.MlflowClient()
+            client.link_traces_to_run([t.info.trace_id for t in traces], started.info.run_id)
+        with mlflow.start_run() as bare, mlflow.start_span("row"):
+            pass
+        mlflow.flush_trace_async_logging()
+    finally:
+        mlflow.set_tracking_uri(before)
+    capsys.readouterr()
+
+    def codes(run_id: str) -> tuple[int, list[str]]:
+        place = ["--run-id", run_id, "--tracking-uri", uri]
+        code = run(["trace-eval", "--manifest", str(manifest), "--format", "jsonl", *place])
+        lines = capsys.readouterr().out.splitlines()
+        return code, [json.loads(line)["verdict"] for line in lines]
+
+    assert codes(started.info.run_id) == (1, ["fail", "fail"])
+    assert codes(bare.info.run_id) == (3, [])
