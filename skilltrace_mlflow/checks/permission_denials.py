@@ -35,14 +35,31 @@ def parse(value: Mapping[str, Any]) -> Limit:
             verdict=Verdict.FAIL,
             why="refused by a person, a rule or a hook",
         ),
+        Example(
+            value={"max": 0},
+            calls=({"name": "Write", "outcome": "failed", "details": {"maybe_refused": True}},),
+            verdict=Verdict.UNKNOWN,
+            why="a person's or a hook's own words, which the record does not tell from an error",
+        ),
     ),
 )
 def permission_denials(session: Session, parameters: Limit) -> Outcome:
-    """The number of calls that a person, a rule or a hook refused stays within the limit."""
+    """The number of calls that a person, a rule or a hook refused stays within the limit.
+
+    Up to version 2.1.204 Claude Code marks neither a rejection with the person's own words nor a
+    hook's or an SDK's refusal in words: a call that failed with words that are no tool's may have
+    been one, and counts as not known.
+    """
     calls = session.tool_calls
     denied = [call for call in calls if call.outcome == "denied"]
     blind = session.lacks("tool_outcomes") is not None
-    open_ = [c for c in calls if c.outcome == "unknown" or (blind and c.outcome != "denied")]
+    open_ = [
+        c
+        for c in calls
+        if c.outcome == "unknown"
+        or (c.outcome == "failed" and c.details.get("maybe_refused") is True)
+        or (blind and c.outcome != "denied")
+    ]
     finding = parameters.judge("denied", len(denied), len(denied) + len(open_))
     details = {
         "denied": [

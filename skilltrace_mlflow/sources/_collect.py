@@ -261,7 +261,8 @@ class Collector:
                     self.notes.note("a tool result that names no call")
                     continue
             kind = entry.toolDenialKind if entry is not None else None
-            self.results.add(call_id, block, extra, time, kind, self._source, recorded_id)
+            version = (entry.version if entry is not None else None) or self.version
+            self.results.add(call_id, block, extra, time, kind, self._source, recorded_id, version)
         return bool(results)
 
     def _progress(self, entry: Entry) -> None:

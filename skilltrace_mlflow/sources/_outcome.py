@@ -11,7 +11,10 @@ import re
 
 from skilltrace_mlflow.session import CallOutcome
 
-__all__ = ["classify_error", "short_reason"]
+__all__ = ["MAYBE_REFUSED", "classify_error", "may_be_refusal", "short_reason"]
+
+MAYBE_REFUSED = "maybe_refused"
+"""Key in the details of a failed call of which the record cannot tell whether it was refused."""
 
 _KINDS = {  # `toolDenialKind`, since 2.1.205
     "user-rejected": "rejected by the user",
@@ -51,6 +54,14 @@ _INTERRUPTED = (
 )
 _WRAPPER = "<tool_use_error>"
 _EXIT_CODE = re.compile(r"Exit code -?\d+")
+# What tools themselves say without the wrapper: error codes of the system, and sentences of Edit,
+# Read and KillShell.
+_TOOL_SAYS = re.compile(
+    r"E[A-Z]{3,}: |connect E[A-Z]{3,} |Found \d+ matches of the string|"
+    r"String to replace not found|File (does not exist|has (not been read|been modified))|"
+    r"Shell \S+ is not running"
+)
+_ALL_MARKED = (2, 1, 205)
 _MAX_REASON = 80
 
 
@@ -91,6 +102,24 @@ def classify_error(
     if exit_code:
         return "failed", exit_code.group()
     return "failed", short_reason(plain.replace("</tool_use_error>", ""))
+
+
+def may_be_refusal(name: str, text: str, *, version: str | None = None) -> bool:
+    """Whether a call of tool `name` that failed with this text may have been refused instead.
+
+    The words of a person who rejects a call, of an SDK's permission callback and of a hook that
+    answers in JSON stand in the result bare, and up to 2.1.204 nothing beside them says so. Errors
+    of tools are told apart by how they begin; what an MCP server answers is taken for its own.
+    """
+    if name.startswith("mcp__") or _version(version) >= _ALL_MARKED:
+        return False
+    plain = text.lstrip()
+    return not (plain.startswith(_WRAPPER) or _EXIT_CODE.match(plain) or _TOOL_SAYS.match(plain))
+
+
+def _version(text: str | None) -> tuple[int, ...]:
+    found = re.match(r"(\d+)\.(\d+)\.(\d+)", text or "")
+    return tuple(int(part) for part in found.groups()) if found else ()
 
 
 def short_reason(text: str) -> str:

@@ -11,7 +11,7 @@ import msgspec
 from skilltrace_mlflow.session import CallOutcome, FileOperation, SkillUse, ToolCall
 from skilltrace_mlflow.sources._lines import Source
 from skilltrace_mlflow.sources._notes import Notes
-from skilltrace_mlflow.sources._outcome import classify_error
+from skilltrace_mlflow.sources._outcome import MAYBE_REFUSED, classify_error, may_be_refusal
 from skilltrace_mlflow.sources._record import fill, record
 from skilltrace_mlflow.sources._wire import Block, ToolUseResult, decode_raw, text_of
 
@@ -32,6 +32,7 @@ class _Error(NamedTuple):
     denial_kind: str | None
     plain: str | None
     interrupted: bool
+    version: str | None
 
 
 class Results:
@@ -58,10 +59,12 @@ class Results:
         denial_kind: str | None,
         source: Source,
         recorded_id: str,
+        version: str | None = None,
     ) -> None:
         """Take in the result of one call, from the line that `source` is at.
 
-        `extra` is the entry's `toolUseResult`, `recorded_id` the id that the block carries.
+        `extra` is the entry's `toolUseResult`, `recorded_id` the id that the block carries,
+        `version` Claude Code's.
         """
         call = self._calls.get(call_id)
         if call is None:
@@ -77,7 +80,7 @@ class Results:
             plain = extra if isinstance(extra, str) and len(extra) < _HEAD else None
             interrupted = structured is not None and structured.interrupted is True
             head = text_of(decode_raw(block.content))[:_HEAD]
-            self._errors[call_id] = _Error(head, denial_kind, plain, interrupted)
+            self._errors[call_id] = _Error(head, denial_kind, plain, interrupted, version)
             outcome = "failed"
         elif is_error is not None and is_error is not False:
             outcome, reason = "unknown", "is_error is neither true nor false"
@@ -129,6 +132,10 @@ class Results:
                     interrupted=error.interrupted,
                 )
                 fill(call, outcome=outcome, outcome_reason=reason)
+                if outcome == "failed" and may_be_refusal(
+                    call.name, error.head, version=error.version
+                ):
+                    call.__dict__["details"][MAYBE_REFUSED] = True
         for call_id, structured in self.structured.items():
             call = self._calls.get(call_id)
             if call is not None:

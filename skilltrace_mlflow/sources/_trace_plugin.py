@@ -20,7 +20,7 @@ from skilltrace_mlflow.session import (
     TokenUsage,
     ToolCall,
 )
-from skilltrace_mlflow.sources._outcome import classify_error
+from skilltrace_mlflow.sources._outcome import MAYBE_REFUSED, classify_error, may_be_refusal
 from skilltrace_mlflow.sources._trace_build import ANSWER, CALL, PROMPT, STEP, Parts, read_usage
 from skilltrace_mlflow.sources._trace_generation import (
     AGENT_ID_TAG,
@@ -174,6 +174,7 @@ class _Reader:
             outcome_reason=reason,
             agent=agent,
             duration_ms=duration,
+            details=self._doubt(span, name, outcome, text),
             load_result=text,
         )
         if name in ("Task", "Agent"):
@@ -196,6 +197,13 @@ class _Reader:
             return outcome_of_text(name, text)
         told = outcome_of_text(name, text)
         return told if told[0] != "unknown" else ("succeeded", "")
+
+    def _doubt(
+        self, span: SpanView, name: str, outcome: CallOutcome, text: str | None
+    ) -> dict[str, bool]:
+        """These traces drop the mark that newer versions of Claude Code leave on a refusal."""
+        said = text or span.exception or span.status_message
+        return {MAYBE_REFUSED: True} if outcome == "failed" and may_be_refusal(name, said) else {}
 
     def _add_llm(self, span: SpanView, agent: str) -> None:
         blocks = list(content_blocks(span))

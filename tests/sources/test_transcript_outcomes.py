@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from skilltrace_mlflow.checks._base import Verdict, get_check, run_check
 from skilltrace_mlflow.session import ToolCall
 from skilltrace_mlflow.sources.transcript import parse_transcript
 from tests.sources.lines import assistant, dump, entry, result, tool, user
@@ -238,3 +239,36 @@ def test_the_first_result_of_a_call_counts() -> None:
     )
     assert session.tool_calls[0].success
     assert session.tool_calls[0].result == "first"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "version", "open_"),
+    [
+        ("Write", "Keep a.txt as it is, please.", "2.1.197", True),
+        ("Bash", "Deploying is Anna's job.", "2.0.5", True),
+        ("Bash", "ls: cannot access 'x'", "1.0.98", True),
+        ("Write", "Keep a.txt as it is, please.", "2.1.205", False),
+        ("Bash", "Exit code 1\nls: cannot access 'x'", "2.1.197", False),
+        ("Read", "EISDIR: illegal operation on a directory, read", "2.1.197", False),
+        ("Edit", "<tool_use_error>File has changed.</tool_use_error>", "2.1.197", False),
+        ("mcp__db__sql", "PERMISSION_DENIED: no CREATE on catalog", "2.1.197", False),
+    ],
+)
+def test_a_failure_in_words_that_are_no_tool_s_may_have_been_a_refusal(
+    name: str, content: str, version: str, open_: bool
+) -> None:
+    answer = result("toolu_1", content, is_error=True, extra=f"Error: {content}", version=version)
+    lines = dump(user("Go."), assistant("msg_a", tool(name, "toolu_1")), answer)
+    session = parse_transcript(lines)
+    assert session.tool_calls[0].outcome == "failed"
+    spec = get_check("permission_denials")
+    verdict = run_check(spec, session, spec.parse({"max": 0})).verdict
+    assert verdict is (Verdict.UNKNOWN if open_ else Verdict.PASS)
+
+
+def test_a_call_that_was_perhaps_refused_does_not_break_the_allow_rules() -> None:
+    answer = result("toolu_1", "Keep it.", is_error=True, extra="Error: Keep it.")
+    call = tool("Write", "toolu_1", file_path="/home/dev/shop/a.txt")
+    session = parse_transcript(dump(user("Go."), assistant("msg_a", call), answer))
+    spec = get_check("permissions")
+    assert run_check(spec, session, spec.parse({"allow": ["Read"]})).verdict is Verdict.UNKNOWN
