@@ -15,6 +15,7 @@ from skilltrace_mlflow.session import Session, SubAgent, ToolCall
 
 __all__ = ["SubAgents", "subagents"]
 
+_WARM_UP = "warm-up"  # the status that the source gives them
 _DEFAULT_TYPE = "general-purpose"  # what Claude Code takes where the call names none
 
 
@@ -67,7 +68,8 @@ _EXPLORER = {"subagents": (SubAgent(id="a1", type="Explore"),)}
 def subagents(session: Session, parameters: SubAgents) -> Outcome:
     """The number of sub-agents stays within the limit, required types ran, banned ones did not.
 
-    For a ban the attempt counts, even if it was denied.
+    For a ban the attempt counts, even if it was denied. Agents that Claude Code 2.0 warmed up by
+    itself, before anything was asked, do not count.
     """
     linked = {agent.parent_call_id for agent in session.subagents}
     launches = [c for c in session.tool_calls if c.name in ("Task", "Agent")]
@@ -75,7 +77,8 @@ def subagents(session: Session, parameters: SubAgents) -> Outcome:
     unlinked = [c for c in launches if c.id not in linked and "resume" not in (c.input or {})]
     surely = [c for c in unlinked if c.outcome == "succeeded"]
     perhaps = [c for c in unlinked if c.outcome in ("unknown", "interrupted")]
-    ran = [agent.type for agent in session.subagents] + [_type_of(c) for c in surely]
+    started = [agent for agent in session.subagents if agent.status != _WARM_UP]
+    ran = [agent.type for agent in started] + [_type_of(c) for c in surely]
     tried = ran + [_type_of(c) for c in launches]
     findings = []
     if parameters.most is not None:

@@ -10,9 +10,13 @@ from skilltrace_mlflow.session import MAIN_AGENT, SubAgent, ToolCall
 from skilltrace_mlflow.sources._results import LAUNCHED
 from skilltrace_mlflow.sources._wire import Entry, ToolUseResult
 
-__all__ = ["AgentDraft", "Agents"]
+__all__ = ["WARM_UP", "AgentDraft", "Agents"]
+
+WARM_UP = "warm-up"
+"""Status of an agent that Claude Code 2.0 started by itself at the session's beginning."""
 
 _AGENT_TOOLS = frozenset(("Task", "Agent"))
+_WARM_UP_PROMPT = "Warmup"  # its own first line may also be missing from its file
 
 
 class AgentDraft(msgspec.Struct, gc=False):
@@ -23,6 +27,7 @@ class AgentDraft(msgspec.Struct, gc=False):
     prompt: str | None = None
     parent_call_id: str | None = None
     recorded: bool = False
+    warm_up: bool = False
 
 
 class Agents:
@@ -78,6 +83,11 @@ class Agents:
                 and call.outcome not in ("failed", "denied")
             ):
                 drafts[call.id] = AgentDraft(call.id, parent_call_id=call.id)
+        busy = {call.agent for call in calls.values()}
+        for draft in drafts.values():
+            if draft.parent_call_id is None and draft.recorded:
+                silent = draft.prompt is None and draft.id not in busy
+                draft.warm_up = silent or draft.prompt == _WARM_UP_PROMPT
         found = [
             _described(draft, calls.get(draft.parent_call_id or ""), structured)
             for draft in drafts.values()
@@ -127,7 +137,7 @@ def _described(
     result = structured.get(draft.parent_call_id or "")
     arguments = (parent.input if parent is not None else None) or {}
     kind = draft.type or (result.agentType if result is not None else None)
-    status = result.status if result is not None else None
+    status = result.status if result is not None else (WARM_UP if draft.warm_up else None)
     return SubAgent(
         id=draft.id,
         type=kind or _text(arguments.get("subagent_type")),

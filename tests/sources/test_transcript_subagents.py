@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from skilltrace_mlflow.checks._base import Verdict, get_check, run_check
 from skilltrace_mlflow.session import SubAgent
 from skilltrace_mlflow.sources.transcript import parse_transcript
 from tests.sources.lines import (
@@ -335,3 +336,33 @@ def test_the_cli_s_stream_names_the_call_a_sub_agent_serves() -> None:
     assert [call.agent for call in session.tool_calls] == ["main", "toolu_task"]
     assert session.subagents[0].parent_call_id == "toolu_task"
     assert session.cost_usd == 0.5
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_agents_that_claude_code_warms_up_by_itself_were_started_by_nobody(
+    tmp_path: Path, told: bool
+) -> None:
+    path = write_lines(tmp_path / f"{SESSION}.jsonl", user("Go."), assistant("msg_a", text("Ok.")))
+    own = {"isSidechain": True, "agentId": "0c4c3cf8"}
+    lines = [user("Warmup", **own)] if told else []
+    write_lines(tmp_path / "agent-0c4c3cf8.jsonl", *lines, assistant("msg_w", text("Hi."), **own))
+    session = parse_transcript(path)
+    assert [agent.status for agent in session.subagents] == ["warm-up"]
+    assert session.usage.output_tokens == 80  # they cost tokens all the same
+    spec = get_check("subagents")
+    for value, verdict in (
+        ({"max": 0}, Verdict.PASS),
+        ({"banned": ["Explore"]}, Verdict.PASS),
+        ({"required": ["Explore"]}, Verdict.FAIL),
+    ):
+        assert run_check(spec, session, spec.parse(value)).verdict is verdict
+
+
+def test_an_agent_that_worked_is_no_warm_up_though_its_beginning_is_lost(tmp_path: Path) -> None:
+    path = write_lines(tmp_path / f"{SESSION}.jsonl", user("Go."), assistant("msg_a", text("Ok.")))
+    own = {"isSidechain": True, "agentId": "0c4c3cf8"}
+    worked = assistant("msg_w", tool("Bash", "toolu_w", command="ls"), **own)
+    write_lines(tmp_path / "agent-0c4c3cf8.jsonl", worked)
+    session = parse_transcript(path)
+    spec = get_check("subagents")
+    assert run_check(spec, session, spec.parse({"max": 0})).verdict is Verdict.FAIL
