@@ -87,6 +87,7 @@ _PREFIXES: Mapping[str, _Prefix] = {
     "poetry run": _Prefix(),
     "pdm run": _Prefix(),
     "hatch run": _Prefix(),
+    "uv pip": _Prefix(),
     "pipenv run": _Prefix(),
     "rye run": _Prefix(),
     "bundle exec": _Prefix(),
@@ -99,7 +100,57 @@ _PREFIXES: Mapping[str, _Prefix] = {
     "mamba run": _Prefix(valued="-n -p --name --prefix --cwd", flags="--no-capture-output -v"),
     "mise exec": _Prefix(),
     "direnv exec": _Prefix(operands=1),
-    "nix develop": _Prefix(valued="-c --command"),
+    "adb shell": _Prefix(),
+    "arch": _Prefix(),
+    "asdf exec": _Prefix(),
+    "aws-vault exec": _Prefix(valued="-d --duration --region", operands=1),
+    "catchsegv": _Prefix(),
+    "chamber exec": _Prefix(operands=1),
+    "chronic": _Prefix(flags="-e -v"),
+    "cross-env": _Prefix(assignments=True),
+    "cross-env-shell": _Prefix(assignments=True),
+    "dbus-run-session": _Prefix(),
+    "doppler run": _Prefix(valued="-p -c --project --config --command"),
+    "dotenv": _Prefix(valued="-f -e --file"),
+    "dotenv run": _Prefix(),
+    "dumb-init": _Prefix(),
+    "entr": _Prefix(),
+    "envchain": _Prefix(operands=1),
+    "fakeroot": _Prefix(),
+    "gosu": _Prefix(operands=1),
+    "heroku run": _Prefix(valued="-a --app -r --remote -s --size"),
+    "infisical run": _Prefix(valued="--env --path"),
+    "lxc exec": _Prefix(operands=1),
+    "lxc-attach": _Prefix(valued="-n --name"),
+    "mise x": _Prefix(),
+    "nocorrect": _Prefix(),
+    "noglob": _Prefix(),
+    "nsenter": _Prefix(valued="-t -S -G --target --setuid --setgid", flags="-a -m -u -i -n -p -C"),
+    "numactl": _Prefix(valued="-N -m -C -i -l --cpunodebind --membind --physcpubind --interleave"),
+    "op run": _Prefix(valued="--env-file"),
+    "pkexec": _Prefix(valued="--user"),
+    "prlimit": _Prefix(),
+    "proot": _Prefix(valued="-b -r -w -q"),
+    "proxychains": _Prefix(valued="-f"),
+    "proxychains4": _Prefix(valued="-f"),
+    "rlwrap": _Prefix(),
+    "run0": _Prefix(valued="-u -g --user --group --unit --property --slice"),
+    "screen": _Prefix(valued="-S -s -c -T -h -t -e -p", flags="-d -m -D -R -r -L"),
+    "setpriv": _Prefix(),
+    "sshpass": _Prefix(valued="-p -f -d -P", flags="-e -v"),
+    "su-exec": _Prefix(operands=1),
+    "systemd-run": _Prefix(
+        valued="-p -u -E -M -H --property --unit --slice --uid --gid --setenv --working-directory "
+        "--on-active --on-calendar --nice --description",
+        flags="-t -P -q -G -d --scope --user --system --wait --pipe --pty --quiet --collect",
+    ),
+    "taskset": _Prefix(flags="-a -c -p", operands=1),
+    "tini": _Prefix(valued="-p -e", flags="-s -g -v"),
+    "valgrind": _Prefix(),
+    "winpty": _Prefix(),
+    "wsl": _Prefix(valued="-d -u --distribution --user --cd", flags="-e --exec"),
+    "xvfb-run": _Prefix(valued="-n -s -e -f -w -p", flags="-a -l"),
+    "yarn run": _Prefix(),
     "docker exec": _Prefix(
         valued="-e -u -w --env --user --workdir --env-file --detach-keys",
         flags="-i -t -it -ti -d --interactive --tty --detach --privileged",
@@ -139,8 +190,28 @@ _TEXT_OPTION = {  # options whose value is a command line for a shell
     "script": ("-c", "--command"),
     "flock": ("-c", "--command"),
     "npx": ("-c", "--call"),
+    "npm": ("-c", "--call"),
     "env": ("-S", "--split-string"),
+    "gcloud": ("--command",),
+    "nix-shell": ("--run", "--command"),
+    "nodemon": ("-x", "--exec"),
+    "powershell": ("-c", "-Command"),
+    "pwsh": ("-c", "-Command"),
+    "vagrant": ("-c", "--command"),
 }
+_TEXT_OPERANDS = {"concurrently", "hyperfine"}  # whose operands are command lines
+_TYPED_INTO = {"at", "batch", "su"}  # what reaches their standard input runs in a shell
+_GIT_FILTERS = tuple(
+    f"--{kind}-filter" for kind in ("commit", "env", "index", "msg", "parent", "tag-name", "tree")
+)
+# Programs that hand what stands behind `run --` to a program or script of their own.
+_OWN_ARGUMENTS = {
+    "bun", "cargo", "deno", "dotnet", "git", "go", "gradle", "npm", "nx", "pnpm", "swift", "yarn",
+    "zig",
+}  # fmt: skip
+_GLOBAL_OPTIONS = {"docker", "doppler", "dotenv", "heroku", "kubectl", "op", "uv"}
+_RUNNING = {"attach", "debug", "exec", "run", "shell", "ssh", "x"}
+_PYTHON = re.compile(r"(?:python|pypy)[\d.]*")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=", re.DOTALL)
 _SSH_VALUED = {f"-{letter}" for letter in "bBcDEeFIiJLlmOopQRSWw"}
 
@@ -170,8 +241,32 @@ def carried(command: Command) -> list[Carried]:
         found.extend(_find(rest))
     elif program in ("fd", "fdfind"):
         found.extend(_after(rest, ("-x", "-X", "--exec", "--exec-batch")))
-    elif program == "ssh":
-        found.extend(_ssh(rest))
+    elif program in ("ssh", "autossh"):
+        found.extend(_ssh(rest, command.stdin))
+    elif program == "git":
+        found.extend(_git(rest))
+    elif program == "tmux":
+        found.extend(_typed(rest))
+    elif program in _TEXT_OPERANDS:
+        found.extend(word for word in rest if not word.startswith("-"))
+    elif program == "parallel":
+        return _parallel(rest, command.stdin)
+    elif program == "xargs":
+        return _xargs(rest, command.stdin)
+    elif program == "coproc":
+        found.append(tuple(rest[rest.index("{") + 1 :] if "{" in rest else rest))
+    elif program == "nix":
+        found.extend(_after(rest, ("-c", "--command")))
+    elif program == "cmd":
+        found.extend(" ".join(tail) for tail in _after(rest, ("/c", "/C")))
+    elif program == "docker-compose":
+        found.append(("docker", "compose", *rest))
+    elif _PYTHON.fullmatch(program) and "-m" in rest[:4]:
+        found.append(tuple(rest[rest.index("-m") + 1 :]))  # python -m pip install
+    elif UNKNOWN in program or UNKNOWN_WORDS in program:
+        found.extend(_values(rest, ("-c",)))  # $SHELL -c '...'
+    if program in _TYPED_INTO or (program == "sudo" and {"-s", "-i", "--shell"} & set(rest)):
+        found.extend([command.stdin] if command.stdin is not None else [])
     elif program == "watch":
         found.extend(_watch(rest))
     elif program == "flock":
@@ -179,7 +274,11 @@ def carried(command: Command) -> list[Carried]:
     if program in _TEXT_OPTION:
         found.extend(_values(rest, _TEXT_OPTION[program]))
     found.extend(_prefixed(program, rest))
-    return [item for item in found if item and item != words]
+    if "--" in rest and program not in _OWN_ARGUMENTS and program not in _PREFIXES:
+        at = rest.index("--")
+        if _RUNNING & set(rest[:at]):
+            found.append(tuple(rest[at + 1 :]))
+    return [item for item in dict.fromkeys(found) if item and item != words]
 
 
 def _prefixed(program: str, rest: list[str]) -> list[Carried]:
@@ -187,7 +286,7 @@ def _prefixed(program: str, rest: list[str]) -> list[Carried]:
     words = [*full, *rest]
     for size in (3, 2, 1):
         known = _PREFIXES.get(" ".join(words[:size]))
-        if known is None and size == 2 and full[0] in ("docker", "kubectl", "uv"):
+        if known is None and size == 2 and full[0] in _GLOBAL_OPTIONS:
             # global options may stand before the subcommand: docker --context x exec ...
             for sub in ("exec", "run"):
                 if sub in words and f"{full[0]} {sub}" in _PREFIXES:
@@ -196,8 +295,18 @@ def _prefixed(program: str, rest: list[str]) -> list[Carried]:
         if known is not None:
             if words[0] == "command" and words[1:2] and words[1] in ("-v", "-V"):
                 return []  # asks where a command is, runs nothing
-            return _tails(words[size:], known)
+            found = _tails(words[size:], known)
+            if words[:2] == ["uv", "pip"]:
+                return [tuple(words[1:])]
+            return [*found, *_entrypoint(words)]
     return []
+
+
+def _entrypoint(words: list[str]) -> list[Carried]:
+    """`docker run --entrypoint rm image -rf x`: the program, and all that may be its arguments."""
+    programs = _values(words, ("--entrypoint",)) if words[0] == "docker" else []
+    at = next((i for i, word in enumerate(words) if word.startswith("--entrypoint")), 0)
+    return [(program, *words[at + 1 :]) for program in programs if isinstance(program, str)]
 
 
 def _tails(words: Sequence[str], prefix: _Prefix) -> list[Carried]:
@@ -249,13 +358,15 @@ def _shell(words: list[str], stdin: str | None) -> list[Carried]:
     index = 0
     while index < len(words):
         word = words[index]
-        if word in ("-o", "+o", "-O", "+O", "--rcfile", "--init-file"):
+        if word in ("--rcfile", "--init-file"):
             index += 2
             continue
         if word.startswith(("-", "+")) and len(word) > 1:
-            if not word.startswith("--") and "c" in word:
-                text_follows = True
-            index += 1
+            cluster = "" if word.startswith("--") else word
+            if "n" in cluster and cluster[0] == "-":
+                return []  # reads without running
+            text_follows = text_follows or "c" in cluster
+            index += 2 if cluster[-1:] in ("o", "O") else 1  # -euo pipefail
             continue
         break
     operands = words[index:]
@@ -290,12 +401,84 @@ def _after(words: list[str], options: tuple[str, ...]) -> list[Carried]:
     return [tuple(words[i + 1 :]) for i, word in enumerate(words) if word in options]
 
 
-def _ssh(words: list[str]) -> list[Carried]:
-    index = 0
-    while index < len(words) and words[index].startswith("-"):
-        index += 2 if words[index] in _SSH_VALUED else 1
-    remote = words[index + 1 :]
-    return [" ".join(remote).replace(UNKNOWN_WORDS, UNKNOWN)] if remote else []
+def _ssh(words: list[str], stdin: str | None) -> list[Carried]:
+    """The remote command, options before and behind the host; without one the standard input."""
+    found: list[Carried] = []
+    index, host = 0, False
+    while index < len(words):
+        word = words[index]
+        if word == UNKNOWN_WORDS and not host:
+            found.extend(_ssh(words[index + 1 :], stdin))  # $SSH_OPTS, or else the host
+        if word.startswith("-") and len(word) > 1:
+            takes = f"-{word[-1]}" in _SSH_VALUED and not any(
+                f"-{letter}" in _SSH_VALUED for letter in word[1:-1]
+            )
+            index += 2 if takes else 1
+        elif not host:
+            host = True
+            index += 1
+        else:
+            break
+    remote = words[index:]
+    if remote:
+        return [*found, " ".join(remote).replace(UNKNOWN_WORDS, UNKNOWN)]
+    return [*found, stdin] if stdin is not None and host else found
+
+
+def _xargs(words: list[str], stdin: str | None) -> list[Carried]:
+    """What xargs runs, with the words it is fed where these are known."""
+    marks = [text for text in _values(words, ("-I", "--replace")) if isinstance(text, str)]
+    if "-i" in words or "--replace" in words:
+        marks.append("{}")
+    fed = () if stdin is None or UNKNOWN in stdin or marks else tuple(stdin.split())
+    found: list[Carried] = []
+    for tail in _prefixed("xargs", words):
+        for mark in marks:
+            tail = tuple(word.replace(mark, UNKNOWN) for word in tail if mark)
+        if not marks and len(tail) == 2 and program_of(tail[0]) in _SHELLS and not fed:
+            fed = (UNKNOWN,)  # ... | xargs sh -c
+        if fed and "-0" in words:
+            fed = (stdin or UNKNOWN,)
+        found.append((*tail, *fed))
+    return found
+
+
+def _parallel(words: list[str], stdin: str | None) -> list[Carried]:
+    """GNU parallel joins its words and gives them to a shell."""
+    at = next((i for i, word in enumerate(words) if word.startswith(":::")), len(words))
+    found: list[Carried] = [
+        " ".join(tail).replace(UNKNOWN_WORDS, UNKNOWN).replace("{}", UNKNOWN)
+        for tail in _prefixed("parallel", words[:at])
+    ]
+    if not found:
+        found.extend(words[at + 1 :] or ([stdin] if stdin is not None else []))
+    return found
+
+
+def _git(words: list[str]) -> list[Carried]:
+    """Commands that git runs for its user: foreach, bisect run, rebase -x, filters, aliases."""
+    found: list[Carried] = []
+    for index, word in enumerate(words):
+        behind = words[index + 1 :]
+        if word == "foreach" and "submodule" in words[:index]:
+            found.append(" ".join(w for w in behind if w not in ("--recursive", "--quiet", "-q")))
+        elif word == "run" and words[index - 1] == "bisect" and index:
+            found.append(tuple(behind))
+        elif word == "rebase":
+            found.extend(_values(behind, ("-x", "--exec")))
+        elif word == "filter-branch":
+            found.extend(_values(behind, _GIT_FILTERS))
+        elif word.startswith("alias.") and "=!" in word and index:
+            found.append(word.split("=!", 1)[1])
+    return found
+
+
+def _typed(words: list[str]) -> list[Carried]:
+    """What tmux is told to run or to type."""
+    if not words or words[0].startswith(("attach", "kill", "list", "ls", "set", "has", "-V")):
+        return []
+    texts = [word for word in words[1:] if not word.startswith("-")]
+    return [*texts, " ".join(texts)]
 
 
 def _watch(words: list[str]) -> list[Carried]:
@@ -317,6 +500,10 @@ def _values(words: list[str], options: tuple[str, ...]) -> list[Carried]:
                 found.append(words[index + 1])
             elif option.startswith("--") and word.startswith(option + "="):
                 found.append(word[len(option) + 1 :])
-            elif not option.startswith("--") and word.startswith(option) and len(word) > 2:
+            elif option.startswith("--") or word.startswith("--") or len(option) > 2:
+                continue
+            elif word.startswith(option) and len(word) > 2:
                 found.append(word[2:])
+            elif word[:1] == "-" and word[1:].isalpha() and word.endswith(option[1:]):
+                found.extend(words[index + 1 : index + 2])  # -qc 'text'
     return found

@@ -18,7 +18,13 @@ from dataclasses import dataclass, field
 
 from skilltrace_mlflow.checks._base import ParameterError
 from skilltrace_mlflow.checks._carriers import program_of
-from skilltrace_mlflow.checks._flags import Arguments, read_arguments, takes_subcommand
+from skilltrace_mlflow.checks._flags import (
+    Arguments,
+    plain_operand,
+    read_arguments,
+    same_program,
+    takes_subcommand,
+)
 from skilltrace_mlflow.checks._lookahead import Program
 from skilltrace_mlflow.checks._rules import wildcard
 from skilltrace_mlflow.checks._shell import UNKNOWN, UNKNOWN_WORDS, Command, read_script
@@ -79,7 +85,7 @@ class CommandPattern:
         return self.hint.stands_in(line) and all(word in line for word in words)
 
     def _compare(self, part: _Part, command: Command) -> bool | None:
-        program = program_of(command.words[0])
+        program = same_program(program_of(command.words[0]))
         sure: bool | None = True
         if program != part.program:
             if not _could_become(program, part.program):
@@ -103,16 +109,15 @@ def parse_command_pattern(text: str) -> CommandPattern:
     found = [command for command in script.commands if not command.carried]
     if not found or any(UNKNOWN in w or UNKNOWN_WORDS in w for c in found for w in c.words[:1]):
         raise ParameterError(f"{text!r} is neither a tool nor a command")
-    parts = tuple(
-        _Part(
-            program=program_of(command.words[0]),
-            arguments=read_arguments(program_of(command.words[0]), command.words[1:]),
-        )
-        for command in found
-    )
+    parts = tuple(_part(command) for command in found)
     operands = [word for word in parts[0].arguments.operands if "*" not in word]
-    hint = Program(name=parts[0].program, words=tuple(operands))
+    hint = Program(name=parts[0].program, words=tuple(map(plain_operand, operands)))
     return CommandPattern(text=text.strip(), parts=parts, hint=hint)
+
+
+def _part(command: Command) -> _Part:
+    program = same_program(program_of(command.words[0]))
+    return _Part(program=program, arguments=read_arguments(program, command.words[1:]))
 
 
 def _arguments_meet(part: _Part, actual: Arguments) -> bool | None:
@@ -141,7 +146,7 @@ def _operands_meet(program: str, wanted: Sequence[str], actual: Arguments) -> bo
         at, doubtful, index = start, False, 0
         while index < len(wanted) and at < len(actual.operands):
             operand = actual.operands[at]
-            if wildcard(wanted[index], operand) or wanted[index] == operand:
+            if wildcard(wanted[index], operand) or _same_operand(wanted[index], operand):
                 index += 1
             elif UNKNOWN in operand and _could_become(operand, wanted[index]):
                 doubtful = True
@@ -154,6 +159,11 @@ def _operands_meet(program: str, wanted: Sequence[str], actual: Arguments) -> bo
                 return True
             best = None
     return best
+
+
+def _same_operand(wanted: str, operand: str) -> bool:
+    """Whether both are one text, or one path in another spelling: `./a/` is `a`."""
+    return wanted == operand or plain_operand(wanted) == plain_operand(operand)
 
 
 def _could_become(composed: str, wanted: str) -> bool:

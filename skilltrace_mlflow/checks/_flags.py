@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import posixpath
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from skilltrace_mlflow.checks._shell import UNKNOWN_WORDS
+from skilltrace_mlflow.checks._shell import UNKNOWN, UNKNOWN_WORDS
 
-__all__ = ["Arguments", "read_arguments", "takes_subcommand"]
+__all__ = ["Arguments", "plain_operand", "read_arguments", "same_program", "takes_subcommand"]
+
+_PIP = re.compile(r"pip[23](?:\.\d+)?")
 
 _RECURSIVE = {"--recursive": "-r", "-R": "-r", "--force": "-f", "--verbose": "-v"}
 _SAME: Mapping[str, Mapping[str, str]] = {  # long or second spelling to the one compared
@@ -29,6 +33,7 @@ _SAME: Mapping[str, Mapping[str, str]] = {  # long or second spelling to the one
         "--header": "-H",
         "--user": "-u",
     },
+    "databricks": {"--target": "-t", "--profile": "-p", "--output": "-o"},
     "docker": {"--force": "-f", "--volumes": "-v", "--all": "-a"},
     "git": {
         "--force": "-f",
@@ -38,7 +43,7 @@ _SAME: Mapping[str, Mapping[str, str]] = {  # long or second spelling to the one
         "--amend": "--amend",
     },
     "grep": {"--recursive": "-r", "--ignore-case": "-i"},
-    "kill": {"-KILL": "-9", "-SIGKILL": "-9"},
+    "kill": {"-KILL": "-9", "-SIGKILL": "-9", "--signal": "-s"},
     "killall": {"-KILL": "-9", "-SIGKILL": "-9", "--signal": "-s"},
     "kubectl": {"--namespace": "-n", "--filename": "-f"},
     "ln": {"--symbolic": "-s", "--force": "-f"},
@@ -52,6 +57,8 @@ _SAME: Mapping[str, Mapping[str, str]] = {  # long or second spelling to the one
     "tar": {"--extract": "-x", "--create": "-c", "--file": "-f"},
     "wget": {"--recursive": "-r", "--no-check-certificate": "--no-check-certificate"},
 }
+# Groups of subcommands whose name may be left out.
+_GROUPS: Mapping[str, tuple[str, ...]] = {"docker": ("container",), "gcloud": ("alpha", "beta")}
 _SAME_PROGRAM = {"pip3": "pip", "podman": "docker", "pnpm": "npm", "oc": "kubectl"}
 
 # Programs whose options are words behind one dash: letters of such a word are no flags.
@@ -131,6 +138,19 @@ def takes_subcommand(program: str) -> bool:
     return _SAME_PROGRAM.get(program, program) in _SUBCOMMANDS
 
 
+def same_program(program: str) -> str:
+    """The name under which one program is compared: `pip3.11` is `pip`."""
+    return "pip" if _PIP.fullmatch(program) else program
+
+
+def plain_operand(operand: str) -> str:
+    """An operand without what changes nothing in a path: `./a//b/` is `a/b`."""
+    if "/" not in operand or "://" in operand or UNKNOWN in operand:
+        return operand
+    cleaned = posixpath.normpath(operand)
+    return "/" if cleaned == "//" else cleaned
+
+
 def read_arguments(program: str, words: Sequence[str]) -> Arguments:
     """Options and operands of a program; options as single letters or long names, normalised."""
     known = _SAME_PROGRAM.get(program, program)
@@ -165,15 +185,39 @@ def read_arguments(program: str, words: Sequence[str]) -> Arguments:
         may_be = value_of is not None and not is_value and value_of not in plain
         if not settled and not is_value:
             starts.append(len(operands))
-            settled = not may_be
+            settled = not may_be and word not in _GROUPS.get(known, ())
         operands.append(word)
         value_of = None
+    flags |= _implied(known, flags, operands, starts)
     return Arguments(
         flags=frozenset(flags),
         operands=tuple(operands),
         starts=tuple(starts),
-        open_ended=any(UNKNOWN_WORDS in word for word in words),
+        open_ended=any(UNKNOWN_WORDS in word for word in words)
+        or any(UNKNOWN in flag for flag in flags),  # rm -r$FORCE
     )
+
+
+def _implied(
+    program: str, flags: set[str], operands: Sequence[str], starts: Sequence[int]
+) -> set[str]:
+    """Flags that others, or operands, amount to."""
+    sub = operands[starts[0]] if starts else ""
+    if program == "git":
+        if sub == "commit" and "-n" in flags:
+            return {"--no-verify"}
+        if sub == "branch" and {"-d", "-f"} <= flags:
+            return {"-D"}
+        if sub == "branch" and "-D" in flags:
+            return {"-d", "-f"}
+        if sub == "push" and any(word.startswith("+") for word in operands):
+            return {"-f"}
+    elif program in ("kill", "killall", "pkill"):
+        if "-s" in flags and operands and operands[0] in ("9", "KILL", "SIGKILL"):
+            return {"-9"}
+    elif program == "tar" and not flags and operands and operands[0].isalpha():
+        return _letters(f"-{operands[0]}", {})  # tar xzf a.tgz
+    return set()
 
 
 def _same_long(name: str, same: Mapping[str, str]) -> str:

@@ -25,12 +25,18 @@ _SHELL = re.compile(r"(?:^|[\s/'\"])(?:(?:ba|z|da|k|a|fi|mk|rba)?sh|eval|source|
 _PASSED_OVER = re.compile(r"(?:\s*(?:!|if|then|else|elif|fi|do|done|esac|while|until|time)\s)*\s*")
 # $(echo rm) -rf x: the cut leaves the words behind the bracket as if they were a command
 _SUBSTITUTED = re.compile(r"(?:^|[;&|(\n{!]|\b(?:then|do|else|if)\s)\s*[\"']?(?:\$\(|`)")
+_GIT_RUNS = re.compile(r"\b(?:foreach|bisect|rebase|filter-branch|alias\.)")
 _CARRIER_NAMES = """
-    . ash bash builtin bunx bundle busybox caffeinate chroot command conda dash direnv doas docker
-    docker-compose env eval exec fd fdfind find firejail fish flock gtimeout hatch ionice ksh
-    kubectl ltrace mamba mise mksh nerdctl nice nix nohup npm npx oc parallel pdm pipenv pipx pnpm
-    podman poetry rbash runuser rye script setsid sh source ssh stdbuf strace su sudo time timeout
-    toybox trap unbuffer unshare uv uvx watch xargs yarn zsh
+    . adb arch asdf ash at autossh aws-vault bash batch builtin bundle bunx busybox caffeinate
+    catchsegv chamber chroot chronic cmd command concurrently conda coproc cross-env
+    cross-env-shell dash dbus-run-session direnv doas docker docker-compose doppler dotenv
+    dumb-init entr env envchain eval exec fakeroot fd fdfind find firejail fish flock gcloud git
+    gosu gtimeout hatch heroku hyperfine infisical ionice ksh kubectl ltrace lxc lxc-attach mamba
+    mise mksh nerdctl nice nix nix-shell nocorrect nodemon noglob nohup npm npx nsenter numactl oc
+    op parallel pdm pipenv pipx pkexec pnpm podman poetry powershell prlimit proot proxychains
+    proxychains4 pwsh rbash rlwrap run0 runuser rye screen script setpriv setsid sh source ssh
+    sshpass stdbuf strace su su-exec sudo systemd-run taskset time timeout tini tmux toybox trap
+    unbuffer unshare uv uvx vagrant valgrind watch winpty wsl xargs xvfb-run yarn zsh
 """
 _CARRIERS = frozenset(_CARRIER_NAMES.split())
 
@@ -70,6 +76,8 @@ def _segment_may_compose(segment: str) -> bool:
     name = word.translate(_QUOTING).rsplit("/", 1)[-1]
     if name == "find":
         carries = "-exec" in rest or "-ok" in rest
+    elif name == "git":
+        carries = _GIT_RUNS.search(rest) is not None
     elif name in ("fd", "fdfind"):
         carries = "-x" in rest.lower() or "-exec" in rest
     else:
@@ -86,7 +94,8 @@ def _unquoted(line: str) -> str:
 
 @lru_cache(maxsize=512)
 def _word(name: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![A-Za-z0-9_]){re.escape(name)}(?![A-Za-z0-9_])")
+    version = r"(?:[23](?:\.\d+)?)?" if name == "pip" else ""
+    return re.compile(rf"(?<![A-Za-z0-9_]){re.escape(name)}{version}(?![A-Za-z0-9_])")
 
 
 @dataclass(frozen=True, kw_only=True)

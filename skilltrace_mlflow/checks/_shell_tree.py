@@ -8,8 +8,10 @@ known where they are used.
 from __future__ import annotations
 
 import codecs
+import posixpath
 import re
 import threading
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.checks._shell import UNKNOWN, UNKNOWN_WORDS, Command
@@ -31,10 +33,17 @@ _CONDITIONAL = {
     "else_clause",
     "case_statement",
     "while_statement",
-    "for_statement",
     "c_style_for_statement",
     "function_definition",
 }
+_MOST_ROUNDS = 60
+_OPEN = set(f"{UNKNOWN}{UNKNOWN_WORDS}*?[{{")  # a word that stands for others, or for none known
+_ASKED = {  # where a program is
+    ("command", "-v"), ("type", "-p"), ("type", "-P"),
+    ("asdf", "which"), ("mise", "which"), ("pyenv", "which"), ("rbenv", "which"),
+}  # fmt: skip
+_SHELL_NAMES = {"sh", "bash", "zsh", "dash", "ksh", "ash", "fish", "mksh", "rbash", "source", "."}
+_PROGRAM_VARIABLES = {"BROWSER", "CC", "CXX", "EDITOR", "PAGER", "PYTHON", "VISUAL"}
 _DECLARATIONS = {"export", "declare", "typeset", "local", "readonly"}
 
 
@@ -75,7 +84,11 @@ class _Walk:
         self.found: list[Command] = []
         self.writes: list[str] = []
         self.valid = True
-        self.variables: dict[str, str] = {}
+        self.variables: dict[str, str] = {"SHELL": "/bin/bash", "BASH": "/bin/bash"}
+        self.aliases: dict[str, str] = {}
+        self.files: dict[str, str] = {}  # written by the line itself
+        self.behind: dict[int, list[Node]] = {}  # by command: its words behind a redirection
+        self.rounds = 0
         self.depth = 0
         self.conditional = 0
         self.carried = 0
@@ -113,7 +126,7 @@ class _Walk:
         if kind in ("comment", "word", "heredoc_body", "heredoc_start", "heredoc_end"):
             return ""
         if kind == "for_statement":
-            self.loop_variable(node)
+            return self.loop(node, stdin)
         conditional = kind in _CONDITIONAL
         self.conditional += conditional
         outputs = []
@@ -138,43 +151,67 @@ class _Walk:
         """A statement with redirections: heredocs and here-strings become its input."""
         body: list[Node] = []
         after: list[Node] = []
+        behind: list[Node] = []
+        targets: list[tuple[str, bool]] = []
         for child in node.named_children:
             if child.type == "heredoc_redirect":
-                stdin = self.heredoc(child, after)
+                stdin = self.heredoc(child, after, targets)
             elif child.type == "herestring_redirect":
                 stdin = "".join(self.words_of(part) for part in child.named_children) + "\n"
             elif child.type == "file_redirect":
-                self.file_redirect(child)
+                targets.extend(self.file_redirect(child))
+                # the grammar takes the arguments behind a redirection for its targets
+                behind.extend(child.children_by_field_name("destination")[1:])
                 if any(part.type == "<" for part in child.children):
-                    stdin = UNKNOWN
+                    stdin = self.content_of(child)
             else:
                 body.append(child)
+        if behind and body:
+            self.behind[_last(body[-1]).id] = behind
         output = "".join(self.visit(child, stdin) for child in body)
+        for name, appended in targets:
+            earlier = self.files.get(name, "") if appended else ""
+            self.files[name] = earlier + output
+        if targets and not after:
+            return ""
         for stage in after:
             output = self.visit(stage, output)
         return output
 
-    def heredoc(self, node: Node, after: list[Node]) -> str:
+    def heredoc(self, node: Node, after: list[Node], targets: list[tuple[str, bool]]) -> str:
         """The text of a heredoc; what stands behind its start on the same line goes to `after`."""
         text = ""
         for child in node.named_children:
             if child.type == "heredoc_body":
                 text = self.quoted(child)
             elif child.type == "file_redirect":
-                self.file_redirect(child)
+                targets.extend(self.file_redirect(child))
             elif child.type == "pipeline":
                 after.extend(child.named_children)
             elif child.type not in ("heredoc_start", "heredoc_end"):
                 after.append(child)
         return text
 
-    def file_redirect(self, node: Node) -> None:
-        writes = any(part.type in (">", ">>", "&>", "&>>", ">|") for part in node.children)
+    def file_redirect(self, node: Node) -> list[tuple[str, bool]]:
+        """Note what is written; the files that take the standard output, and whether at the end."""
+        signs = {part.type for part in node.children}
         target = node.child_by_field_name("destination")
-        if target is not None:
-            name = self.words_of(target)
-            if writes:
-                self.writes.append(name)
+        if target is None:
+            return []
+        name = self.words_of(target)
+        if not signs & {">", ">>", "&>", "&>>", ">|"}:
+            return []
+        self.writes.append(name)
+        descriptor = node.child_by_field_name("descriptor")
+        if descriptor is not None and _text(descriptor) != "1":
+            return []
+        return [(posixpath.normpath(name), bool(signs & {">>", "&>>"}))] if name else []
+
+    def content_of(self, node: Node) -> str:
+        """What is read from a file: known if the line itself wrote it."""
+        target = node.child_by_field_name("destination")
+        name = "" if target is None else self.words_of(target)
+        return self.files.get(posixpath.normpath(name), UNKNOWN) if name else UNKNOWN
 
     def assign(self, node: Node) -> None:
         """Remember a plain value; a second one under a condition makes it unknown."""
@@ -192,10 +229,24 @@ class _Walk:
             text = UNKNOWN_WORDS
         self.variables[key] = text
 
-    def loop_variable(self, node: Node) -> None:
+    def loop(self, node: Node, stdin: str | None) -> str:
+        """A for loop, once for each of its values where these are known and few."""
         name = node.child_by_field_name("variable")
-        if name is not None:
-            self.variables[_text(name)] = UNKNOWN
+        items = node.children_by_field_name("value")
+        values = [word for item in items for word in self.word(item)]
+        plain = bool(values) and not any(_OPEN & set(word) for word in values)
+        if not plain or self.rounds + len(values) > _MOST_ROUNDS:
+            values = [UNKNOWN]
+        self.rounds += len(values)
+        body = [c for c in node.named_children if c.type in ("do_group", "compound_statement")]
+        outputs: list[str] = []
+        self.conditional += 1
+        for word in values:
+            if name is not None:
+                self.variables[_text(name)] = word
+            outputs.extend(self.visit(child, stdin) for child in body)
+        self.conditional -= 1
+        return UNKNOWN if any(outputs) else ""
 
     def declaration(self, node: Node) -> str:
         words = [_text(node.children[0])]
@@ -222,18 +273,42 @@ class _Walk:
             elif child.type == "herestring_redirect":
                 stdin = "".join(self.words_of(part) for part in child.named_children) + "\n"
             elif child.type == "heredoc_redirect":
-                stdin = self.heredoc(child, [])
+                stdin = self.heredoc(child, [], [])
             elif child.type == "file_redirect":
                 self.file_redirect(child)
             elif child.type == "command_name":
                 words.extend(self.word(child, program=True))
             elif child.is_named or child.type not in ("<<<", "<", ">"):
                 words.extend(self.word(child))
+        for child in self.behind.pop(node.id, ()):
+            words.extend(self.word(child))
         if not words:
             return ""
+        from skilltrace_mlflow.checks._carriers import program_of
+
         text = (node.text or b"")[source_from - node.start_byte :].decode("utf-8", "replace")
+        program = program_of(words[0])
+        self.define(program, words)
+        named = [self.files[n] for n in map(posixpath.normpath, words[1:]) if n in self.files]
+        if program == "tee" and stdin is not None:
+            for word in words[1:]:
+                self.files[posixpath.normpath(word)] = stdin
+        elif named and stdin is None and program not in _SHELL_NAMES:
+            stdin = "\n".join(named)  # cat x.sh | sh, psql -f x.sql
         self.add(tuple(words), " ".join(text.split()), stdin)
-        return _output(words, stdin)
+        return _output(words, stdin, read=bool(named))
+
+    def define(self, program: str, words: Sequence[str]) -> None:
+        """Names that a command gives a new meaning."""
+        if program == "alias":
+            for word in words[1:]:
+                name, sign, value = word.partition("=")
+                if sign:
+                    self.aliases[name] = value
+        elif program in ("read", "mapfile", "readarray", "getopts"):
+            for word in words[1:]:
+                if not word.startswith("-"):
+                    self.variables[word] = UNKNOWN
 
     def add(self, words: tuple[str, ...], source: str, stdin: str | None) -> None:
         from skilltrace_mlflow.checks._carriers import carried
@@ -247,9 +322,9 @@ class _Walk:
             stdin=stdin,
         )
         self.found.append(command)
-        for item in carried(command):
+        for item in (*carried(command), *self.known(words)):
             if isinstance(item, str):
-                self.script(item, carried=True, stdin=None)
+                self.script(item, carried=True, stdin=None if item == stdin else stdin)
             else:
                 self.carried += 1
                 if self.depth < _MAX_DEPTH:
@@ -259,6 +334,22 @@ class _Walk:
                 else:
                     self.valid = False
                 self.carried -= 1
+
+    def known(self, words: tuple[str, ...]) -> Iterator[str]:
+        """Scripts that the line itself wrote and now runs; what its aliases stand for."""
+        from skilltrace_mlflow.checks._carriers import program_of
+
+        run = words[:1]
+        if program_of(words[0]) in _SHELL_NAMES:
+            run = tuple(word for word in words[1:] if not word.startswith("-"))[:1]
+        for word in run:
+            text = self.files.get(posixpath.normpath(word)) if word else None
+            if text:
+                yield text
+        alias = self.aliases.pop(words[0], None)  # an alias is not expanded inside itself
+        if alias is not None:
+            yield " ".join([alias, *words[1:]])
+            self.aliases[words[0]] = alias
 
     # Words
 
@@ -278,6 +369,8 @@ class _Walk:
                 (re.sub(r"\[[^\]]*\]|[*?]", UNKNOWN, text) if plain else text, plain, split)
                 for text, plain, split in pieces
             ]
+            if pieces == [(UNKNOWN, True, True)] and raw.strip("${}") not in _PROGRAM_VARIABLES:
+                return [UNKNOWN_WORDS]  # $cmd may hold options as well
         words = [""]
         solid = False  # quotes make even an empty word a word
         for text, plain, split in pieces:
@@ -379,6 +472,12 @@ class _Walk:
                 return " "
             if name in self.variables:
                 return self.variables[name]
+        default = re.fullmatch(r"\$\{(\w+):?([-=+])(.*)\}", raw, re.DOTALL)
+        if default:
+            if default.group(2) == "=" and default.group(1) not in self.variables:
+                self.variables[default.group(1)] = UNKNOWN_WORDS
+            if default.group(3).lstrip("\"' ").startswith("-"):
+                return UNKNOWN_WORDS  # ${FORCE:+-rf}
         return UNKNOWN_WORDS if maybe_options(raw) else UNKNOWN
 
 
@@ -400,6 +499,13 @@ _EXPRESSIONS = {
     "postfix_expression",
     "array",
 }
+
+
+def _last(node: Node) -> Node:
+    """The simple command to which a redirection behind a pipeline or a list belongs."""
+    while node.type in ("pipeline", "list", "negated_command") and node.named_children:
+        node = node.named_children[-1]
+    return node
 
 
 def _text(node: Node) -> str:
@@ -440,7 +546,7 @@ def _expand_braces(raw: str) -> list[str]:
     return [word for word in (done + waiting) if word]
 
 
-def _output(words: list[str], stdin: str | None) -> str:
+def _output(words: list[str], stdin: str | None, *, read: bool) -> str:
     """What a command prints, where its words alone say so."""
     program = words[0].rsplit("/", 1)[-1]
     operands = words[1:]
@@ -456,8 +562,12 @@ def _output(words: list[str], stdin: str | None) -> str:
         rest = iter(operands[1:])
         filled = _PRINTF_FIELD.sub(lambda _: next(rest, ""), form)
         return _decode_escapes(filled) + " ".join(rest)
-    if program in ("cat", "tee") and (program == "tee" or not operands or operands == ["-"]):
+    if program in ("cat", "tee") and (program == "tee" or read or operands in ([], ["-"])):
         return UNKNOWN if stdin is None else stdin
+    if program == "which" and len(operands) == 1:
+        return operands[0] + "\n"
+    if len(operands) == 2 and (program, operands[0]) in _ASKED:
+        return operands[1] + "\n"
     return UNKNOWN
 
 
