@@ -27,6 +27,7 @@ _FILES = ("settings.json", "settings.local.json")
 _ENABLED = "MLFLOW_CLAUDE_TRACING_ENABLED"
 # The plugin's installation clones a repository; beyond this it is not coming.
 _TIMEOUT_SECONDS = 180
+_LONGEST = 400
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,7 +127,9 @@ def _delegate(folder: Path, arguments: list[str]) -> tuple[SettingsChange, ...]:
             timeout=_TIMEOUT_SECONDS,
             check=False,
         )
-        failure = _last_line(done.stderr or done.stdout) if done.returncode else None
+        failure = (
+            _reason(done.stderr or done.stdout) or "it said nothing" if done.returncode else None
+        )
     except subprocess.TimeoutExpired:
         failure = f"no answer within {_TIMEOUT_SECONDS} s"
     except BaseException:
@@ -188,6 +191,9 @@ def _diff(path: Path, before: bytes | None) -> str:
     return "\n".join(difflib.unified_diff(old, new, str(path), str(path), lineterm=""))
 
 
-def _last_line(text: str) -> str:
+def _reason(text: str) -> str:
+    """What a failed command said, on one line: from its `Error:` on, else its last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1].removeprefix("Error: ") if lines else "it said nothing"
+    start = next((n for n, line in enumerate(lines) if line.startswith("Error:")), -1)
+    said = " ".join(lines[start:]).removeprefix("Error: ")
+    return said if len(said) <= _LONGEST else said[:_LONGEST] + "…"

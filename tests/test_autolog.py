@@ -97,6 +97,25 @@ def test_setup_that_fails_puts_the_settings_back(
     assert path.read_text(encoding="utf-8") == text
 
 
+def test_setup_with_the_claude_that_is_here_works_or_changes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The plugin comes from a repository on the network; where there is none, nothing changes."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    text = json.dumps({"permissions": {"deny": ["Bash(rm:*)"]}})
+    path = write(tmp_path, "settings.json", text)
+    failure = ""
+    try:
+        setup_autolog(tmp_path, tracking_uri="http://127.0.0.1:9", experiment_id="0")
+    except (ConfigurationError, EvaluationError) as error:
+        failure = str(error)
+    assert len(failure.splitlines()) <= 1
+    assert autolog_status(tmp_path).enabled == (not failure)
+    assert json.loads(path.read_text(encoding="utf-8"))["permissions"]["deny"]
+    if failure:
+        assert path.read_text(encoding="utf-8") == text
+
+
 def test_name_and_id_together_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="not both"):
         setup_autolog(tmp_path, "a", experiment_id="1")
