@@ -101,6 +101,12 @@ def _lint(
 
 
 def _summary(manifest: Manifest, cases: tuple[TestCase, ...]) -> str:
-    checks = {item.spec.name for case in cases for item in case.expectations}
+    from skilltrace_mlflow.expectations import parse_expectations
+
+    own = (manifest.trace_expectations, manifest.session_expectations)
+    expected = [item for raw in own for item in parse_expectations(raw)]
+    for case in cases:
+        expected += [*case.expectations, *case.session_expectations]
+    checks = {item.spec.name for item in expected} - set(manifest.disabled)
     told = f"{len(cases)} test case(s), {len(checks)} trace check(s)"
     return f"{manifest.name}: valid: {told}, {len(manifest.quality_gates)} gate(s)"

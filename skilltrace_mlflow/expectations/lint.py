@@ -172,7 +172,8 @@ def _never_judged(manifest: Manifest, cases: Sequence[TestCase]) -> Iterator[str
     for name in dict.fromkeys((*manifest.enabled, *manifest.trace_scorers)):
         if (name in checks or name in RESPONSE_CHECKS) and not judged(name):
             key = checks[name].key if name in checks else " or ".join(RESPONSE_CHECKS[name])
-            yield f"{name} is listed but nothing is expected of it (no {key}): not applicable"
+            lacking = f" (no {key})" if key else ""
+            yield f"{name} is listed but nothing is expected of it{lacking}: not applicable"
     for name in manifest.quality_gates:
         members = GATE_GROUPS.get(name, (name,))
         known = [member for member in members if member in checks or member in RESPONSE_CHECKS]
