@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from mlflow.genai.scorers import Scorer
+
+from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.expectations import Manifest
 from skilltrace_mlflow.results import Evaluation
-from skilltrace_mlflow.scorer_config import build_scorers
-from skilltrace_mlflow.scorers import custom_judge
+from skilltrace_mlflow.scorer_config import build_scorers, is_model_based
+from skilltrace_mlflow.scorers import custom_judge, spec_of
 
 __all__ = ["judge_custom"]
 
@@ -22,14 +25,21 @@ def judge_custom(
     Runs the user's code, so it is called only where that was allowed. Raises ConfigurationError if
     a function cannot be found.
     """
-    judges = [
-        judge
-        for judge in map(custom_judge, build_scorers(manifest, allow_custom=True, no_llm=True))
-        if judge is not None
-    ]
+    scorers = build_scorers(manifest, allow_custom=True, no_llm=True)
+    judges = [judge for judge in map(custom_judge, scorers) if judge is not None]
+    # Scorer objects of the user's: they may need the MLflow trace, which a file does not have.
+    unheard = tuple(
+        Outcome(
+            check=item.name,
+            verdict=Verdict.UNKNOWN,
+            rationale="an MLflow scorer, not a plain function: mlflow-eval runs it",
+        )
+        for item in scorers
+        if custom_judge(item) is None and spec_of(item) is None and _is_users(item)
+    )
     results = []
     for result in evaluation.results:
-        outcomes = list(result.outcomes)
+        outcomes = [*result.outcomes, *unheard]
         for judge in judges:
             response = None if result.session is None else result.session.response
             outcomes += judge(
@@ -40,3 +50,10 @@ def judge_custom(
             )
         results.append(replace(result, outcomes=tuple(sorted(outcomes, key=lambda o: o.check))))
     return replace(evaluation, results=tuple(results))
+
+
+def _is_users(item: Scorer) -> bool:
+    """Whether a scorer is the user's own object, not one of MLflow's."""
+    if getattr(item, "_original_func", None) is not None:
+        return not is_model_based(item)
+    return not type(item).__module__.startswith("mlflow.")

@@ -178,7 +178,10 @@ def command(
 
 
 def _is_custom(name: str) -> bool:
-    return ":" in name and "." in name.partition(":")[0]
+    """Whether it names a function; `Guidelines:tone` is one of MLflow's scorers with a name."""
+    from skilltrace_mlflow.expectations._names import MLFLOW_SCORERS
+
+    return ":" in name and name.partition(":")[0] not in MLFLOW_SCORERS
 
 
 def _is_page(output: Path | None) -> bool:
@@ -189,9 +192,12 @@ def _judge_gates(
     evaluation: Evaluation, manifest: Manifest, required: dict[str, float]
 ) -> Evaluation:
     """The gates on what was judged here; the manifest's others need the responses."""
+    from skilltrace_mlflow.expectations.manifest import gate_names
     from skilltrace_mlflow.gates import gates_concerning, judge_gates
 
     judged = {outcome.check for result in evaluation.results for outcome in result.outcomes}
+    # A function that ran and said nothing is not one that was left to mlflow-eval.
+    judged |= {e.name.rpartition(":")[2] for e in manifest.scorers if _is_custom(e.name)}
     gates, others = gates_concerning(manifest.quality_gates, judged, groups=manifest.tiers)
     gates.update(required)
     notes = list(evaluation.notes)
@@ -202,7 +208,12 @@ def _judge_gates(
         )
     return replace(
         evaluation,
-        gates=judge_gates(gates, evaluation.results, groups=manifest.tiers),
+        gates=judge_gates(
+            gates,
+            evaluation.results,
+            groups=manifest.tiers,
+            known=gate_names(manifest.scorers),
+        ),
         notes=tuple(notes),
     )
 
