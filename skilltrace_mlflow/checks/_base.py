@@ -376,6 +376,8 @@ def unfold(value: Any, main: str) -> tuple[Any, float, tuple[str, ...]]:
 
     The long form is a mapping with the key `main`; everything else is the short form.
     """
-    if isinstance(value, Mapping) and main in value and set(value) <= {main, "threshold"}:
-        return value[main], float(value.get("threshold", 1.0)), (main,)
+    if isinstance(value, Mapping) and set(value) <= {main, "threshold"}:
+        inner = value.get(main)
+        if isinstance(inner, (Mapping, list, tuple)):  # {limits: 5} limits a tool of that name
+            return inner, float(value.get("threshold", 1.0)), (main,)
     return value, 1.0, ()

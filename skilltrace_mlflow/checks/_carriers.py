@@ -282,7 +282,7 @@ def carried(command: Command) -> list[Carried]:
 
 
 def _prefixed(program: str, rest: list[str]) -> list[Carried]:
-    full = _SYNONYMS.get(program, program).split()
+    full = _SYNONYMS.get(program, program).split() or [program]
     words = [*full, *rest]
     for size in (3, 2, 1):
         known = _PREFIXES.get(" ".join(words[:size]))

@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["COUNT", "SCOPE", "TEXTS", "THRESHOLD", "fixed", "list_or_long", "mapping_or_long"]
+from skilltrace_mlflow.checks._base import ParameterError
+
+__all__ = [
+    "COUNT",
+    "SCOPE",
+    "TEXTS",
+    "THRESHOLD",
+    "fixed",
+    "list_or_long",
+    "mapping_or_long",
+    "to_float",
+]
 
 SCOPE: Mapping[str, Any] = {"enum": ["all", "main", "subagents"]}
 THRESHOLD: Mapping[str, Any] = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
@@ -15,6 +26,14 @@ TEXTS: Mapping[str, Any] = {
     "minItems": 1,
     "items": {"type": "string", "minLength": 1},
 }
+
+
+def to_float(value: float, key: str) -> float:
+    """A limit as a float; ParameterError for an integer that is beyond all floats."""
+    try:
+        return float(value)
+    except OverflowError:
+        raise ParameterError(f"{key} is too large a number", path=(key,)) from None
 
 
 def fixed(

@@ -149,7 +149,12 @@ class _Walk:
 
     def redirected(self, node: Node, stdin: str | None) -> str:
         """A statement with redirections: heredocs and here-strings become its input."""
-        body: list[Node] = []
+        body = [child for child in node.named_children if not child.type.endswith("_redirect")]
+        before = ""
+        while body and body[-1].type == "list":  # only the last command of `a && b > c` is meant
+            *front, last = body.pop().named_children
+            before += "".join(self.visit(child, stdin) for child in front)
+            body.append(last)
         after: list[Node] = []
         behind: list[Node] = []
         targets: list[tuple[str, bool]] = []
@@ -164,8 +169,6 @@ class _Walk:
                 behind.extend(child.children_by_field_name("destination")[1:])
                 if any(part.type == "<" for part in child.children):
                     stdin = self.content_of(child)
-            else:
-                body.append(child)
         if behind and body:
             self.behind[_last(body[-1]).id] = behind
         output = "".join(self.visit(child, stdin) for child in body)
@@ -173,10 +176,10 @@ class _Walk:
             earlier = self.files.get(name, "") if appended else ""
             self.files[name] = earlier + output
         if targets and not after:
-            return ""
+            return before
         for stage in after:
             output = self.visit(stage, output)
-        return output
+        return before + output
 
     def heredoc(self, node: Node, after: list[Node], targets: list[tuple[str, bool]]) -> str:
         """The text of a heredoc; what stands behind its start on the same line goes to `after`."""

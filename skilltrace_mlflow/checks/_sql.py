@@ -17,7 +17,6 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any
 
 from skilltrace_mlflow.checks._carriers import program_of
@@ -39,11 +38,31 @@ _SKIPPED_LIST = (
     "TRANSIENT UNLOGGED VIRTUAL"
 )
 _SAME = {"SCHEMA": "DATABASE", "SCHEMAS": "DATABASES"}
-_OPENER_LIST = "; ( ) BEGIN THEN ELSE DO LOOP AS ANALYZE ATOMIC REPEAT"
+_OPENER_LIST = "; ( ) } BEGIN THEN ELSE DO LOOP AS ANALYZE ATOMIC REPEAT GO"
 _VERBS = frozenset(_VERB_LIST.split())
 _SKIPPED = frozenset(_SKIPPED_LIST.split())
 _OPENERS = frozenset(_OPENER_LIST.split())
-_KEYS = ("query", "queries", "statement", "statements")
+_KEYS = ("sql", "query", "queries", "statement")  # parts of an argument's name
+_CODE_KEYS = ("cell", "code", "command", "script", "source")
+# Arguments of an SQL tool that describe what it does.
+_SAYING = ("comment", "description", "explanation", "name", "reason", "title", "language")
+_DYNAMIC = (
+    "DBLINK_EXEC",
+    "DO",
+    "EXEC",
+    "EXECUTE",
+    "IMMEDIATE",
+    "SP_EXECUTESQL",
+)  # run a literal as SQL
+_IN_CODE = re.compile(
+    r"""\bsql\(\s*[fFrRbB]{0,2}(?:\"{3}(.*?)\"{3}|'{3}(.*?)'{3}|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""",
+    re.DOTALL,
+)
+# What clients and notebooks read for themselves: %sql, \\c name, DELIMITER //.
+_EXECUTES_NAME = re.compile(r"\bEXECUTE\s+IMMEDIATE\b")
+_GLUE = ("(", ")", "||", "+", ",", "CONCAT", "FROM", "IMMEDIATE", "N", "SP_EXECUTESQL")
+_NOT_SQL = re.compile(r"^[ \t]*(?:\\[^\n]*$|DELIMITER\b[^\n]*$)", re.MULTILINE | re.IGNORECASE)
+_MAGIC = re.compile(r"^\ufeff?\s*(?:%%?sql\b)?")
 _SEARCH = re.compile(r"search|find|lookup|docs?(_|$)|ask", re.IGNORECASE)
 _EXECUTES = re.compile(r"sql|query|execut|run|statement", re.IGNORECASE)
 _DIALECTS = (
@@ -72,29 +91,48 @@ class _Client:
 
 
 _CLIENTS: Mapping[str, _Client] = {
+    "aws": _Client(
+        dialect="databricks", options=("--sql", "--query-string", "--sqls", "--sql-statement")
+    ),
     "beeline": _Client(dialect="hive", options=("-e",)),
     "bq": _Client(dialect="bigquery", options=(), operand=1),
     "clickhouse": _Client(dialect="clickhouse", options=("-q", "--query")),
     "clickhouse-client": _Client(dialect="clickhouse", options=("-q", "--query")),
     "cockroach": _Client(dialect="postgres", options=("-e", "--execute")),
     "databricks": _Client(dialect="databricks", options=("-e", "-c", "--statement", "--json")),
+    "cqlsh": _Client(dialect="databricks", options=("-e", "--execute")),
     "dbsqlcli": _Client(dialect="databricks", options=("-e",)),
     "duckdb": _Client(dialect="duckdb", options=("-c", "-s", "-cmd"), operand=1),
+    "flyctl": _Client(dialect="postgres", options=("-c",)),
+    "gcloud": _Client(dialect="bigquery", options=("--sql", "--ddl")),
+    "heroku": _Client(dialect="postgres", options=("-c", "--command")),
     "hive": _Client(dialect="hive", options=("-e",)),
+    "isql": _Client(dialect="tsql", options=()),
+    "litecli": _Client(dialect="sqlite", options=("-e", "--execute")),
     "mariadb": _Client(dialect="mysql", options=("-e", "--execute")),
+    "mycli": _Client(dialect="mysql", options=("-e", "--execute")),
     "mysql": _Client(dialect="mysql", options=("-e", "--execute")),
+    "pgcli": _Client(dialect="postgres", options=("-c", "--command")),
     "presto": _Client(dialect="trino", options=("--execute",)),
     "psql": _Client(dialect="postgres", options=("-c", "--command")),
     "snow": _Client(dialect="snowflake", options=("-q", "--query")),
     "snowsql": _Client(dialect="snowflake", options=("-q", "--query")),
     "spark-sql": _Client(dialect="databricks", options=("-e",)),
     "sqlcmd": _Client(dialect="tsql", options=("-Q", "-q")),
+    "sqlplus": _Client(dialect="databricks", options=()),
     "sqlite": _Client(dialect="sqlite", options=("-cmd",), operand=1),
     "sqlite3": _Client(dialect="sqlite", options=("-cmd",), operand=1),
+    "supabase": _Client(dialect="postgres", options=(), operand=2),
     "trino": _Client(dialect="trino", options=("--execute",)),
+    "turso": _Client(dialect="sqlite", options=(), operand=3),
     "usql": _Client(dialect="postgres", options=("-c", "--command")),
+    "wrangler": _Client(dialect="sqlite", options=("--command",)),
 }
-_CLIENT_NAMES = re.compile(r"\b(?:" + "|".join(map(re.escape, _CLIENTS)) + r")\b")
+_CLIENT_NAMES = re.compile(
+    r"\b(?:" + "|".join(map(re.escape, _CLIENTS)) + r")\b"
+    r"|\bsql\(|\b(?:curl|wget)\b.*(?i:statement|query|sql)",
+    re.DOTALL,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,22 +160,23 @@ class SqlPattern:
     def find(self, sql: SqlText) -> Sighting | None:
         """The first statement that the pattern means, or may mean; None if there is none."""
         folded = sql.text.upper()
+        if _EXECUTES_NAME.search(folded):
+            folded += self.words[0]  # a statement in a variable: the tokens tell
         if not any(variant in folded for variant in _variants(self.words[0])):
             if UNKNOWN in sql.text and _begins_unknown(sql.text):
                 return Sighting(met=None, command=_short(sql.text), parser="sqlglot")
             return None
-        text = sql.text
+        text = _MAGIC.sub("", _NOT_SQL.sub(";", sql.text))
         if sql.dialect == "mysql":
             text = _MYSQL_EXECUTED.sub(r" \1 ", text)
         tokens, parser = _tokens(text.replace(UNKNOWN_WORDS, UNKNOWN), sql.dialect)
         for at in _starts(tokens):
             if self._matches(tokens, at):
                 return Sighting(met=True, command=_short(sql.text), parser=parser)
-        for token, following in pairwise(tokens):
-            if token.word == "IMMEDIATE" and following.literal is not None:
-                inner = self.find(SqlText(text=following.literal, dialect=sql.dialect))
-                if inner is not None:
-                    return inner
+        for inner in _executed_literals(tokens):
+            found = self.find(SqlText(text=inner, dialect=sql.dialect))
+            if found is not None:
+                return found
         if parser != "sqlglot" and all(word in folded for word in self.words):
             return Sighting(met=None, command=_short(sql.text), parser=parser)
         return None
@@ -194,15 +233,37 @@ def executes_sql(name: str) -> bool:
 
 def _of_arguments(call: ToolCall) -> Iterator[SqlText]:
     dialect = next((d for d in _DIALECTS if d in call.name.lower()), "databricks")
-    for key, value in (call.input or {}).items():
-        folded = key.lower()
-        if folded not in _KEYS and "sql" not in folded:
-            continue
-        for text in value if isinstance(value, list) else [value]:
-            if isinstance(text, Mapping):
-                text = text.get("query", text.get("statement", text.get("sql")))
-            if isinstance(text, str):
-                yield SqlText(text=text, dialect=dialect)
+    own = call.name.rsplit("__", 1)[-1].lower()
+    given = call.input or {}
+    runs_code = bool(_EXECUTES.search(own))
+    is_sql = "sql" in own or str(given.get("language", "")).lower() == "sql"
+    for text in _statements(given, everything=is_sql, code=runs_code):
+        yield SqlText(text=text, dialect=dialect)
+
+
+def _statements(given: Mapping[Any, Any], *, everything: bool, code: bool) -> Iterator[str]:
+    """Texts of arguments that hold SQL, at any depth; `code` looks into program text as well."""
+    waiting: list[tuple[str, Any]] = [(str(key).lower(), value) for key, value in given.items()]
+    while waiting:
+        key, value = waiting.pop(0)
+        if isinstance(value, Mapping):
+            waiting.extend((str(inner).lower(), item) for inner, item in value.items())
+        elif isinstance(value, (list, tuple)):
+            waiting.extend((key, item) for item in value)
+        elif isinstance(value, str):
+            if any(part in key for part in _KEYS) or (everything and key not in _SAYING):
+                yield from _unwrapped(value)
+            elif code and key in _CODE_KEYS:
+                yield from _in_code(value)
+
+
+def _in_code(text: str) -> Iterator[str]:
+    """The SQL in program text: a cell that begins with %sql, literals in spark.sql(...)."""
+    if text.lstrip().startswith(("%sql", "%%sql")):
+        yield text
+        return
+    for match in _IN_CODE.finditer(text):
+        yield next(group for group in match.groups() if group is not None)
 
 
 @lru_cache(maxsize=4096)
@@ -211,7 +272,14 @@ def _of_line(line: str) -> list[SqlText]:
         return []
     found: list[SqlText] = []
     for command in read_script(line).commands:
-        client = _CLIENTS.get(program_of(command.words[0]))
+        program = program_of(command.words[0])
+        client = _CLIENTS.get(program)
+        if program.startswith("python"):
+            code = [*command.words[1:], command.stdin or ""]
+            found.extend(SqlText(text=text) for part in code for text in _in_code(part))
+        elif program in ("curl", "wget"):
+            bodies = [*command.words[1:], command.stdin or ""]
+            found.extend(SqlText(text=t) for body in bodies for t in _body(body))
         if client is not None:
             found.extend(SqlText(text=t, dialect=client.dialect) for t in _given(command, client))
     return found
@@ -235,7 +303,7 @@ def _given(command: Command, client: _Client) -> Iterator[str]:
     if client.operand is not None:
         yield from operands[client.operand :]
     if command.stdin is not None:
-        yield command.stdin
+        yield from _unwrapped(command.stdin)
 
 
 def _option_value(words: Sequence[str], index: int, client: _Client) -> tuple[str | None, bool]:
@@ -256,17 +324,38 @@ def _option_value(words: Sequence[str], index: int, client: _Client) -> tuple[st
 
 def _unwrapped(text: str) -> Iterator[str]:
     """The SQL in an option's value: itself, or what a JSON body holds under its usual keys."""
-    if text.lstrip().startswith("{"):
-        try:
-            body: Any = json.loads(text)
-        except ValueError:
-            body = None
-        if isinstance(body, dict):
-            for key, value in body.items():
-                if isinstance(value, str) and (key.lower() in _KEYS or "sql" in key.lower()):
-                    yield value
-            return
-    yield text
+    body = list(_body(text))
+    yield from body or [text]
+
+
+def _body(text: str) -> Iterator[str]:
+    if not text.lstrip().startswith("{"):
+        return
+    try:
+        body: Any = json.loads(text, strict=False)
+    except ValueError:
+        return
+    if isinstance(body, dict):
+        yield from _statements(body, everything=False, code=False)
+
+
+def _executed_literals(tokens: Sequence[_Token]) -> Iterator[str]:
+    """Texts that a statement runs as SQL: EXECUTE IMMEDIATE '...', EXEC('...'), PREPARE x FROM."""
+    for index, token in enumerate(tokens):
+        prepares = token.word == "PREPARE" and any(t.word == "FROM" for t in tokens[index:][:4])
+        if not token.plain or not (token.word in _DYNAMIC or prepares):
+            continue
+        parts: list[str] = []
+        for following in tokens[index + 1 :]:
+            if following.word in (";", "USING", "INTO"):
+                break
+            if following.literal is not None:
+                parts.append(following.literal)
+            elif following.word not in _GLUE:
+                parts.append(UNKNOWN)
+        if token.word == "IMMEDIATE" or any(part != UNKNOWN for part in parts):
+            yield "".join(parts)
+        yield from (part for part in parts if part != UNKNOWN)
 
 
 def _starts(tokens: Sequence[_Token]) -> Iterator[int]:

@@ -211,7 +211,7 @@ def _accepts(
     if choice.max_duration_ms is not None:
         if call.duration_ms is None:
             doubt = "duration not recorded"
-        elif call.duration_ms > choice.max_duration_ms:
+        elif not call.duration_ms <= choice.max_duration_ms:  # NaN is not within any limit
             return False, f"took {call.duration_ms:g} ms > {choice.max_duration_ms:g} ms"
     if choice.output is not UNSET:
         verdict, why = output_meets(session, choice.output, call)
@@ -281,8 +281,8 @@ def output_meets(session: Session, expected: Any, call: ToolCall) -> tuple[bool 
 def _lookup(value: Any, dotted: str) -> Any:
     """What stands under a dotted name; a key that itself has dots is found too."""
     if isinstance(value, Mapping):
-        if dotted in value:
-            return value[dotted]
+        if dotted in value or not isinstance(dotted, str):
+            return value.get(dotted, ABSENT)
         head, dot, rest = dotted.partition(".")
         while dot:
             if head in value:

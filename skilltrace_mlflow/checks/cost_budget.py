@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from skilltrace_mlflow.checks._base import (
     missing,
     unknown,
 )
-from skilltrace_mlflow.checks._schema import fixed
+from skilltrace_mlflow.checks._schema import fixed, to_float
 from skilltrace_mlflow.pricing import session_cost
 from skilltrace_mlflow.session import Session
 
@@ -34,7 +35,8 @@ class CostBudget:
 def parse(value: Mapping[str, Any]) -> CostBudget:
     """`{max_usd}`."""
     return CostBudget(
-        most_usd=float(value["max_usd"]), allow_incomplete=value.get("allow_incomplete", False)
+        most_usd=to_float(value["max_usd"], "max_usd"),
+        allow_incomplete=value.get("allow_incomplete", False),
     )
 
 
@@ -72,6 +74,8 @@ def cost_budget(session: Session, parameters: CostBudget) -> Outcome:
         return missing(session, "cost", "usage") or unknown(
             f"no cost is recorded and no price is known for {_models(session)}"
         )
+    if not math.isfinite(cost):
+        return unknown(f"the cost that is recorded is no number: {cost}")
     recorded = session.cost_usd is not None
     over = cost > parameters.most_usd
     partial = not recorded and not session.usage_complete and not parameters.allow_incomplete

@@ -15,7 +15,7 @@ from skilltrace_mlflow.checks._base import (
     missing,
     unknown,
 )
-from skilltrace_mlflow.checks._schema import fixed
+from skilltrace_mlflow.checks._schema import fixed, to_float
 from skilltrace_mlflow.session import Session
 
 __all__ = ["duration"]
@@ -23,7 +23,7 @@ __all__ = ["duration"]
 
 def parse(value: Mapping[str, Any]) -> float:
     """`{max_seconds}`."""
-    return float(value["max_seconds"])
+    return to_float(value["max_seconds"], "max_seconds")
 
 
 @check(

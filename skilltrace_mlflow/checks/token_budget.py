@@ -89,8 +89,9 @@ def token_budget(session: Session, parameters: TokenBudget) -> Outcome:
         attribute, kind = _FIGURES[key]
         used = getattr(session.usage, attribute)
         absent = session.lacks(kind)
-        # A total of which a part is missing is a lower bound; any other figure is then a stand-in.
-        if absent is not None and not (kind == "total_tokens" and used > limit):
+        # A total of which a part is missing is a lower bound, as far as its parts are figures and
+        # no stand-ins; any other figure is then a stand-in itself.
+        if absent is not None and not (kind == "total_tokens" and _certain(session) > limit):
             findings.append(Finding(text=f"{name}: {absent}", met=None))
             continue
         figures[name] = used
@@ -108,3 +109,10 @@ def token_budget(session: Session, parameters: TokenBudget) -> Outcome:
         )
     note = "; ".join(session.usage_notes) if not session.usage_complete else ""
     return conclude(session, findings, lost=lost, note=note, details={"tokens": figures})
+
+
+def _certain(session: Session) -> int:
+    """The tokens of the total that its source really counted as such."""
+    usage = session.usage
+    given = 0 if session.lacks("input_tokens") else usage.input_tokens
+    return given + (0 if session.lacks("output_tokens") else usage.output_tokens)

@@ -34,8 +34,9 @@ def split_scope(spec: CheckSpec, value: Any) -> tuple[Any, Scope | None]:
     if not isinstance(value, Mapping) or value.get("scope") not in SCOPES:
         return value, None
     rest = {key: item for key, item in value.items() if key != "scope"}
-    if spec.main is not None and set(rest) == {spec.main}:
-        return rest[spec.main], value["scope"]
+    inner = rest.get(spec.main) if spec.main is not None and len(rest) == 1 else None
+    if isinstance(inner, (list, Mapping)):  # {limits: 5} limits a tool of that name
+        return inner, value["scope"]
     return rest, value["scope"]
 
 
