@@ -126,8 +126,8 @@ def command(
         note(f"interrupted{hint}")
         _leave(_INTERRUPTED)
         return _INTERRUPTED
-    if not quiet:
-        for text in evaluation.notes:
+    if not quiet and output_options["output_format"] != "table":
+        for text in evaluation.notes:  # the table has them already
             note(text)
     for text in evaluation.incomplete:
         note(f"incomplete: {text}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -156,10 +156,10 @@ def command(
     if own:
         from skilltrace_mlflow.custom import judge_custom
 
-        evaluation = judge_custom(evaluation, loaded, expectations=loaded.trace_expectations)
+        evaluation = judge_custom(evaluation, loaded, expectations=_expectations(loaded, test_id))
     evaluation = _judge_gates(evaluation, loaded, required)
-    if not output_options["quiet"]:
-        for text in evaluation.notes:
+    if not output_options["quiet"] and output_options["output_format"] != "table":
+        for text in evaluation.notes:  # the table has them already
             note(text)
     if log:
         from skilltrace_mlflow.evaluate import log_evaluation
@@ -177,6 +177,15 @@ def command(
     return evaluation.exit_code
 
 
+def _expectations(manifest: Manifest, test_id: str | None) -> Mapping[str, Any]:
+    from skilltrace_mlflow.expectations import load_ground_truth
+
+    for case in load_ground_truth(manifest) if test_id is not None else ():
+        if case.id == test_id:
+            return {**case.trace_expectations, **case.response_expectations}
+    return manifest.trace_expectations
+
+
 def _is_custom(name: str) -> bool:
     """Whether it names a function; `Guidelines:tone` is one of MLflow's scorers with a name."""
     from skilltrace_mlflow.expectations._names import MLFLOW_SCORERS
@@ -191,7 +200,11 @@ def _is_page(output: Path | None) -> bool:
 def _judge_gates(
     evaluation: Evaluation, manifest: Manifest, required: dict[str, float]
 ) -> Evaluation:
-    """The gates on what was judged here; the manifest's others need the responses."""
+    """The gates on what was judged here, and on trace checks that nothing expects anywhere (they
+    fail). Those on responses, and on what only other test cases expect, are left to `mlflow-eval`.
+    """
+    from skilltrace_mlflow.checks import all_checks
+    from skilltrace_mlflow.expectations import load_ground_truth
     from skilltrace_mlflow.expectations.manifest import gate_names
     from skilltrace_mlflow.gates import gates_concerning, judge_gates
 
@@ -199,6 +212,16 @@ def _judge_gates(
     # A function that ran and said nothing is not one that was left to mlflow-eval.
     judged |= {e.name.rpartition(":")[2] for e in manifest.scorers if _is_custom(e.name)}
     gates, others = gates_concerning(manifest.quality_gates, judged, groups=manifest.tiers)
+    vain, _ = gates_concerning(
+        {name: manifest.quality_gates[name] for name in others}, all_checks()
+    )
+    if vain:
+        elsewhere = {
+            item.spec.name for case in load_ground_truth(manifest) for item in case.expectations
+        }
+        spared, _ = gates_concerning(vain, elsewhere, groups=manifest.tiers)
+        gates.update({name: value for name, value in vain.items() if name not in spared})
+        others = tuple(name for name in others if name not in gates)
     gates.update(required)
     notes = list(evaluation.notes)
     if others:
