@@ -84,7 +84,7 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
         stop_reason=last.stop_reason if last is not None else None,
         usage_complete=not notes,
         usage_notes=notes,
-        cost_usd=_recorded_cost(collector, steps),
+        cost_usd=_recorded_cost(collector, steps, whole=not notes),
         incomplete=incomplete,
         source=source,
         diagnostics=collector.notes.diagnostics(),
@@ -105,9 +105,11 @@ def _usage_notes(steps: list[ModelStep], gaps: list[str]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _recorded_cost(collector: Collector, steps: list[ModelStep]) -> float | None:
-    """The cost that the source states for the whole session: in one figure, or for every step."""
+def _recorded_cost(collector: Collector, steps: list[ModelStep], *, whole: bool) -> float | None:
+    """The cost that the source states for the whole session: in one figure, or for every step of a
+    record in which none is missing.
+    """
     if collector.total_cost is not None:
         return collector.total_cost
     costs = [step.cost_usd for step in steps if step.cost_usd is not None]
-    return sum(costs) if costs and len(costs) == len(steps) else None
+    return sum(costs) if whole and costs and len(costs) == len(steps) else None

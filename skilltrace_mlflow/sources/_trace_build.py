@@ -132,12 +132,17 @@ class Parts:
             stop_reason=self._stop_reason(steps),
             usage_complete=not self.usage_notes and not self.incomplete,
             usage_notes=tuple(self.usage_notes or self.incomplete),
-            cost_usd=sum(costs) if costs and len(costs) == len(self.costs) else None,
+            cost_usd=sum(costs) if self._is_whole(costs) else None,
             missing=self.missing,
             incomplete=tuple(self.incomplete),
             source=self.source,
             diagnostics=tuple(self.diagnostics),
         )
+
+    def _is_whole(self, costs: list[float]) -> bool:
+        """Whether these costs are all: a sum over some messages is no cost of the session."""
+        lost = self.usage_notes or self.incomplete
+        return bool(costs) and len(costs) == len(self.costs) and not lost
 
     def _imply_subagents(self, calls: Iterable[ToolCall]) -> None:
         """A sub-agent without spans is known by its call, and its calls are known to be missing."""

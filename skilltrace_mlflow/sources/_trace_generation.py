@@ -82,6 +82,8 @@ def detect(trace: TraceView) -> Generation | None:
         return None
     llms = [span for span in trace.spans if is_llm(span)]
     messages = [m for span in llms for m in input_messages(span) if m.get("role") == "assistant"]
+    if isinstance(root.inputs, Mapping) and "options" in root.inputs:
+        return SDK_TS  # also where it was interrupted, before the sum came
     if root.mapping(USAGE) is not None:
         spans_have_usage = any(span.mapping(USAGE) is not None for span in llms)
         return SDK_TS if spans_have_usage or _nested_agents(trace) else SDK_PYTHON

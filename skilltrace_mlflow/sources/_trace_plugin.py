@@ -7,7 +7,7 @@ All of them hang `llm` and `tool_<Name>` spans below a root named `claude_code_c
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from skilltrace_mlflow.session import (
     ToolCall,
 )
 from skilltrace_mlflow.sources._outcome import MAYBE_REFUSED, classify_error, may_be_refusal
-from skilltrace_mlflow.sources._trace_build import ANSWER, CALL, PROMPT, STEP, Parts, read_usage
+from skilltrace_mlflow.sources._trace_build import ANSWER, CALL, PROMPT, STEP, Parts
 from skilltrace_mlflow.sources._trace_generation import (
     AGENT_ID_TAG,
     USAGE,
@@ -32,6 +32,15 @@ from skilltrace_mlflow.sources._trace_generation import (
     is_tool,
 )
 from skilltrace_mlflow.sources._trace_recover import recover_messages
+from skilltrace_mlflow.sources._trace_spans import (
+    agent_type,
+    cost_of,
+    difference,
+    message_id,
+    model_of,
+    prompt_of,
+    span_usage,
+)
 from skilltrace_mlflow.sources._trace_text import (
     agent_id_in,
     is_person,
@@ -45,12 +54,6 @@ __all__ = ["add_trace"]
 _SYNTHETIC = "<synthetic>"
 # The root's length that the Python writers make up when the last line has no timestamp.
 _DEFAULT_NS = 10_000_000_000
-_BARE_USAGE = (
-    "input_tokens",
-    "output_tokens",
-    "cache_read_input_tokens",
-    "cache_creation_input_tokens",
-)
 
 
 def add_trace(parts: Parts, trace: TraceView, generation: Generation) -> None:
@@ -68,6 +71,18 @@ class _Reader:
         self.own_calls: list[ToolCall] = []
         self.own_steps: dict[str, list[int]] = {}
         self.delegated = False
+        self.thought: dict[str, int] = {}
+        self.flags = generation.flags and not self._contradicts_flags()
+        root = trace.root
+        self.has_sum = generation.root_usage and root is not None and bool(span_usage(root))
+
+    def _contradicts_flags(self) -> bool:
+        """Whether a failure stands in a result, and none is marked: then the writer marks none."""
+        tools = [span for span in self.trace.spans if is_tool(span)]
+        if any(span.exception is not None or span.status == "ERROR" for span in tools):
+            return False
+        texts = (outcome_of_text("", result_text(span.outputs)) for span in tools)
+        return any(outcome == "failed" for outcome, _ in texts)
 
     def read(self) -> None:
         parts, trace, root = self.parts, self.trace, self.trace.root
@@ -88,11 +103,11 @@ class _Reader:
         agent_id = self.trace.tags.get(AGENT_ID_TAG)
         if not agent_id:
             return MAIN_AGENT
-        kind = self.trace.tags.get("mlflow.claude_code.agent_type") or _agent_type(root)
+        kind = self.trace.tags.get("mlflow.claude_code.agent_type") or agent_type(root)
         self._add_subagent(
             agent_id,
             kind,
-            _prompt_of(root),
+            prompt_of(root),
             self.trace.tags.get("mlflow.claude_code.parent_tool_use_id"),
             background=True,
         )
@@ -114,7 +129,7 @@ class _Reader:
             )
 
     def _add_prompt(self, root: SpanView, agent: str) -> None:
-        text = _prompt_of(root)
+        text = prompt_of(root)
         if agent != MAIN_AGENT or text is None or not is_person(text):
             return
         if self.parts.first("prompt", text, root.start_ns):
@@ -148,7 +163,7 @@ class _Reader:
         prompt = given.get("prompt")
         self._add_subagent(
             agent_id,
-            span.text("subagent_type") or _agent_type(span),
+            span.text("subagent_type") or agent_type(span),
             prompt if isinstance(prompt, str) and prompt else None,
             call.id if call else None,
             background=False,
@@ -184,7 +199,16 @@ class _Reader:
         if self.parts.first("call", call_id):
             self.parts.calls.append((self.parts.place(span.start_ns, CALL), call))
             self.own_calls.append(call)
+        elif outcome != "unknown":
+            self._settle(call)
+        self.thought.pop(agent, None)
         return call
+
+    def _settle(self, call: ToolCall) -> None:
+        """A turn traced again may hold the result that its first trace came too early for."""
+        for index, (place, known) in enumerate(self.parts.calls):
+            if known.id == call.id and known.outcome == "unknown" and known.load_result is None:
+                self.parts.calls[index] = (place, replace(call, agent=known.agent))
 
     def _outcome(self, span: SpanView, name: str, text: str | None) -> tuple[CallOutcome, str]:
         exception = span.exception
@@ -193,7 +217,7 @@ class _Reader:
             if text is None and span.status_message.lower() in ("interrupted", "aborted"):
                 return "interrupted", span.status_message
             return classify_error(said or "")
-        if not self.generation.flags or text is None:
+        if not self.flags or text is None:
             return outcome_of_text(name, text)
         told = outcome_of_text(name, text)
         return told if told[0] != "unknown" else ("succeeded", "")
@@ -212,7 +236,7 @@ class _Reader:
             for block in blocks
             if block.get("type") == "text" and isinstance(block.get("text"), str)
         )
-        model = _model(span)
+        model = model_of(span)
         if model == _SYNTHETIC:
             if text and self.parts.first("error", text, span.start_ns):
                 self.parts.api_errors.append(text)
@@ -220,7 +244,7 @@ class _Reader:
         tools = [
             b["id"] for b in blocks if b.get("type") == "tool_use" and isinstance(b.get("id"), str)
         ]
-        usage = _span_usage(span)
+        usage = span_usage(span)
         key = tuple(tools) or (agent, span.start_ns, text)
         new = self.parts.first("llm", key)
         if text.strip() and self.parts.first("answer", agent, span.start_ns, text):
@@ -236,19 +260,38 @@ class _Reader:
             self.covered.update(tools)
         if self.generation.name.endswith("process_transcript") or not new:
             return  # its step comes from the recovered messages, or from an earlier trace
-        cost = span.mapping("mlflow.llm.cost") or {}
-        self._add_step(
-            ModelStep(
-                id=_message_id(span) or span.id,
-                model=model,
-                timestamp=self._time(span.start_ns),
-                agent=agent,
-                usage=usage or TokenUsage(),
-                usage_complete=usage is not None or self.generation.root_usage,
-                cost_usd=_amount(cost.get("total_cost")),
-            ),
-            span.start_ns,
+        if self._continues_thought(agent, usage):
+            return
+        step = ModelStep(
+            id=message_id(span) or span.id,
+            model=model,
+            timestamp=self._time(span.start_ns),
+            agent=agent,
+            usage=usage or TokenUsage(),
+            usage_complete=usage is not None or (self.has_sum and agent == MAIN_AGENT),
         )
+        self._add_step(replace(step, cost_usd=cost_of(span, step)), span.start_ns)
+        if (
+            self.generation.root_usage
+            and blocks
+            and all(b.get("type") == "thinking" for b in blocks)
+        ):
+            self.thought[agent] = len(self.parts.steps) - 1
+
+    def _continues_thought(self, agent: str, usage: TokenUsage | None) -> bool:
+        """Whether the span before was this message's thinking: the Agent SDKs stream each block of
+        a message by itself, and each with the message's usage.
+        """
+        index = self.thought.pop(agent, None)
+        if index is None or usage is None:
+            return False
+        place, step = self.parts.steps[index]
+        output = max(usage.output_tokens, step.usage.output_tokens)
+        if replace(usage, output_tokens=output) != replace(step.usage, output_tokens=output):
+            return False
+        merged = replace(usage, output_tokens=output)
+        self.parts.steps[index] = (place, replace(step, usage=merged))
+        return True
 
     def _add_step(self, step: ModelStep, nanoseconds: int) -> None:
         if self.parts.first("step", step.id):
@@ -256,13 +299,13 @@ class _Reader:
             self.parts.steps.append((self.parts.place(nanoseconds, STEP), step))
 
     def _add_recovered(self, root: SpanView, agent: str) -> None:
-        spans = [span for span in self.trace.spans if is_llm(span) and _model(span) != _SYNTHETIC]
+        spans = [span for span in self.trace.spans if is_llm(span) and model_of(span) != _SYNTHETIC]
         tool_starts = {
             tool_id: span.start_ns
             for span in self.trace.spans
             if is_tool(span) and (tool_id := span.text("tool_id"))
         }
-        steps, covered = recover_messages(spans, _prompt_of(root) or "", tool_starts, agent)
+        steps, covered = recover_messages(spans, prompt_of(root) or "", tool_starts, agent)
         self.covered.update(covered)
         for nanoseconds, step in steps:
             self._add_step(replace(step, timestamp=self._time(nanoseconds)), nanoseconds)
@@ -271,7 +314,10 @@ class _Reader:
         """The Agent SDKs sum the main agent's usage on the root: that sum holds, none is added."""
         if not self.generation.root_usage:
             return
-        usage = _span_usage(root) or TokenUsage()
+        usage = span_usage(root)
+        if usage is None:
+            self.parts.usage_gap(f"{self.generation.name}: the root carries no sum of the usage")
+            return
         own = self.own_steps.get(agent, [])
         if not own:
             self._add_step(
@@ -282,7 +328,7 @@ class _Reader:
             )
             return
         have = sum((self.parts.steps[i][1].usage for i in own), TokenUsage())
-        rest = _difference(usage, have)
+        rest = difference(usage, have)
         last = own[-1]
         place, step = self.parts.steps[last]
         if rest is not None:
@@ -297,7 +343,7 @@ class _Reader:
     def _judge_usage(self) -> None:
         parts, name = self.parts, self.generation.name
         bare = [c for c in self.own_calls if c.id not in self.covered]
-        if self.generation.root_usage:
+        if self.has_sum:
             # The root's sum covers the main agent's calls; sub-agents' are judged by their spans.
             uncovered = [c for c in bare if c.agent != MAIN_AGENT]
             if self.delegated and not self.generation.subagents:
@@ -312,7 +358,14 @@ class _Reader:
                 f"usage of the messages behind {len(uncovered)} tool calls is not recorded"
             )
         if not self.generation.cache_apart and self.own_steps:
-            parts.usage_gap(f"{name} counts cache writes as input and drops cache reads")
+            reason = f"{name} counts cache writes as input and drops cache reads"
+            parts.usage_gap(reason)
+            parts.lacks("cache_creation_tokens", reason)
+            parts.lacks("cache_read_tokens", reason)
+            if any(span.mapping(USAGE) is not None for span in self.trace.spans):
+                # Not a lower bound of the input: a limit that it exceeds need not be exceeded.
+                parts.lacks("input_tokens", reason)
+                parts.lacks("total_tokens", reason)
         if any(
             not self.parts.steps[i][1].usage_complete
             for own in self.own_steps.values()
@@ -361,54 +414,3 @@ class _Reader:
 
     def _time(self, nanoseconds: int) -> Any:
         return as_time(nanoseconds) if self.generation.times else None
-
-
-def _prompt_of(root: SpanView) -> str | None:
-    inputs = root.inputs
-    prompt = inputs.get("prompt") if isinstance(inputs, Mapping) else inputs
-    if isinstance(prompt, str):
-        return prompt
-    if isinstance(prompt, Sequence):
-        return result_text(prompt)
-    return None
-
-
-def _agent_type(span: SpanView) -> str | None:
-    return span.name.removeprefix("subagent_") if span.name.startswith("subagent_") else None
-
-
-def _model(span: SpanView) -> str | None:
-    inputs = span.inputs if isinstance(span.inputs, Mapping) else {}
-    for value in (span.get("model"), span.get("mlflow.llm.model"), inputs.get("model")):
-        if isinstance(value, str) and value and value != "unknown":
-            return value
-    return None
-
-
-def _message_id(span: SpanView) -> str | None:
-    outputs = span.outputs
-    value = outputs.get("id") if isinstance(outputs, Mapping) else None
-    return value if isinstance(value, str) and value else None
-
-
-def _span_usage(span: SpanView) -> TokenUsage | None:
-    values = span.mapping(USAGE)
-    if values is None:
-        values = {key: span.get(key) for key in _BARE_USAGE if key in span.raw}
-    return read_usage(values) if values else None
-
-
-def _difference(whole: TokenUsage, part: TokenUsage) -> TokenUsage | None:
-    """What is left of a sum, None if the part is larger anywhere."""
-    rest = {
-        name: getattr(whole, name) - getattr(part, name)
-        for name in TokenUsage.__dataclass_fields__
-        if name != "cache_creation_1h_input_tokens"
-    }
-    return None if min(rest.values()) < 0 else TokenUsage(**rest)
-
-
-def _amount(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        return None
-    return float(value)

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from skilltrace_mlflow.checks._base import get_check, run_check
+from skilltrace_mlflow.pricing import session_cost
 from skilltrace_mlflow.session import MAIN_AGENT, Session, TokenUsage
 from skilltrace_mlflow.sources.mlflow_trace import session_from_trace
 from tests.sources.shapes import START, Turn, assistant, result, tool_use, usage
@@ -385,3 +387,113 @@ class TestPythonAgentSdk:
         (call,) = session_from_trace(self.trace()).tool_calls
         assert call.timestamp is None
         assert call.duration_ms is None
+
+
+class TestFiguresThatAreNotWhatTheyAreCalled:
+    def verdict(self, session: Session, check: str, value: Any) -> str:
+        spec = get_check(check)
+        return str(run_check(spec, session, spec.parse(value)).verdict)
+
+    def test_generation_1_input_holds_cache_writes_and_breaks_no_limit(self) -> None:
+        turn = Turn(metadata={"mlflow.trace.permission_mode": "default"})
+        turn.llm("I look.", counts=usage(5010, 30))
+        session = session_from_trace(turn.end())
+        assert self.verdict(session, "token_budget", {"max_input": 1000}) == "unknown"
+        assert self.verdict(session, "token_budget", {"max_total": 1000}) == "unknown"
+        assert self.verdict(session, "token_budget", {"max_total": 20}) == "fail"
+        assert self.verdict(session, "token_budget", {"max_output": 20}) == "fail"
+        assert self.verdict(session, "token_budget", {"max_cache_read": 20}) == "unknown"
+
+    def test_a_cost_that_mlflow_made_up_from_the_wrong_input_is_not_recorded(self) -> None:
+        turn = Turn()
+        call = tool_use("t1", "Bash", {"command": "ls"})
+        turn.llm([call], counts=usage(4000, 10, read=50_000, created=3000))
+        turn.tool("t1", "Bash", {"command": "ls"}, "a.sql")
+        trace = turn.end()
+        assert any("mlflow.llm.cost" in span.attributes for span in trace.data.spans)
+        session = session_from_trace(trace)
+        assert session.cost_usd is None
+        assert session_cost(session) == pytest.approx(0.0384)
+
+    def test_a_cost_of_some_of_the_work_is_no_cost_of_the_turn(self) -> None:
+        turn = Turn()
+        given = {"prompt": "Look.", "subagent_type": "Explore"}
+        stated = {"input_cost": 0.001, "output_cost": 0.002, "total_cost": 0.003}
+        turn.llm(
+            [tool_use("t1", "Agent", given)],
+            counts=usage(10, 10, read=0, created=0),
+            **{"mlflow.llm.cost": stated},
+        )
+        turn.tool("t1", "Agent", given, "agentId: aa1", background=True, agent_id="aa1")
+        session = session_from_trace(turn.end())
+        assert session.cost_usd is None
+        assert self.verdict(session, "cost_budget", {"max_usd": 1}) == "unknown"
+
+
+SENT = {"prompt": "Fix it.", "options": {}}
+
+
+class TestAgentSdkStreams:
+    def test_an_interrupted_query_has_no_sum_and_keeps_what_its_spans_say(self) -> None:
+        turn = Turn(inputs=SENT)
+        turn.llm("I look.", counts=usage(10, 30, read=5, created=3))
+        turn.tool("t1", "Bash", {"command": "ls"}, "a.sql")
+        session = session_from_trace(turn.end())
+        assert session.usage.output_tokens == 30
+        assert not session.usage_complete
+
+    def test_thinking_and_text_of_one_message_count_once(self) -> None:
+        turn = Turn(inputs=SENT)
+        given = {"prompt": "Look.", "subagent_type": "Explore"}
+        task = turn.tool("t1", "Task", given, ended=False)
+        agent = turn.agent("Explore", task)
+        thought = [{"type": "thinking", "thinking": "Hm."}]
+        turn.llm(thought, counts=usage(10, 1, read=500, created=3), parent=agent)
+        turn.llm("Found.", counts=usage(10, 30, read=500, created=3), parent=agent)
+        turn.llm("Also.", counts=usage(10, 30, read=533, created=3), parent=agent)
+        turn.close(agent)
+        turn.close(task)
+        session = session_from_trace(turn.end(root_usage=usage(7, 7, read=0, created=0)))
+        own = [step.usage.output_tokens for step in session.steps if step.agent != MAIN_AGENT]
+        assert own == [30, 30]
+
+    def test_a_sub_agent_s_answer_without_usage_is_not_in_the_sum(self) -> None:
+        turn = Turn(inputs=SENT)
+        task = turn.tool("t1", "Task", {"prompt": "Look."}, ended=False)
+        agent = turn.agent("Explore", task)
+        turn.llm("Found.", parent=agent)
+        turn.close(agent)
+        turn.close(task)
+        session = session_from_trace(turn.end(root_usage=usage(7, 7, read=0, created=0)))
+        assert not session.usage_complete
+
+
+def test_a_writer_that_leaves_a_failure_unmarked_marks_no_success_either() -> None:
+    turn = Turn(metadata={"mlflow.trace.permission_mode": "default"})
+    turn.llm("I look.", counts=usage(10, 30, read=5, created=3))
+    turn.tool("t1", "Bash", {"command": "make"}, "Exit code 2\nmake: *** error")
+    turn.tool("t2", "Bash", {"command": "ls"}, "a.sql")
+    assert outcomes(session_from_trace(turn.end())) == {"t1": "failed", "t2": "unknown"}
+
+
+def test_a_turn_traced_again_brings_the_result_that_came_later() -> None:
+    call = tool_use("t1", "Bash", {"command": "make"})
+    traces = []
+    for answer in ("No result found", "built"):
+        turn = Turn()
+        turn.llm([call], counts=usage(10, 30, read=5, created=3))
+        turn.tool("t1", "Bash", {"command": "make"}, answer)
+        traces.append(turn.end())
+    session = session_from_trace(traces)
+    assert [(c.id, c.outcome, c.result) for c in session.tool_calls] == [
+        ("t1", "succeeded", "built")
+    ]
+
+
+def test_a_refusal_in_free_words_is_left_open() -> None:
+    turn = Turn()
+    turn.llm([tool_use("t1", "Write", {"file_path": "/a"})], counts=usage(1, 1, read=0, created=0))
+    turn.tool("t1", "Write", {"file_path": "/a"}, "Keep it.", exception="Keep it.")
+    spec = get_check("permission_denials")
+    outcome = run_check(spec, session_from_trace(turn.end()), spec.parse({"max": 0}))
+    assert str(outcome.verdict) == "unknown"
