@@ -50,10 +50,13 @@ def session_from_trace(trace: Any) -> Session:
     known = {call.id for call in session.tool_calls}
     others = _of_writers(traced, session_id, source)
     lost = sum(1 for call in others.tool_calls if call.id not in known)
-    if not lost:
+    said = {prompt.strip() for prompt in session.prompts}
+    unheard = sum(1 for prompt in others.prompts if prompt.strip() not in said)
+    if not lost and not unheard:
         return session
     gap = (
-        f"{lost} calls of {traced[0][0].id} and others are not in the imported turns: import again"
+        f"{lost} calls and {unheard} prompts of {traced[0][0].id} and others are not in the "
+        "imported turns: import again"
     )
     return replace(session, incomplete=(*session.incomplete, gap), usage_complete=False)
 

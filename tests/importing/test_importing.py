@@ -25,7 +25,8 @@ from skilltrace_mlflow.sources.mlflow_trace import session_from_trace
 from skilltrace_mlflow.sources.transcript import parse_transcript
 from tests.builders import START, make_call, make_session
 from tests.driver.stores import free_port
-from tests.sources.shapes import Turn
+from tests.sources.shapes import START as TRACED
+from tests.sources.shapes import Turn, usage
 
 RECORDINGS = Path(__file__).parent.parent / "data" / "recordings"
 
@@ -471,3 +472,19 @@ class TestCommands:
         assert row["tokens"] == session.usage.total_tokens
         assert row["errors"] == 1
         assert row["path"].endswith(".jsonl")
+
+
+def test_a_later_turn_of_the_hook_without_a_call_is_missed_too(store: str) -> None:
+    path = recording("resume")
+    import_transcripts([path], experiment="traces")
+    held = traces(store)
+    session = parse_transcript(path)
+    later = Turn("And now?", session=session.session_id, start=TRACED + 10**17)
+    later.llm("Nothing.", counts=usage(1, 1, read=0, created=0))
+    hook = later.end()
+    merged = session_from_trace([*held, hook])
+    assert not merged.usage_complete
+    assert any("import again" in reason for reason in merged.incomplete)
+    known = Turn(session.prompts[0], session=session.session_id)
+    known.llm("Three.", counts=usage(1, 1, read=0, created=0))
+    assert session_from_trace([*held, known.end()]).incomplete == session.incomplete
