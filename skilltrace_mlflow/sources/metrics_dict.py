@@ -27,6 +27,7 @@ from skilltrace_mlflow.session import (
     TokenUsage,
     ToolCall,
 )
+from skilltrace_mlflow.sources._outcome import MAYBE_REFUSED
 
 __all__ = ["is_metrics_dict", "session_from_metrics_dict"]
 
@@ -166,6 +167,7 @@ def _listed_calls(listed: Any, missing: dict[Evidence, str]) -> tuple[ToolCall, 
                 input=arguments,
                 outcome=outcome,
                 agent=str(entry.get("agent", MAIN_AGENT)),
+                details={MAYBE_REFUSED: True} if entry.get(MAYBE_REFUSED) is True else {},
                 position=index,
             )
         )

@@ -98,3 +98,9 @@ def test_the_whole_dictionary_gives_the_same_figures() -> None:
 def test_a_value_of_the_wrong_kind_is_named(metrics: dict[str, Any], key: str) -> None:
     with pytest.raises(InputError, match=key):
         session_from_metrics_dict(metrics)
+
+
+def test_a_call_that_was_perhaps_refused_stays_in_doubt() -> None:
+    call = make_call("Write", outcome="failed", details={"maybe_refused": True})
+    figures = compute_metrics(make_session(calls=[call])).to_dict()
+    assert judge(figures, {"permission_denials": {"max": 0}}) is Verdict.UNKNOWN
