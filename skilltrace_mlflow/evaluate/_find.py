@@ -7,6 +7,7 @@ an equal prompt. Several sessions behind one test are its attempts, turns of one
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -36,6 +37,9 @@ _SKILL_TAG = "skilltrace.skill"
 _SESSION = "mlflow.trace.session"
 _PARENT = "mlflow.claude_code.parent_tool_use_id"
 _AT_ONCE = 8
+# What JSON does not escape; and how much of it a preview is compared by, at least and at most.
+_PLAIN = re.compile(r"[ !#-\[\]-~]{0,60}")
+_TELLING = 3
 
 Importer = Callable[[Session, "Path | None"], Sequence[str]]
 """Logs a session's transcript as MLflow traces, once, and returns their ids in order of turns."""
@@ -113,7 +117,7 @@ class Finder:
                 raise TraceNotFoundError(
                     f"session {case.session_id} has no trace in experiment {self.experiment()}"
                 )
-            return [self._of_traces(case, traces, "session_id")]
+            return [self._found(case, traces, "session_id")]
         if case.id in self.pinned:
             return [
                 self._of_trace(case, mlflow_store.fetch_trace(trace_id), "resumed")
@@ -181,52 +185,46 @@ class Finder:
             raise TraceNotFoundError(
                 f"run {run_id} has neither a Claude Code trace nor a transcript"
             )
-        return [self._of_traces(case, group, "trace_run_id") for group in _sessions(traces)]
+        return [self._found(case, group, "trace_run_id") for group in _sessions(traces)]
 
     def _tagged(self, case: TestCase) -> list[Found]:
-        traces = [
-            trace
-            for trace in self._all()
-            if trace.info.tags.get(TEST_TAG) == case.id
-            and trace.info.tags.get(_SKILL_TAG, self.skill) == self.skill
+        infos = [
+            info
+            for info in self._all()
+            if info.tags.get(TEST_TAG) == case.id
+            and info.tags.get(_SKILL_TAG, self.skill) == self.skill
         ]
-        groups = _sessions(traces)
+        groups = _sessions(_claude(self._fetched(infos)))
         if not groups:
             return []
         chosen = groups[-(self.attempts or 1) :]
         method = f"tag {TEST_TAG}"
-        note = () if len(groups) == len(chosen) else (f"newest {len(chosen)} of {len(groups)}",)
-        return [
-            replace(
-                self._of_traces(case, group, method), notes=tuple(f"{method}: {n}" for n in note)
-            )
-            for group in chosen
-        ]
+        note = f"{method}: the newest {len(chosen)} of {len(groups)}"
+        notes = (note,) if len(groups) > len(chosen) else ()
+        return [replace(self._found(case, group, method), notes=notes) for group in chosen]
 
     def _same_prompt(self, case: TestCase) -> list[Found]:
         if not case.prompt:
             raise TraceNotFoundError("the test case names none and has no prompt to look for")
         wanted = _normal(case.prompt)
-        equal = [trace for trace in self._all() if wanted in map(_normal, _prompts(trace))]
+        likely = [info for info in self._all() if _may_hold(info, case.prompt)]
+        traces = _claude(self._fetched(likely))
+        equal = [trace for trace in traces if wanted in map(_normal, _prompts(trace))]
         if not equal:
             raise TraceNotFoundError(
                 f"no trace in experiment {self.experiment()} is tagged {TEST_TAG} or has an equal "
                 "prompt"
             )
         chosen = equal[-(self.attempts or 1) :]
-        note = f"found by an equal prompt, the newest of {len(equal)}"
-        if len(chosen) > 1:
-            note = f"found by an equal prompt, the newest {len(chosen)} of {len(equal)}"
-        return [replace(self._of_trace(case, t, "prompt"), notes=(note,)) for t in chosen]
+        newest = "the newest" if len(chosen) == 1 else f"the newest {len(chosen)}"
+        notes = (f"found by an equal prompt, {newest} of {len(equal)}",)
+        return [replace(self._of_trace(case, trace, "prompt"), notes=notes) for trace in chosen]
 
     def _of_trace(self, case: TestCase, trace: Any, method: str) -> Found:
         """One turn together with its background agents."""
         if not is_claude_code_trace(trace):
             raise TraceNotFoundError(f"trace {trace.info.trace_id} is not a Claude Code trace")
         return self._found(case, [trace, *_background(trace)], method)
-
-    def _of_traces(self, case: TestCase, traces: Sequence[Any], method: str) -> Found:
-        return self._found(case, traces, method)
 
     def _found(self, case: TestCase, traces: Sequence[Any], method: str) -> Found:
         first = _by_time(traces)[0]
@@ -257,11 +255,16 @@ class Finder:
             return None
 
     def _all(self) -> list[Any]:
-        """The experiment's Claude Code traces, oldest first."""
+        """What the experiment holds, without the spans, which are most of it; oldest first."""
         if self._listed is None:
-            traces = mlflow_store.search_experiment_traces(self.experiment())
-            self._listed = _by_time(_claude(traces))
+            traces = mlflow_store.search_experiment_traces(self.experiment(), include_spans=False)
+            self._listed = [trace.info for trace in _by_time(traces)]
         return self._listed
+
+    def _fetched(self, infos: Iterable[Any]) -> list[Any]:
+        """The traces with their spans; one that was deleted meanwhile is left out."""
+        found = (self._first_of([info.trace_id]) for info in infos)
+        return [trace for trace in found if trace is not None]
 
 
 def experiment_of(trace: Any) -> str | None:
@@ -316,6 +319,15 @@ def _sessions(traces: Iterable[Any]) -> list[list[Any]]:
 def _prompts(trace: Any) -> tuple[str, ...]:
     session = as_session(trace)
     return () if session is None else session.prompts
+
+
+def _may_hold(info: Any, prompt: str) -> bool:
+    """Whether a trace's preview does not rule out the prompt: it is cut short, and may be JSON."""
+    preview = info.request_preview
+    start = _PLAIN.match(prompt.strip())
+    if not preview or start is None or len(start[0].strip()) < _TELLING:
+        return True
+    return _normal(start[0]) in _normal(preview)
 
 
 def _normal(text: str) -> str:

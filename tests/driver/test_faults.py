@@ -30,12 +30,15 @@ from tests.driver.faulty_proxy import Fault, FaultyProxy, Rule, every, share
 from tests.driver.stores import Server, copy_store, free_port, use_store, verdicts, write_skill
 from tests.driver.traces import log_turn
 
-TRACES = 6
+TRACES = 4
 MANIFEST = {"trace_expectations": {"tool_limits": {"Bash": 1}, "required_tools": ["Read"]}}
 EXPECTED = sorted(
     (f"case-{n}", "1", check, value)
     for n in range(TRACES)
-    for check, value in (("required_tools", "yes"), ("tool_count", "no" if n == 5 else "yes"))
+    for check, value in (
+        ("required_tools", "yes"),
+        ("tool_count", "no" if n == TRACES - 1 else "yes"),
+    )
 )
 
 
@@ -79,7 +82,7 @@ def assert_complete(evaluation: Evaluation, server: Server) -> None:
     assert evaluation.exit_code == 1  # one case fails on purpose
     assert run.info.status == "FINISHED"
     assert run.data.tags["skilltrace.status"] == "complete"
-    assert run.data.metrics["tool_count/mean"] == pytest.approx(5 / 6)
+    assert run.data.metrics["tool_count/mean"] == pytest.approx(1 - 1 / TRACES)
 
 
 ASSESSMENTS = "/assessments"
@@ -98,7 +101,7 @@ ASSESSMENTS = "/assessments"
             60,
             id="written, but the answer lost",
         ),
-        pytest.param(lambda: every(12, Fault(stall=5), most=6), 60, id="5 s stalls"),
+        pytest.param(lambda: every(12, Fault(stall=5), most=3), 60, id="5 s stalls"),
     ],
 )
 def test_a_shaky_network_loses_and_doubles_nothing(
@@ -119,7 +122,7 @@ def test_assessments_that_mlflow_gave_up_on_are_logged_again(
     that trace's assessments.
     """
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
-    rule = every(2, Fault(status=500), path=ASSESSMENTS, method="POST", most=8)
+    rule = every(2, Fault(status=500), path=ASSESSMENTS, method="POST", most=6)
     with proxy.doing(rule), within(60):
         evaluation = evaluate_skill(skill, include_traces=True, tracking_uri=proxy.url, timeout=60)
     assert_complete(evaluation, server)
