@@ -25,6 +25,12 @@ _SHELL = re.compile(r"(?:^|[\s/'\"])(?:(?:ba|z|da|k|a|fi|mk|rba)?sh|eval|source|
 _PASSED_OVER = re.compile(r"(?:\s*(?:!|if|then|else|elif|fi|do|done|esac|while|until|time)\s)*\s*")
 # $(echo rm) -rf x: the cut leaves the words behind the bracket as if they were a command
 _SUBSTITUTED = re.compile(r"(?:^|[;&|(\n{!]|\b(?:then|do|else|if)\s)\s*[\"']?(?:\$\(|`)")
+# A file that the line may have written itself, run; an alias.
+_RUNS_OWN = re.compile(
+    r"\balias\b|(?:>|\btee\b)(?s:.*)(?:^|[;&|(\n]|\b(?:then|do|else|sudo)\s)\s*"
+    r"(?:[./~]|(?:ba|z|da|k|a|fi|mk|rba)?sh\b|source\b)",
+    re.MULTILINE,
+)
 _GIT_RUNS = re.compile(r"\b(?:foreach|bisect|rebase|filter-branch|alias\.)")
 _CARRIER_NAMES = """
     . adb arch asdf ash at autossh aws-vault bash batch builtin bundle bunx busybox caffeinate
@@ -48,6 +54,8 @@ def may_compose(line: str) -> bool:
         return True  # bash <(curl …), . <(…)
     if not _striking(line):
         return False
+    if ("$" in line or "`" in line) and _RUNS_OWN.search(line):
+        return True
     if "{" in line and _BRACES.search(line):
         return True
     if ("$(" in line or "`" in line) and _SUBSTITUTED.search(line):

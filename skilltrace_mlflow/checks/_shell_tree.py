@@ -37,6 +37,8 @@ _CONDITIONAL = {
     "function_definition",
 }
 _MOST_ROUNDS = 60
+_LONGEST = 200_000
+_UNKNOWN_LINE = re.compile(rf"^{UNKNOWN}+$", re.MULTILINE)
 _OPEN = set(f"{UNKNOWN}{UNKNOWN_WORDS}*?[{{")  # a word that stands for others, or for none known
 _ASKED = {  # where a program is
     ("command", "-v"), ("type", "-p"), ("type", "-P"),
@@ -174,7 +176,7 @@ class _Walk:
         output = "".join(self.visit(child, stdin) for child in body)
         for name, appended in targets:
             earlier = self.files.get(name, "") if appended else ""
-            self.files[name] = earlier + output
+            self.files[name] = _bounded(earlier + output)
         if targets and not after:
             return before
         for stage in after:
@@ -230,7 +232,7 @@ class _Walk:
             text = self.variables.get(key, UNKNOWN) + text
         if self.conditional and self.variables.get(key) != text:
             text = UNKNOWN_WORDS
-        self.variables[key] = text
+        self.variables[key] = text if len(text) <= _LONGEST else UNKNOWN_WORDS
 
     def loop(self, node: Node, stdin: str | None) -> str:
         """A for loop, once for each of its values where these are known and few."""
@@ -297,7 +299,7 @@ class _Walk:
             for word in words[1:]:
                 self.files[posixpath.normpath(word)] = stdin
         elif named and stdin is None and program not in _SHELL_NAMES:
-            stdin = "\n".join(named)  # cat x.sh | sh, psql -f x.sql
+            stdin = _bounded("\n".join(named))  # cat x.sh | sh, psql -f x.sql
         self.add(tuple(words), " ".join(text.split()), stdin)
         return _output(words, stdin, read=bool(named))
 
@@ -345,10 +347,12 @@ class _Walk:
         run = words[:1]
         if program_of(words[0]) in _SHELL_NAMES:
             run = tuple(word for word in words[1:] if not word.startswith("-"))[:1]
+        elif "/" not in words[0]:
+            run = ()  # looked for in PATH
         for word in run:
-            text = self.files.get(posixpath.normpath(word)) if word else None
-            if text:
-                yield text
+            text = self.files.get(posixpath.normpath(word), "") if word else ""
+            # lines that another program wrote are as unknown as a script file's
+            yield _UNKNOWN_LINE.sub(":", text)
         alias = self.aliases.pop(words[0], None)  # an alias is not expanded inside itself
         if alias is not None:
             yield " ".join([alias, *words[1:]])
@@ -502,6 +506,11 @@ _EXPRESSIONS = {
     "postfix_expression",
     "array",
 }
+
+
+def _bounded(text: str) -> str:
+    """What a line feeds to itself can double with every command."""
+    return text if len(text) <= _LONGEST else UNKNOWN
 
 
 def _last(node: Node) -> Node:

@@ -46,6 +46,7 @@ _KEYS = ("sql", "query", "queries", "statement")  # parts of an argument's name
 _CODE_KEYS = ("cell", "code", "command", "script", "source")
 # Arguments of an SQL tool that describe what it does.
 _SAYING = ("comment", "description", "explanation", "name", "reason", "title", "language")
+_ENDS = (";", "DO", "EXEC", "EXECUTE", "INTO", "PREPARE", "USING")
 _DYNAMIC = (
     "DBLINK_EXEC",
     "DO",
@@ -347,7 +348,7 @@ def _executed_literals(tokens: Sequence[_Token]) -> Iterator[str]:
             continue
         parts: list[str] = []
         for following in tokens[index + 1 :]:
-            if following.word in (";", "USING", "INTO"):
+            if following.word in _ENDS:
                 break
             if following.literal is not None:
                 parts.append(following.literal)

@@ -120,8 +120,9 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
     `ban_exceptions` lifts entries by name.
 
     Command lines are those of Bash and of other servers' tools with a `command`. What a script file
-    or the code behind `python -c` does is out of sight; a command that is put together at run time
-    (`eval "$X"`, `curl … | sh`) and could be the banned one is `unknown`.
+    does is out of sight unless the same line writes it, and so is program code (`python -c`, `awk`)
+    but for the SQL in its `sql("…")`; a command that is put together at run time (`eval "$X"`,
+    `curl … | sh`) and could be the banned one is `unknown`.
     """
     lost = missing(session, "tool_names")
     if lost is not None:

@@ -70,10 +70,16 @@ def tool_sequence(session: Session, parameters: ToolSequence) -> Outcome:
     places = {id(call): index for index, call in enumerate(calls)}
     sure: list[list[int]] = []
     maybe: list[list[int]] = []
+    found: dict[str, tuple[list[int], list[int]]] = {}  # a tool may stand there many times
     for selector in tools:
-        certain, possible = select(session, selector)
-        sure.append(sorted(places[id(call)] for call in certain))
-        maybe.append(sorted(places[id(call)] for call in (*certain, *possible)))
+        if selector.text not in found:
+            certain, possible = select(session, selector)
+            found[selector.text] = (
+                sorted(places[id(call)] for call in certain),
+                sorted(places[id(call)] for call in (*certain, *possible)),
+            )
+        sure.append(found[selector.text][0])
+        maybe.append(found[selector.text][1])
     pairs = align(sure)
     most = len(pairs) if sure == maybe else len(align(maybe))
     outcome = conclude_score(
@@ -83,9 +89,11 @@ def tool_sequence(session: Session, parameters: ToolSequence) -> Outcome:
         threshold=parameters.threshold,
         could_meet=True,
     )
-    found = {expected for expected, _ in pairs}
-    hits = tuple(tools[i].text for i in range(len(tools)) if i in found)
-    misses = tuple(f"{tools[i].text}: not in order" for i in range(len(tools)) if i not in found)
+    in_order = {expected for expected, _ in pairs}
+    hits = tuple(tool.text for i, tool in enumerate(tools) if i in in_order)
+    misses = tuple(
+        f"{tool.text}: not in order" for i, tool in enumerate(tools) if i not in in_order
+    )
     made = [call.name for call in calls]
     shown = " → ".join(made[:12]) + (" → …" if len(made) > 12 else "")
     rationale = f"{len(pairs)} of {len(tools)} in order ({' → '.join(s.text for s in tools)})"

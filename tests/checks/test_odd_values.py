@@ -44,3 +44,21 @@ def test_a_duration_that_is_no_number_keeps_no_limit() -> None:
     value = {"mode": "in_order", "expected": [{"tool": "Edit", "max_duration_ms": 5}]}
     call = make_call("Edit", duration_ms=float("nan"))
     assert verdict("tool_trajectory", value, call) == "fail"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "echo rm > a; " + "cat a a > b; cat b b > a; " * 30,
+        "X=rm; " + 'X="$X$X$X$X$X$X$X$X$X$X"; ' * 12 + "$X",
+        "echo 'bash s.sh; bash s.sh; rm x' > s.sh; bash s.sh",
+        "alias a='a a; a a'; a rm",
+    ],
+)
+def test_a_line_that_feeds_itself_ends(line: str) -> None:
+    assert verdict("banned_tools", ["rm -rf"], bash(line)) in ("pass", "unknown")
+
+
+def test_many_literals_that_are_run_take_no_quadratic_time() -> None:
+    call = make_call("mcp__x__execute_sql", {"query": "EXEC 'drop x' " * 3000})
+    assert verdict("banned_tools", ["DROP DATABASE"], call) == "pass"
