@@ -53,7 +53,9 @@ _PROBES = 3
 _PAGE = 100
 _MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "RESOURCE_NOT_FOUND"})
 # A request may be tried again, but a command may not hang: MLflow's own defaults add up to minutes.
+# And it draws its progress bars on whatever standard error is.
 _BOUNDS = {
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
