@@ -114,6 +114,12 @@ def _targets(command: Command) -> Iterator[str]:
     program = program_of(command.words[0])
     words = command.words[1:]
     operands = [word for word in words if not word.startswith("-")]
+    if program in ("cp", "install", "ln", "mv"):
+        for index, word in enumerate(words):  # cp -t folder a b
+            if word.startswith("--target-directory="):
+                yield word.partition("=")[2]
+            elif word in ("-t", "--target-directory"):
+                yield from words[index + 1 : index + 2]
     if program in _ALL_OPERANDS or program == "mv":
         yield from operands
     elif program in _LAST_OPERAND:

@@ -62,3 +62,10 @@ def test_a_line_that_feeds_itself_ends(line: str) -> None:
 def test_many_literals_that_are_run_take_no_quadratic_time() -> None:
     call = make_call("mcp__x__execute_sql", {"query": "EXEC 'drop x' " * 3000})
     assert verdict("banned_tools", ["DROP DATABASE"], call) == "pass"
+
+
+@pytest.mark.parametrize(
+    "line", ["cp -t conf a b", "mv --target-directory=conf a", "cp 2>/dev/null a conf"]
+)
+def test_targets_that_are_not_written_last(line: str) -> None:
+    assert verdict("file_scope", {"forbidden": ["conf"]}, bash(line), cwd="/r") != "pass"
