@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from skilltrace_mlflow.checks._carriers import carried, program_of
-from skilltrace_mlflow.checks._shell import UNKNOWN, Command, read_script
+from skilltrace_mlflow.checks._command import UNKNOWN, Command
+from skilltrace_mlflow.checks._shell import read_script
 
 __all__ = ["covers_line"]
 

@@ -7,176 +7,16 @@ an option is not known, both readings are given (its next word may be its value 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
-from skilltrace_mlflow.checks._shell import UNKNOWN, UNKNOWN_WORDS, Command
+from skilltrace_mlflow.checks._command import UNKNOWN, UNKNOWN_WORDS, Command
+from skilltrace_mlflow.checks._prefixes import PREFIXES, Prefix
 
 __all__ = ["carried", "program_of"]
 
 Carried = tuple[str, ...] | str
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Prefix:
-    """A command whose operands are a command: the options that take a value, the flags that do
-    not, how many operands come first, and whether assignments may."""
-
-    valued: str = ""
-    flags: str = ""
-    operands: int = 0
-    assignments: bool = False
-
-
-_PREFIXES: Mapping[str, _Prefix] = {
-    "sudo": _Prefix(
-        valued="-u -g -h -p -C -T -R -D -r -t -U --user --group --host --prompt --chroot --chdir "
-        "--close-from --command-timeout --role --type --other-user",
-        flags="-A -b -E -e -H -i -K -k -l -n -P -S -s -V -v --askpass --background --preserve-env "
-        "--set-home --login --non-interactive --stdin --shell",
-        assignments=True,
-    ),
-    "doas": _Prefix(valued="-u -C -a", flags="-L -n -s"),
-    "env": _Prefix(
-        valued="-u -C --unset --chdir -P",
-        flags="-i -0 -v --ignore-environment --null --debug -",
-        assignments=True,
-    ),
-    "nice": _Prefix(valued="-n --adjustment"),
-    "ionice": _Prefix(valued="-c -n -p --class --classdata", flags="-t --ignore"),
-    "nohup": _Prefix(),
-    "setsid": _Prefix(flags="-c -f -w --ctty --fork --wait"),
-    "timeout": _Prefix(
-        valued="-s -k --signal --kill-after",
-        flags="--foreground --preserve-status -v --verbose",
-        operands=1,
-    ),
-    "gtimeout": _Prefix(valued="-s -k --signal --kill-after", operands=1),
-    "time": _Prefix(valued="-f -o --format --output", flags="-p -v -a -q"),
-    "stdbuf": _Prefix(valued="-i -o -e --input --output --error"),
-    "chroot": _Prefix(valued="--userspec --groups", operands=1),
-    "command": _Prefix(flags="-p"),
-    "builtin": _Prefix(),
-    "exec": _Prefix(valued="-a", flags="-c -l -cl -lc"),
-    "busybox": _Prefix(),
-    "toybox": _Prefix(),
-    "xargs": _Prefix(
-        valued="-I -n -P -d -E -L -s -a --max-args --max-procs --delimiter --replace --arg-file "
-        "--max-lines --max-chars --eof",
-        flags="-0 -r -t -p -x -i -l -e --null --no-run-if-empty --verbose --interactive --exit "
-        "--open-tty -o",
-    ),
-    "parallel": _Prefix(valued="-j --jobs -a --arg-file -d --delimiter -n -N -S --sshlogin"),
-    "strace": _Prefix(valued="-e -o -p -s -u -E -P -O -S -a -b -I -X"),
-    "ltrace": _Prefix(valued="-e -o -p -s -u -n -a -l"),
-    "unbuffer": _Prefix(flags="-p"),
-    "caffeinate": _Prefix(valued="-t -w"),
-    "firejail": _Prefix(),
-    "unshare": _Prefix(),
-    "runuser": _Prefix(valued="-u -g -G -c --user --command", flags="-l -m -p --login"),
-    "npx": _Prefix(valued="-p --package -c --call", flags="-y --yes --no -q --no-install"),
-    "bunx": _Prefix(),
-    "uvx": _Prefix(valued="--from --with --python -p --index --index-url"),
-    "pipx run": _Prefix(valued="--spec --python --pip-args"),
-    "uv run": _Prefix(
-        valued="--with --python -p --project --directory --extra --group --package --env-file "
-        "--with-requirements --index-url --cache-dir --config-file --color",
-        flags="--no-sync --frozen --locked --isolated --all-extras --no-project --active --quiet "
-        "-q --offline --no-cache",
-    ),
-    "poetry run": _Prefix(),
-    "pdm run": _Prefix(),
-    "hatch run": _Prefix(),
-    "uv pip": _Prefix(),
-    "pipenv run": _Prefix(),
-    "rye run": _Prefix(),
-    "bundle exec": _Prefix(),
-    "npm exec": _Prefix(valued="--package -c --call"),
-    "pnpm exec": _Prefix(),
-    "pnpm dlx": _Prefix(),
-    "yarn exec": _Prefix(),
-    "yarn dlx": _Prefix(),
-    "conda run": _Prefix(valued="-n -p --name --prefix --cwd", flags="--no-capture-output -v"),
-    "mamba run": _Prefix(valued="-n -p --name --prefix --cwd", flags="--no-capture-output -v"),
-    "mise exec": _Prefix(),
-    "direnv exec": _Prefix(operands=1),
-    "adb shell": _Prefix(),
-    "arch": _Prefix(),
-    "asdf exec": _Prefix(),
-    "aws-vault exec": _Prefix(valued="-d --duration --region", operands=1),
-    "catchsegv": _Prefix(),
-    "chamber exec": _Prefix(operands=1),
-    "chronic": _Prefix(flags="-e -v"),
-    "cross-env": _Prefix(assignments=True),
-    "cross-env-shell": _Prefix(assignments=True),
-    "dbus-run-session": _Prefix(),
-    "doppler run": _Prefix(valued="-p -c --project --config --command"),
-    "dotenv": _Prefix(valued="-f -e --file"),
-    "dotenv run": _Prefix(),
-    "dumb-init": _Prefix(),
-    "entr": _Prefix(),
-    "envchain": _Prefix(operands=1),
-    "fakeroot": _Prefix(),
-    "gosu": _Prefix(operands=1),
-    "heroku run": _Prefix(valued="-a --app -r --remote -s --size"),
-    "infisical run": _Prefix(valued="--env --path"),
-    "lxc exec": _Prefix(operands=1),
-    "lxc-attach": _Prefix(valued="-n --name"),
-    "mise x": _Prefix(),
-    "nocorrect": _Prefix(),
-    "noglob": _Prefix(),
-    "nsenter": _Prefix(valued="-t -S -G --target --setuid --setgid", flags="-a -m -u -i -n -p -C"),
-    "numactl": _Prefix(valued="-N -m -C -i -l --cpunodebind --membind --physcpubind --interleave"),
-    "op run": _Prefix(valued="--env-file"),
-    "pkexec": _Prefix(valued="--user"),
-    "prlimit": _Prefix(),
-    "proot": _Prefix(valued="-b -r -w -q"),
-    "proxychains": _Prefix(valued="-f"),
-    "proxychains4": _Prefix(valued="-f"),
-    "rlwrap": _Prefix(),
-    "run0": _Prefix(valued="-u -g --user --group --unit --property --slice"),
-    "screen": _Prefix(valued="-S -s -c -T -h -t -e -p", flags="-d -m -D -R -r -L"),
-    "setpriv": _Prefix(),
-    "sshpass": _Prefix(valued="-p -f -d -P", flags="-e -v"),
-    "su-exec": _Prefix(operands=1),
-    "systemd-run": _Prefix(
-        valued="-p -u -E -M -H --property --unit --slice --uid --gid --setenv --working-directory "
-        "--on-active --on-calendar --nice --description",
-        flags="-t -P -q -G -d --scope --user --system --wait --pipe --pty --quiet --collect",
-    ),
-    "taskset": _Prefix(flags="-a -c -p", operands=1),
-    "tini": _Prefix(valued="-p -e", flags="-s -g -v"),
-    "valgrind": _Prefix(),
-    "winpty": _Prefix(),
-    "wsl": _Prefix(valued="-d -u --distribution --user --cd", flags="-e --exec"),
-    "xvfb-run": _Prefix(valued="-n -s -e -f -w -p", flags="-a -l"),
-    "yarn run": _Prefix(),
-    "docker exec": _Prefix(
-        valued="-e -u -w --env --user --workdir --env-file --detach-keys",
-        flags="-i -t -it -ti -d --interactive --tty --detach --privileged",
-        operands=1,
-    ),
-    "docker run": _Prefix(
-        valued="-e -u -w -v -p -h -l -m --env --user --workdir --volume --publish --name --network "
-        "--net --mount --entrypoint --env-file --label --memory --cpus --platform --pull --restart "
-        "--hostname --add-host --device --gpus --ulimit --tmpfs --cap-add --cap-drop --ipc --pid "
-        "--security-opt --shm-size --log-driver --expose --dns",
-        flags="-i -t -it -ti -d -P --interactive --tty --detach --rm --privileged --init "
-        "--read-only",
-        operands=1,
-    ),
-    "docker compose exec": _Prefix(
-        valued="-e -u -w --env --user --workdir --index", flags="-T -d --no-TTY", operands=1
-    ),
-    "docker compose run": _Prefix(
-        valued="-e -u -w -v -p --env --user --workdir --volume --publish --name --entrypoint",
-        flags="-T -d --rm --no-deps --build",
-        operands=1,
-    ),
-    "kubectl exec": _Prefix(
-        valued="-n -c --namespace --container --context -f", flags="-i -t -it -ti -q", operands=1
-    ),
-}
 _SYNONYMS = {
     "podman": "docker",
     "nerdctl": "docker",
@@ -274,7 +114,7 @@ def carried(command: Command) -> list[Carried]:
     if program in _TEXT_OPTION:
         found.extend(_values(rest, _TEXT_OPTION[program]))
     found.extend(_prefixed(program, rest))
-    if "--" in rest and program not in _OWN_ARGUMENTS and program not in _PREFIXES:
+    if "--" in rest and program not in _OWN_ARGUMENTS and program not in PREFIXES:
         at = rest.index("--")
         if _RUNNING & set(rest[:at]):
             found.append(tuple(rest[at + 1 :]))
@@ -285,13 +125,13 @@ def _prefixed(program: str, rest: list[str]) -> list[Carried]:
     full = _SYNONYMS.get(program, program).split() or [program]
     words = [*full, *rest]
     for size in (3, 2, 1):
-        known = _PREFIXES.get(" ".join(words[:size]))
+        known = PREFIXES.get(" ".join(words[:size]))
         if known is None and size == 2 and full[0] in _GLOBAL_OPTIONS:
             # global options may stand before the subcommand: docker --context x exec ...
             for sub in ("exec", "run"):
-                if sub in words and f"{full[0]} {sub}" in _PREFIXES:
+                if sub in words and f"{full[0]} {sub}" in PREFIXES:
                     at = words.index(sub)
-                    return _tails(words[at + 1 :], _PREFIXES[f"{full[0]} {sub}"])
+                    return _tails(words[at + 1 :], PREFIXES[f"{full[0]} {sub}"])
         if known is not None:
             if words[0] == "command" and words[1:2] and words[1] in ("-v", "-V"):
                 return []  # asks where a command is, runs nothing
@@ -309,7 +149,7 @@ def _entrypoint(words: list[str]) -> list[Carried]:
     return [(program, *words[at + 1 :]) for program in programs if isinstance(program, str)]
 
 
-def _tails(words: Sequence[str], prefix: _Prefix) -> list[Carried]:
+def _tails(words: Sequence[str], prefix: Prefix) -> list[Carried]:
     """The command behind options, operands and assignments; several where that is not certain."""
     valued = set(prefix.valued.split())
     flags = set(prefix.flags.split())
@@ -489,7 +329,7 @@ def _watch(words: list[str]) -> list[Carried]:
 
 
 def _flock(words: list[str]) -> list[Carried]:
-    return _tails(words, _Prefix(valued="-w -E --timeout --conflict-exit-code", operands=1))
+    return _tails(words, Prefix(valued="-w -E --timeout --conflict-exit-code", operands=1))
 
 
 def _values(words: list[str], options: tuple[str, ...]) -> list[Carried]:

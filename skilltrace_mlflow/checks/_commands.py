@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 
 from skilltrace_mlflow.checks._base import ParameterError
 from skilltrace_mlflow.checks._carriers import program_of
+from skilltrace_mlflow.checks._command import UNKNOWN, UNKNOWN_WORDS, Command
 from skilltrace_mlflow.checks._flags import (
     Arguments,
     plain_operand,
@@ -27,7 +28,7 @@ from skilltrace_mlflow.checks._flags import (
 )
 from skilltrace_mlflow.checks._lookahead import Program
 from skilltrace_mlflow.checks._rules import wildcard
-from skilltrace_mlflow.checks._shell import UNKNOWN, UNKNOWN_WORDS, Command, read_script
+from skilltrace_mlflow.checks._shell import read_script
 
 __all__ = ["CommandPattern", "Sighting", "parse_command_pattern"]
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from skilltrace_mlflow.checks._carriers import program_of
+from skilltrace_mlflow.checks._command import UNKNOWN, UNKNOWN_WORDS, Command
 from skilltrace_mlflow.checks._paths import is_absolute, relative_to
 from skilltrace_mlflow.checks._rules import EDITORS, PATH_KEYS
-from skilltrace_mlflow.checks._shell import UNKNOWN, UNKNOWN_WORDS, Command, read_script
+from skilltrace_mlflow.checks._shell import read_script
 from skilltrace_mlflow.session import Session
 
 __all__ = ["ShellWrites", "shell_writes", "unsettled_writes", "written_files"]

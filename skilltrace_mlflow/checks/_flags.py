@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from skilltrace_mlflow.checks._shell import UNKNOWN, UNKNOWN_WORDS
+from skilltrace_mlflow.checks._command import UNKNOWN, UNKNOWN_WORDS
 
 __all__ = ["Arguments", "plain_operand", "read_arguments", "same_program", "takes_subcommand"]
 

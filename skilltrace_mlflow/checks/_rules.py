@@ -137,7 +137,8 @@ def _command(inner: str) -> Specifier:
     hint = Program(name=words[0].rsplit("/", 1)[-1], words=tuple(words[1:])) if words else None
 
     def judge(given: Mapping[str, Any], cwd: str | None) -> bool | None:
-        from skilltrace_mlflow.checks._shell import UNKNOWN, read_script
+        from skilltrace_mlflow.checks._command import UNKNOWN
+        from skilltrace_mlflow.checks._shell import read_script
 
         line = given.get("command")
         if not isinstance(line, str):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from skilltrace_mlflow.checks._shell import UNKNOWN, UNKNOWN_WORDS, Command
+from skilltrace_mlflow.checks._command import UNKNOWN, UNKNOWN_WORDS, Command
 
 __all__ = ["commands", "maybe_options"]
 

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from skilltrace_mlflow.checks._shell import UNKNOWN, UNKNOWN_WORDS, Command
+from skilltrace_mlflow.checks._command import UNKNOWN, UNKNOWN_WORDS, Command
 from skilltrace_mlflow.checks._shell_segments import maybe_options
 
 if TYPE_CHECKING:

@@ -20,8 +20,9 @@ from functools import lru_cache
 from typing import Any
 
 from skilltrace_mlflow.checks._carriers import program_of
+from skilltrace_mlflow.checks._command import UNKNOWN, UNKNOWN_WORDS, Command
 from skilltrace_mlflow.checks._commands import Sighting
-from skilltrace_mlflow.checks._shell import UNKNOWN, UNKNOWN_WORDS, Command, read_script
+from skilltrace_mlflow.checks._shell import read_script
 from skilltrace_mlflow.metrics import tool_category
 from skilltrace_mlflow.session import ToolCall
 
