@@ -151,7 +151,8 @@ def _rules() -> Iterator[None]:
     from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
     from detect_secrets.settings import get_settings, transient_settings
 
-    names = sorted(cls.__name__ for cls in get_mapping_from_secret_type_to_class().values())
+    detectors: dict[str, type] = get_mapping_from_secret_type_to_class()
+    names = sorted(detector.__name__ for detector in detectors.values())
     plugins = [{"name": name} for name in names if "Entropy" not in name]
     with transient_settings({"plugins_used": plugins}):
         get_settings()
