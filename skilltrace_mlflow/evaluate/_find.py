@@ -7,12 +7,17 @@ an equal prompt. Several sessions behind one test are its attempts, turns of one
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+from mlflow.exceptions import MlflowException
+from mlflow.tracing.client import TracingClient
+from requests import RequestException
 
 from skilltrace_mlflow.checks import NO_TRACE
 from skilltrace_mlflow.errors import (
@@ -35,8 +40,8 @@ __all__ = ["TEST_TAG", "Finder", "experiment_of"]
 TEST_TAG = "skilltrace.test_id"
 _SKILL_TAG = "skilltrace.skill"
 _SESSION = "mlflow.trace.session"
-_PARENT = "mlflow.claude_code.parent_tool_use_id"
 _AT_ONCE = 8
+_BATCH = 20
 # What JSON does not escape; and how much of it a preview is compared by, at least and at most.
 _PLAIN = re.compile(r"[ !#-\[\]-~]{0,60}")
 _TELLING = 3
@@ -71,11 +76,13 @@ class Finder:
         self.roots = [root.resolve() for root in roots]
         self.pinned = pinned or {}
         self._listed: list[Any] | None = None
+        self._ready: dict[str, Any] = {}
 
     def find_all(self, cases: Sequence[TestCase]) -> list[Found]:
         """The attempts of all cases, in order of the cases; requests go out a few at once."""
         named = [case for case in cases if _names_a_trace(case)]
         others = [case for case in cases if not _names_a_trace(case)]
+        self._prefetch([str(case.trace_id) for case in named])
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="skilltrace-find") as pool:
             found = dict(zip([c.id for c in named], pool.map(self.find, named), strict=True))
         # Files, tags and prompts share one listing and one importer.
@@ -108,7 +115,7 @@ class Finder:
         if case.inline_trace is not None:
             return [self._of_inline(case)]
         if case.trace_id is not None:
-            return [self._of_trace(case, mlflow_store.fetch_trace(case.trace_id), "trace_id")]
+            return [self._of_trace(case, self._fetch(case.trace_id), "trace_id")]
         if case.run_id is not None:
             return self._of_run(case, case.run_id)
         if case.session_id is not None:
@@ -141,7 +148,7 @@ class Finder:
         return Found(
             case=case,
             session=evidence.session,
-            whole=evidence.session,
+            whole=evidence.session if evidence.whole_session else None,
             trace=trace,
             first_trace=trace,
             method="trace_ref",
@@ -150,19 +157,27 @@ class Finder:
 
     def _of_inline(self, case: TestCase) -> Found:
         inline = case.inline_trace
-        if isinstance(inline, list):
-            import json
-
-            session: Session | None = parse_transcript(
-                [item if isinstance(item, str) else json.dumps(item) for item in inline]
-            )
-        else:
-            session = as_session(inline)
+        place = f"{case.path}:{case.line}: {case.id}: trace"
+        session: Session | None
+        try:
+            if isinstance(inline, list):
+                lines = [item if isinstance(item, str) else json.dumps(item) for item in inline]
+                session = parse_transcript(lines)
+            else:
+                session = as_session(inline)
+        except SkillTraceError as error:
+            raise InputError(f"{place}: {error}") from None
         if session is None:
-            raise InputError(
-                f"{case.path}:{case.line}: {case.id}: its trace is no Claude Code trace"
-            )
-        return Found(case=case, session=session, whole=session, method="trace", source="inline")
+            raise InputError(f"{place} is no Claude Code trace")
+        # One trace of MLflow's is one turn; lines and a dumped session hold all of them.
+        one_turn = isinstance(inline, Mapping) and "info" in inline
+        return Found(
+            case=case,
+            session=session,
+            whole=None if one_turn else session,
+            method="trace",
+            source="inline",
+        )
 
     def _of_run(self, case: TestCase, run_id: str) -> list[Found]:
         transcript = mlflow_store.fetch_run_transcript(run_id)
@@ -224,7 +239,7 @@ class Finder:
         """One turn together with its background agents."""
         if not is_claude_code_trace(trace):
             raise TraceNotFoundError(f"trace {trace.info.trace_id} is not a Claude Code trace")
-        return self._found(case, [trace, *_background(trace)], method)
+        return self._found(case, mlflow_store.fetch_turn(trace), method)
 
     def _found(self, case: TestCase, traces: Sequence[Any], method: str) -> Found:
         first = _by_time(traces)[0]
@@ -244,6 +259,23 @@ class Finder:
             held = experiment_of(first) or self.experiment()
             turns = mlflow_store.fetch_session_traces(session_id, held) or traces
         return replace(found, whole=session_from_trace(list(turns)), first_trace=_by_time(turns)[0])
+
+    def _prefetch(self, trace_ids: Sequence[str]) -> None:
+        """Many traces in few requests; what a batch does not bring is fetched on its own, which
+        also tells a trace that is not there from a store that does not answer.
+        """
+        plain = sorted({trace_id for trace_id in trace_ids if trace_id.startswith("tr-")})
+        client = TracingClient()
+        for start in range(0, len(plain), _BATCH):
+            try:
+                found = client.batch_get_traces(plain[start : start + _BATCH])
+            except (MlflowException, RequestException, OSError):
+                return
+            self._ready.update((trace.info.trace_id, trace) for trace in found)
+
+    def _fetch(self, trace_id: str) -> Any:
+        ready = self._ready.get(trace_id)
+        return mlflow_store.fetch_trace(trace_id) if ready is None else ready
 
     def _first_of(self, trace_ids: Iterable[str]) -> Any:
         first = next(iter(trace_ids), None)
@@ -277,22 +309,6 @@ def _names_a_trace(case: TestCase) -> bool:
     if case.trace_ref is not None or case.inline_trace is not None:
         return False
     return case.trace_id is not None
-
-
-def _background(trace: Any) -> list[Any]:
-    """The traces of the agents that this turn started in the background: each has its own."""
-    session = as_session(trace)
-    session_id, experiment = _session_of(trace), experiment_of(trace)
-    if session is None or session_id is None or experiment is None:
-        return []
-    calls = {agent.parent_call_id for agent in session.subagents if agent.background}
-    if not calls:
-        return []
-    return [
-        other
-        for other in mlflow_store.fetch_session_traces(session_id, experiment)
-        if other.info.tags.get(_PARENT) in calls and other.info.trace_id != trace.info.trace_id
-    ]
 
 
 def _claude(traces: Iterable[Any]) -> list[Any]:
