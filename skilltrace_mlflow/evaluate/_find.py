@@ -141,7 +141,7 @@ class Finder:
             )
         evidence = load_file(path)
         ids = [evidence.trace_id] if evidence.trace_id is not None else []
-        trace = self._first_of(ids) if ids else None
+        trace = self._first_of(ids) if ids and mlflow_store.store_exists() else None
         if trace is None:
             ids = list(self.importer(evidence.session, path))
             trace = self._first_of(ids)

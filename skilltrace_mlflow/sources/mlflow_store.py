@@ -40,6 +40,7 @@ __all__ = [
     "probe",
     "resolve_experiment",
     "search_experiment_traces",
+    "store_exists",
     "told",
     "tracking_uri_of",
     "without_password",
@@ -71,6 +72,12 @@ def tracking_uri_of(tracking_uri: str | None = None) -> str:
     import mlflow
 
     return str(mlflow.get_tracking_uri())
+
+
+def store_exists(tracking_uri: str | None = None) -> bool:
+    """Whether a local database is there already; what a server holds is not asked here."""
+    path = _sqlite_path(tracking_uri_of(tracking_uri))
+    return path is None or path.exists()
 
 
 def probe(tracking_uri: str | None = None, *, timeout: float = 5.0) -> None:
@@ -341,10 +348,9 @@ def _unknown_experiment(wanted: str, names: list[str], where: str) -> str:
 
 
 def _require_local(uri: str) -> None:
-    path = _sqlite_path(uri)
-    if path is not None and not path.exists():
+    if not store_exists(uri):
         raise EvaluationError(
-            f"there is no MLflow store at {path}; name one with --tracking-uri or "
+            f"there is no MLflow store at {_sqlite_path(uri)}; name one with --tracking-uri or "
             "MLFLOW_TRACKING_URI, or fill one with skilltrace-mlflow import"
         )
 

@@ -88,7 +88,7 @@ def test_a_folder_without_sessions_is_named(
     code = run(["trace-eval", "--manifest", str(manifest), "--trace-dir", str(empty)])
     captured = capsys.readouterr()
     assert code == 3
-    assert f"{empty}: no Claude Code session" in captured.out
+    assert f"{empty}: no Claude Code session" in " ".join(captured.out.split())
 
 
 def test_a_run_stands_for_its_claude_code_traces_only(

@@ -273,7 +273,7 @@ class TestParts:
 class TestBesideOtherTraces:
     def traced(self, session: Session, call_id: str) -> Trace:
         """What a Stop hook logged of the same session."""
-        turn = Turn(session=session.session_id)
+        turn = Turn(session.prompts[0], session=session.session_id)
         turn.tool(call_id, "Bash", {"command": "ls"}, "a")
         return turn.end()
 
