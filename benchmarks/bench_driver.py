@@ -1,6 +1,6 @@
 """The driver against plain `mlflow.genai.evaluate`: same traces, same checks, same store.
 
-Three ways to get the same seven verdicts per trace, each on its own copy of the same store:
+Three ways to get the same seven verdicts per trace, each on traces of its own:
 
 naive     `mlflow.genai.evaluate(mlflow.search_traces(), seven scorers)`, as anybody would write it
 constant  the same call as the driver's (rows of trace and expectations, no rate limit), with seven
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import statistics
 import tempfile
 import time
@@ -27,7 +26,6 @@ os.environ["MLFLOW_ENABLE_ASYNC_TRACE_LOGGING"] = "false"
 import mlflow
 from mlflow.entities import Feedback
 from mlflow.genai.scorers import scorer
-from mlflow.tracking import MlflowClient
 
 from skilltrace_mlflow.evaluate import evaluate_skill
 from skilltrace_mlflow.evaluate._surroundings import lifted_rate_limit, quiet_mlflow
@@ -90,15 +88,24 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--server", action="store_true", help="through a local MLflow server")
     options = parser.parse_args()
+    times: dict[str, list[float]] = {name: [] for name in WAYS}
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        template, skill = _template(folder, options.traces)
-        times: dict[str, list[float]] = {name: [] for name in WAYS}
-        for number in range(options.repeat):
-            # In turn, so that whatever else the machine does concerns all of them.
-            for name, way in WAYS.items():
-                times[name].append(_once(way, template, folder / f"{name}{number}", skill, options))
-                print(f"{name:9} {times[name][-1]:6.2f} s", flush=True)
+        server = Server(folder, free_port()) if options.server else None
+        uri = f"sqlite:///{folder / 'server.db'}"
+        if server is not None:
+            server.start()
+            uri = server.url
+        try:
+            for number in range(options.repeat):
+                # In turn, so that whatever else the machine does concerns all of them.
+                for name, way in WAYS.items():
+                    took = _once(way, uri, folder, f"{name}-{number}", options.traces)
+                    times[name].append(took)
+                    print(f"{name:9} {took:6.2f} s", flush=True)
+        finally:
+            if server is not None:
+                server.kill()
     best = {name: statistics.median(values) for name, values in times.items()}
     where = "local server" if options.server else "local SQLite"
     print(f"{options.traces} traces, 7 checks, {where}, median of {options.repeat}:")
@@ -108,35 +115,17 @@ def main() -> None:
     print(f"  driver / constant = {best['driver'] / best['constant']:.2f}  (goal: at most 1.1)")
 
 
-def _template(folder: Path, count: int) -> tuple[Path, Path]:
-    """A store with the traces, and a skill with one case for each."""
-    path = folder / "template.db"
-    with use_store(f"sqlite:///{path}", "traces", folder / "artifacts"):
+def _once(way: Callable[[Path], None], uri: str, folder: Path, name: str, count: int) -> float:
+    """One way on traces of its own, in an experiment of its own."""
+    with use_store(uri, name, folder / "artifacts" / name if uri.startswith("sqlite") else None):
         ids = [log_turn(f"do {n}", CALLS) for n in range(count)]
-    cases = [{"id": f"case-{n}", "metadata": {"trace_id": t}} for n, t in enumerate(ids)]
-    manifest = {"trace_expectations": EXPECTATIONS}
-    return path, write_skill(folder / "demo", manifest=manifest, cases=cases)
-
-
-def _once(
-    way: Callable[[Path], None], template: Path, folder: Path, skill: Path, options: Any
-) -> float:
-    folder.mkdir()
-    shutil.copy(template, folder / "server.db")
-    server = Server(folder, free_port()) if options.server else None
-    uri = f"sqlite:///{folder / 'server.db'}"
-    if server is not None:
-        server.start()
-        uri = server.url
-    try:
-        with use_store(uri, "traces"), quiet_mlflow(progress=False):
-            MlflowClient().search_experiments()  # connections and imports are nobody's cost
+        cases = [{"id": f"case-{n}", "metadata": {"trace_id": t}} for n, t in enumerate(ids)]
+        manifest = {"trace_expectations": EXPECTATIONS}
+        skill = write_skill(folder / name, manifest=manifest, cases=cases)
+        with quiet_mlflow(progress=False):
             start = time.perf_counter()
             way(skill)
             return time.perf_counter() - start
-    finally:
-        if server is not None:
-            server.kill()
 
 
 if __name__ == "__main__":
