@@ -50,6 +50,7 @@ ARTIFACTS = ("trace.jsonl", "session.jsonl", "transcript.jsonl")
 """Names under which a run may keep its transcript, in the order in which they are looked for."""
 
 _PARENT_CALL = "mlflow.claude_code.parent_tool_use_id"
+_URI = "MLFLOW_TRACKING_URI"
 _PROBES = 3
 _PAGE = 100
 _MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "RESOURCE_NOT_FOUND"})
@@ -264,23 +265,25 @@ def connect(tracking_uri: str | None = None, *, create: bool = False) -> Iterato
     uri = tracking_uri_of(tracking_uri)
     if not create:
         _require_local(uri)
-    before = utils._tracking_uri
-    saved = {name: os.environ.get(name) for name in ("MLFLOW_TRACKING_URI", *_BOUNDS)}
+    before, named = utils._tracking_uri, os.environ.get(_URI)
     change = uri != mlflow.get_tracking_uri()
-    for name, value in _BOUNDS.items():
-        os.environ.setdefault(name, value)
+    bounded = [name for name in _BOUNDS if name not in os.environ]
+    os.environ.update({name: _BOUNDS[name] for name in bounded})
     if change:
         mlflow.set_tracking_uri(uri)
     try:
         yield mlflow.MlflowClient(tracking_uri=uri)
     finally:
-        if change:
-            mlflow.set_tracking_uri(before)  # type: ignore[arg-type] # None unsets it
-        for name, old in saved.items():
-            if old is None:
-                os.environ.pop(name, None)
+        # What somebody else set meanwhile is theirs: a call that was given up on ends late.
+        if change and utils._tracking_uri == uri:
+            mlflow.set_tracking_uri(before)  # None unsets it
+            if named is None:
+                os.environ.pop(_URI, None)
             else:
-                os.environ[name] = old
+                os.environ[_URI] = named
+        for name in bounded:
+            if os.environ.get(name) == _BOUNDS[name]:
+                os.environ.pop(name, None)
 
 
 def _search(
