@@ -67,4 +67,6 @@ def log_turn(
                 tool.set_attribute("tool_name", block["name"])
                 tool.set_attribute("tool_id", block["id"])
         root.set_outputs({"response": answer, "status": "completed"})
+    # Spans are exported by a thread; whoever reads next, in another process, must find them.
+    mlflow.flush_trace_async_logging()
     return root.trace_id
