@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import ctypes
 import threading
 import time
 from collections.abc import Callable
@@ -10,10 +11,13 @@ from typing import Any
 
 from skilltrace_mlflow.errors import EvaluationError
 
-__all__ = ["Deadline", "HangingCall", "call_bounded"]
+__all__ = ["Deadline", "HangingCall", "abandon", "call_bounded", "settle", "unfinished"]
 
 # The main thread has to wake up to see a signal; a lock it waits on without end would hide it.
 _WAKE = 0.2
+# Threads of ours and of `mlflow.genai.evaluate` (its pools' names).
+_NAMES = ("skilltrace-evaluate", "skilltrace-find", "MlflowGenAIEval", "GenAIEvaluation")
+_abandoned: list[threading.Thread] = []
 
 
 class HangingCall(Exception):  # noqa: N818 - it is not an error yet
@@ -75,3 +79,38 @@ def call_bounded(function: Callable[[], Any], seconds: float, *, name: str = "ca
     if "value" not in result:
         raise HangingCall(f"{name} did not end within {seconds:.0f} s")
     return result["value"]
+
+
+def abandon() -> None:
+    """Make the threads of an evaluation that is over end at their next step.
+
+    Left alone they would go on writing when their server answers again, into whichever store is
+    the active one by then. A thread that waits for an answer ends when it comes or times out.
+    """
+    for thread in threading.enumerate():
+        if thread.ident is not None and thread.name.startswith(_NAMES):
+            _abandoned.append(thread)
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
+            )
+
+
+def unfinished() -> bool:
+    """Whether an abandoned thread still waits for an answer; Python would wait for it at exit."""
+    return any(thread.is_alive() for thread in _abandoned)
+
+
+def settle(deadline: Deadline, *, most: float = 120.0) -> None:
+    """Wait for abandoned threads: `mlflow.genai.evaluate` bears no second one beside it.
+
+    Raises EvaluationError if they do not end in time.
+    """
+    limit = time.monotonic() + deadline.left(most)
+    while unfinished():
+        if time.monotonic() > limit:
+            raise EvaluationError(
+                "an earlier evaluation of this process, which was given up, still waits for its "
+                "server; try again later or in another process"
+            )
+        time.sleep(_WAKE)
+    _abandoned.clear()

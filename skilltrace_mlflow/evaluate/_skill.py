@@ -8,7 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError, SkillTraceError
-from skilltrace_mlflow.evaluate._deadline import Deadline, HangingCall, call_bounded
+from skilltrace_mlflow.evaluate._deadline import (
+    Deadline,
+    HangingCall,
+    abandon,
+    call_bounded,
+    settle,
+)
 from skilltrace_mlflow.evaluate._find import Finder
 from skilltrace_mlflow.evaluate._import import importer_into
 from skilltrace_mlflow.evaluate._judge import Judges
@@ -135,6 +141,7 @@ def evaluate_skill(
 
 def run_work(work: Work, deadline: Deadline) -> Evaluation:
     """The work in a thread of its own, so that neither a signal nor a dead server holds us up."""
+    settle(deadline)
     try:
         call_bounded(work.run, deadline.left(), name="evaluate")
     except KeyboardInterrupt:
@@ -162,6 +169,7 @@ def run_work(work: Work, deadline: Deadline) -> Evaluation:
 
 def _mark(work: Work, status: str) -> None:
     work.stopped = True
+    abandon()
     try:
         call_bounded(lambda: work.stop(status), _LAST_WORDS, name="stop")
     except HangingCall:
