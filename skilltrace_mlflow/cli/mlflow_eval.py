@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -148,12 +147,9 @@ def _leave(code: int) -> None:
     Python waits for MLflow's threads before it exits; one that waits for a dead server would keep
     the command beyond its --timeout.
     """
-    hanging = [
-        thread
-        for thread in threading.enumerate()
-        if thread.name.startswith("skilltrace-evaluate") and thread.is_alive()
-    ]
-    if hanging:
+    from skilltrace_mlflow.evaluate import unfinished
+
+    if unfinished():
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

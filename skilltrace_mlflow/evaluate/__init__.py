@@ -1,6 +1,7 @@
 """The driver around `mlflow.genai.evaluate`: complete or loud."""
 
+from skilltrace_mlflow.evaluate._deadline import unfinished
 from skilltrace_mlflow.evaluate._log import log_evaluation
 from skilltrace_mlflow.evaluate._skill import Interrupted, evaluate_skill
 
-__all__ = ["Interrupted", "evaluate_skill", "log_evaluation"]
+__all__ = ["Interrupted", "evaluate_skill", "log_evaluation", "unfinished"]
