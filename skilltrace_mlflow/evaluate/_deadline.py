@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextvars
 import ctypes
+import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
+from concurrent.futures import thread as _pool
+from types import FrameType
 from typing import Any
 
 from skilltrace_mlflow.errors import EvaluationError
@@ -15,8 +18,21 @@ __all__ = ["Deadline", "HangingCall", "abandon", "call_bounded", "settle", "unfi
 
 # The main thread has to wake up to see a signal; a lock it waits on without end would hide it.
 _WAKE = 0.2
-# Threads of ours and of `mlflow.genai.evaluate` (its pools' names).
-_NAMES = ("skilltrace-evaluate", "skilltrace-find", "MlflowGenAIEval", "GenAIEvaluation")
+# Threads of ours, and those of `mlflow.genai.evaluate` that write or wait for one that does. (Its
+# thread that submits rows is left out: it waits on a lock for good, and does nothing else.)
+_NAMES = (
+    "skilltrace-evaluate",
+    "skilltrace-find",
+    "skilltrace-judge",
+    "skilltrace-stop",
+    "MlflowGenAIEvalPredict",
+    "MlflowGenAIEvalScore",
+    "MlflowGenAIEvalMultiTurn",
+    "GenAIEvaluation",
+)
+# The code of a pool's worker and of a task in it, to be told from its stack.
+_WORKER = _pool._worker.__code__
+_TASK = _pool._WorkItem.run.__code__
 _abandoned: list[threading.Thread] = []
 
 
@@ -81,23 +97,24 @@ def call_bounded(function: Callable[[], Any], seconds: float, *, name: str = "ca
     return result["value"]
 
 
-def abandon() -> None:
+def abandon(since: Container[threading.Thread] = ()) -> None:
     """Make the threads of an evaluation that is over end at their next step.
 
     Left alone they would go on writing when their server answers again, into whichever store is
     the active one by then. A thread that waits for an answer ends when it comes or times out.
+    `since` are the threads that were there before the evaluation, and are none of its own.
     """
-    for thread in threading.enumerate():
-        if thread.ident is not None and thread.name.startswith(_NAMES):
-            _abandoned.append(thread)
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit)
-            )
+    _abandoned.extend(
+        thread
+        for thread in threading.enumerate()
+        if thread.name.startswith(_NAMES) and thread not in since and thread not in _abandoned
+    )
+    _end()
 
 
 def unfinished() -> bool:
     """Whether an abandoned thread still waits for an answer; Python would wait for it at exit."""
-    return any(thread.is_alive() for thread in _abandoned)
+    return bool(_busy())
 
 
 def settle(deadline: Deadline, *, most: float = 120.0) -> None:
@@ -109,8 +126,39 @@ def settle(deadline: Deadline, *, most: float = 120.0) -> None:
     while unfinished():
         if time.monotonic() > limit:
             raise EvaluationError(
-                "an earlier evaluation of this process, which was given up, still waits for its "
-                "server; try again later or in another process"
+                "an earlier evaluation of this process, which was given up, has not ended yet (its "
+                "server does not answer); try again later or in another process"
             )
+        _end()  # what a pool's worker does with an exception is to take up its next task
         time.sleep(_WAKE)
     _abandoned.clear()
+
+
+def _end() -> None:
+    for thread in _busy():
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(
+            ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
+        )
+
+
+def _busy() -> list[threading.Thread]:
+    """Abandoned threads that still do something.
+
+    A pool's worker that waits for a task is none of them: its pool hands out no more, and ended
+    there it would not pass on the word to the others, who would wait for good.
+    """
+    frames = sys._current_frames()
+    return [
+        thread
+        for thread in _abandoned
+        if thread.is_alive() and not _idle(frames.get(thread.ident or 0))
+    ]
+
+
+def _idle(frame: FrameType | None) -> bool:
+    """Whether a thread's stack is that of a pool's worker with nothing to do."""
+    codes = set()
+    while frame is not None:
+        codes.add(frame.f_code)
+        frame = frame.f_back
+    return _WORKER in codes and _TASK not in codes

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import threading
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -142,10 +143,11 @@ def evaluate_skill(
 def run_work(work: Work, deadline: Deadline) -> Evaluation:
     """The work in a thread of its own, so that neither a signal nor a dead server holds us up."""
     settle(deadline)
+    others = frozenset(threading.enumerate())
     try:
         call_bounded(work.run, deadline.left(), name="evaluate")
     except KeyboardInterrupt:
-        _mark(work, "interrupted")
+        _mark(work, "interrupted", others)
         raise Interrupted(work.run_id) from None
     except HangingCall:
         problem = f"--timeout {deadline.seconds:g}: the time was up"
@@ -156,23 +158,24 @@ def run_work(work: Work, deadline: Deadline) -> Evaluation:
     except SkillTraceError:
         raise
     except Exception:
-        _mark(work, "incomplete")
+        _mark(work, "incomplete", others)
         raise
     else:
         return work.evaluation()
-    _mark(work, "incomplete")
+    _mark(work, "incomplete", others)
     if work.run_id is None or not work.outcomes:
         raise EvaluationError(f"{problem} before anything could be logged")
     work.incomplete.append(f"{problem}; finish the run with --resume {work.run_id}")
     return work.evaluation()
 
 
-def _mark(work: Work, status: str) -> None:
+def _mark(work: Work, status: str, others: Container[threading.Thread]) -> None:
     work.stopped = True
-    abandon()
+    abandon(others)
     try:
         call_bounded(lambda: work.stop(status), _LAST_WORDS, name="stop")
     except HangingCall:
+        abandon(others)
         work.notes.append("the run could not be marked: the store does not answer")
 
 

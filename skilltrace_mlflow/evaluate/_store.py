@@ -21,6 +21,7 @@ from tenacity import (
     wait_random,
 )
 
+from skilltrace_mlflow.errors import EvaluationError
 from skilltrace_mlflow.evaluate._deadline import Deadline
 
 __all__ = ["SOURCE_RUN", "STORE_ERRORS", "RunStore", "first_line", "status_of"]
@@ -55,9 +56,18 @@ class RunStore:
         self.experiment_id = experiment_id
         self.deadline = deadline
         self.client = MlflowClient()
+        self.closed = False
+
+    def close(self) -> RunStore:
+        """No request goes out through this any more; returns another one for the last words."""
+        self.closed = True
+        return RunStore(self.run_id, self.experiment_id, self.deadline)
 
     def patiently(self, request: Callable[..., T], *arguments: Any, **options: Any) -> T:
-        """`request(...)`, repeated with growing pauses while the failure may pass by itself."""
+        """`request(...)`, repeated with growing pauses while the failure may pass by itself.
+
+        Raises EvaluationError if the evaluation is over already.
+        """
 
         def may_pass(error: BaseException) -> bool:
             if isinstance(error, MlflowException):
@@ -68,13 +78,18 @@ class RunStore:
         def stop(state: Any) -> bool:
             return bool(stop_after_attempt(_TRIES)(state)) or self.deadline.passed
 
+        def attempt() -> T:
+            if self.closed:
+                raise EvaluationError("the evaluation was given up")
+            return request(*arguments, **options)
+
         retrying = Retrying(
             stop=stop,
             wait=wait_exponential(multiplier=0.2, max=5) + wait_random(0, 0.2),
             retry=retry_if_exception(may_pass),
             reraise=True,
         )
-        return retrying(request, *arguments, **options)
+        return retrying(attempt)
 
     def log(self, trace_id: str, feedback: Feedback, span_id: str | None = None) -> None:
         """Put an assessment on a trace under this run; raises one of STORE_ERRORS."""

@@ -103,9 +103,10 @@ class Work:
         """Nothing more is to be logged; the run is marked as what it is now."""
         self.stopped = True
         if self.store is not None:
+            store = self.store.close()
             with contextlib.suppress(*STORE_ERRORS):
-                self.store.tag(STATUS_TAG, status)
-                self.store.end("KILLED")
+                store.tag(STATUS_TAG, status)
+                store.end("KILLED")
 
     def _open(self) -> RunStore:
         experiment_id = self._experiment()

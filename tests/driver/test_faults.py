@@ -6,6 +6,7 @@ long it took. Nothing is lost, or the loss is named.
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import json
 import os
@@ -24,7 +25,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from skilltrace_mlflow.errors import EvaluationError
-from skilltrace_mlflow.evaluate import evaluate_skill
+from skilltrace_mlflow.evaluate import Interrupted, evaluate_skill, unfinished
 from skilltrace_mlflow.results import Evaluation
 from tests.driver.faulty_proxy import Fault, FaultyProxy, Rule, every, share
 from tests.driver.stores import Server, copy_store, free_port, use_store, verdicts, write_skill
@@ -166,6 +167,54 @@ def test_a_server_that_goes_for_good_is_loud_in_time_and_the_run_can_be_finished
     assert evaluation["run_id"] in evaluation["incomplete"][-1]
     assert len(evaluation["results"]) == TRACES
     finished = evaluate_skill(skill, resume=evaluation["run_id"], tracking_uri=server.url)
+    assert_complete(finished, server)
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault(status=503), Fault(stall=8)], ids=["refused", "never answered"]
+)
+def test_in_a_notebook_nothing_writes_on_after_the_time_is_up(
+    fault: Fault, proxy: FaultyProxy, server: Server, skill: Path
+) -> None:
+    """The process lives on, and so would MLflow's threads: they would write when the server is
+    back, beside the run that finishes theirs.
+    """
+    count = []
+
+    def gone(method: str, path: str) -> Fault | None:
+        if method == "POST" and ASSESSMENTS in path:
+            count.append(path)
+        return fault if len(count) > 3 else None
+
+    with proxy.doing(gone), within(20):
+        evaluation = evaluate_skill(skill, include_traces=True, tracking_uri=proxy.url, timeout=5)
+    assert evaluation.exit_code in (1, 3)
+    assert str(evaluation.run_id) in evaluation.incomplete[-1]
+    with within(60):  # the server is back while requests of the first one may still be under way
+        finished = evaluate_skill(skill, resume=evaluation.run_id, tracking_uri=proxy.url)
+    assert not unfinished()
+    time.sleep(3)
+    assert_complete(finished, server)
+
+
+def test_ctrl_c_in_a_notebook_ends_everything_that_writes(
+    proxy: FaultyProxy, server: Server, skill: Path
+) -> None:
+    count = []
+
+    def interrupt(method: str, path: str) -> Fault | None:
+        if method == "POST" and ASSESSMENTS in path:
+            count.append(path)
+            if len(count) == 4:
+                _thread.interrupt_main()
+        return Fault(stall=2) if len(count) > 3 else None
+
+    with proxy.doing(interrupt), within(20), pytest.raises(Interrupted) as raised:
+        evaluate_skill(skill, include_traces=True, tracking_uri=proxy.url)
+    run_id = str(raised.value.run_id)
+    assert mlflow.get_run(run_id).data.tags["skilltrace.status"] == "interrupted"
+    finished = evaluate_skill(skill, resume=run_id, tracking_uri=proxy.url)
+    assert not unfinished()
     assert_complete(finished, server)
 
 

@@ -1,0 +1,87 @@
+"""What becomes of the threads of an evaluation that was given up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from skilltrace_mlflow.errors import EvaluationError
+from skilltrace_mlflow.evaluate._deadline import (
+    Deadline,
+    HangingCall,
+    abandon,
+    call_bounded,
+    settle,
+    unfinished,
+)
+
+POOL = "MlflowGenAIEvalScore"
+
+
+@pytest.fixture(autouse=True)
+def _nothing_left_behind() -> Iterator[None]:
+    yield
+    settle(Deadline(20))
+
+
+def test_every_task_of_a_pool_ends_and_the_caller_too() -> None:
+    started, written = threading.Event(), []
+
+    def write(number: int) -> None:
+        started.set()
+        for _ in range(500):
+            time.sleep(0.01)
+        written.append(number)
+
+    def work() -> None:
+        with ThreadPoolExecutor(2, thread_name_prefix=POOL) as pool:
+            list(pool.map(write, range(6)))
+
+    with pytest.raises(HangingCall):
+        call_bounded(work, 0.2, name="evaluate")
+    assert started.wait(5)
+    abandon()
+    settle(Deadline(10))
+    assert not unfinished()
+    assert written == []
+
+
+def test_a_worker_that_waits_for_a_task_holds_nobody_up() -> None:
+    pool = ThreadPoolExecutor(2, thread_name_prefix=POOL)
+    try:
+        list(pool.map(time.sleep, [0.05, 0.05]))
+        abandon()
+        assert not unfinished()
+        settle(Deadline(5))
+        assert pool.submit(lambda: 7).result(5) == 7, "the worker was ended"
+    finally:
+        pool.shutdown()
+
+
+def test_threads_of_others_are_left_alone() -> None:
+    ended = threading.Event()
+
+    def work() -> None:
+        time.sleep(0.5)
+        ended.set()
+
+    thread = threading.Thread(target=work, name=POOL)
+    thread.start()
+    abandon(since=threading.enumerate())
+    assert not unfinished()
+    assert ended.wait(5)
+    thread.join()
+
+
+def test_one_that_does_not_end_is_said() -> None:
+    gate = threading.Event()
+    with pytest.raises(HangingCall):
+        call_bounded(gate.wait, 0.1, name="evaluate")
+    abandon()
+    with pytest.raises(EvaluationError, match="has not ended yet"):
+        settle(Deadline(0.5))
+    gate.set()
