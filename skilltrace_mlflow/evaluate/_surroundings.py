@@ -17,6 +17,8 @@ from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
+from skilltrace_mlflow.sources.mlflow_store import BOUNDS
+
 __all__ = [
     "environment",
     "few_workers",
@@ -26,13 +28,6 @@ __all__ = [
     "tracking",
 ]
 
-# MLflow's own are 120 s and 7 retries with up to 128 s between them: a server that died would be
-# noticed after minutes. These bridge a restart of some ten seconds. A user's own setting is kept.
-_PATIENCE = {
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-}
 _SCORER_LIMIT = "MLFLOW_GENAI_EVAL_SCORER_RATE_LIMIT"
 _WORKERS = "MLFLOW_GENAI_EVAL_MAX_WORKERS"
 _NOISY = ("mlflow", "alembic")
@@ -76,7 +71,7 @@ def tracking(uri: str | None, experiment_id: str | None = None) -> Iterator[str]
     uri_before = mlflow.get_tracking_uri()
     # There is no public way to ask for the active experiment without creating one.
     experiment_before = getattr(fluent, "_active_experiment_id", None)
-    patience = {name: value for name, value in _PATIENCE.items() if name not in os.environ}
+    patience = {name: value for name, value in BOUNDS.items() if name not in os.environ}
     with environment({**patience, **_kept("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID")}):
         try:
             if uri is not None:

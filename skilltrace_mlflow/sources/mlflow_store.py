@@ -54,9 +54,10 @@ _URI = "MLFLOW_TRACKING_URI"
 _PROBES = 3
 _PAGE = 100
 _MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "RESOURCE_NOT_FOUND"})
-# A request may be tried again, but a command may not hang: MLflow's own defaults add up to minutes.
-# And it draws its progress bars on whatever standard error is.
-_BOUNDS = {
+# A request may be tried again, but a command may not hang: MLflow's own defaults (120 s, 7 retries
+# with up to 128 s between them) add up to minutes. These bridge a restart of some ten seconds.
+# And it draws its progress bars on whatever standard error is. A user's own setting is kept.
+BOUNDS = {
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
     "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
@@ -267,8 +268,8 @@ def connect(tracking_uri: str | None = None, *, create: bool = False) -> Iterato
         _require_local(uri)
     before, named = utils._tracking_uri, os.environ.get(_URI)
     change = uri != mlflow.get_tracking_uri()
-    bounded = [name for name in _BOUNDS if name not in os.environ]
-    os.environ.update({name: _BOUNDS[name] for name in bounded})
+    bounded = [name for name in BOUNDS if name not in os.environ]
+    os.environ.update({name: BOUNDS[name] for name in bounded})
     if change:
         mlflow.set_tracking_uri(uri)
     try:
@@ -282,7 +283,7 @@ def connect(tracking_uri: str | None = None, *, create: bool = False) -> Iterato
             else:
                 os.environ[_URI] = named
         for name in bounded:
-            if os.environ.get(name) == _BOUNDS[name]:
+            if os.environ.get(name) == BOUNDS[name]:
                 os.environ.pop(name, None)
 
 
