@@ -10,7 +10,7 @@ from mlflow.entities import Assessment, Feedback
 
 from skilltrace_mlflow.checks import Outcome
 from skilltrace_mlflow.expectations import TestCase
-from skilltrace_mlflow.scorers import outcome_to_feedback
+from skilltrace_mlflow.scorers import VERDICT_KEY, outcome_to_feedback
 from skilltrace_mlflow.session import Session
 
 __all__ = ["Found", "Identity", "Item", "Row", "identity_of"]
@@ -73,6 +73,10 @@ class Item:
             raise ValueError(f"{self.outcome.check}: nothing to log for a check without verdict")
         return feedback
 
+    def stands_in(self, assessment: Assessment) -> bool:
+        """Whether `assessment`, of the same identity, says what this item says."""
+        return _gist(assessment) == _gist(self.feedback())
+
 
 @dataclass(kw_only=True)
 class Row:
@@ -124,6 +128,13 @@ class Row:
             for item in self.items
             if item.identity not in self.done
         ]
+
+
+def _gist(assessment: Assessment) -> tuple[Any, ...]:
+    feedback, metadata = assessment.feedback, assessment.metadata or {}
+    error = None if feedback is None or feedback.error is None else feedback.error.error_code
+    value = None if feedback is None else feedback.value
+    return value, error, metadata.get(VERDICT_KEY)
 
 
 def identity_of(assessment: Assessment) -> Identity | None:

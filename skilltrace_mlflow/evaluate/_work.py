@@ -192,18 +192,24 @@ class Work:
             return
         known = {row.trace_id for row in self.rows if row.trace_id}
         assessments = store.assessments(known)
+        stands = {
+            trace_id: standing(found, store.run_id) for trace_id, found in assessments.items()
+        }
         homes: dict[tuple[str, str], str] = {}
-        done: dict[str, set[Any]] = {}
-        for trace_id, found in assessments.items():
-            done[trace_id] = set(standing(found, store.run_id))
-            for _, test_id, attempt, _ in done[trace_id]:
+        for trace_id, identities in stands.items():
+            for _, test_id, attempt, _ in identities:
                 homes.setdefault((test_id, attempt), trace_id)
         for row in self.rows:
-            test_id, attempt = row.key
-            if row.trace_id is None and (home := homes.get((test_id, str(attempt)))):
+            key = (row.key[0], str(row.key[1]))
+            if row.trace_id is None and (home := homes.get(key)):
                 row.trace = store.trace(home)
                 row.trace_id = home
-            row.done = done.get(row.trace_id or "", set())
+            found = stands.get(row.trace_id or "", {})
+            row.done = {
+                item.identity
+                for item in row.items
+                if any(map(item.stands_in, found.get(item.identity, ())))
+            }
 
     def _correct_expectations(self, store: RunStore) -> None:
         """MLflow never updates an expectation that it finds on a trace, and a key that somebody

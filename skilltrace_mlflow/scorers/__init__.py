@@ -17,6 +17,7 @@ from skilltrace_mlflow.scorers._adapter import (
 from skilltrace_mlflow.scorers._custom import custom_judge, wrap_custom
 from skilltrace_mlflow.scorers._evidence import as_response, as_session
 from skilltrace_mlflow.scorers._feedback import (
+    VERDICT_KEY,
     feedbacks_to_outcomes,
     outcome_to_feedback,
     value_to_outcomes,
@@ -24,6 +25,7 @@ from skilltrace_mlflow.scorers._feedback import (
 
 __all__ = [
     "TRACE_SCORER_MAP",
+    "VERDICT_KEY",
     "as_response",
     "as_session",
     "custom_judge",

@@ -313,6 +313,22 @@ class TestResume:
         assert client.get_run(run_id).info.status == "FINISHED"
         assert [r.trace_id for r in again.results] == [r.trace_id for r in first.results]
 
+    def test_expectations_edited_meanwhile_give_a_verdict_that_supersedes_the_first(
+        self, store: str, tmp_path: Path
+    ) -> None:
+        (trace_id,) = log_turns(("do it", ["Read", "Bash", "Bash"]))
+        cases = [case("it", metadata={"trace_id": trace_id})]
+        strict = {"trace_expectations": {"tool_limits": {"Bash": 1}}}
+        skill = write_skill(tmp_path / "demo", manifest=strict, cases=cases)
+        first = evaluate_skill(skill, include_traces=True)
+        lenient = {"trace_expectations": {"tool_limits": {"Bash": 5}}}
+        write_skill(tmp_path / "demo", manifest=lenient, cases=cases)
+        again = evaluate_skill(skill, resume=first.run_id)
+        assert again.exit_code == 0
+        stands = ("it", "1", "tool_count")
+        assert verdicts(again, valid=True) == [(*stands, "yes")]
+        assert verdicts(again) == [(*stands, "no"), (*stands, "yes")]
+
     def test_it_judges_the_traces_it_chose_and_not_newer_ones(
         self, store: str, tmp_path: Path
     ) -> None:
