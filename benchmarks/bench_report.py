@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from skilltrace_mlflow.compare import compare_results
-from skilltrace_mlflow.records import records_of
+from skilltrace_mlflow.comparison.compare import compare_results
+from skilltrace_mlflow.comparison.records import records_of
 from skilltrace_mlflow.report import render
 from tests.report.evaluations import large
 

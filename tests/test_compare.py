@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from skilltrace_mlflow.compare import Comparison, compare_results
-from skilltrace_mlflow.paired import (
+from skilltrace_mlflow.comparison.compare import Comparison, compare_results
+from skilltrace_mlflow.comparison.paired import (
     bootstrap_interval,
     mcnemar_exact,
     paired_difference_interval,
 )
-from skilltrace_mlflow.records import CheckRecord, ResultRecord, records_of
+from skilltrace_mlflow.comparison.records import CheckRecord, ResultRecord, records_of
 from skilltrace_mlflow.report import render_comparison
 from tests.report.evaluations import demo
 

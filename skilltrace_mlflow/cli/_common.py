@@ -14,7 +14,7 @@ import click
 from skilltrace_mlflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from skilltrace_mlflow.compare import Comparison
+    from skilltrace_mlflow.comparison.compare import Comparison
     from skilltrace_mlflow.results import Evaluation
 
 __all__ = [
@@ -114,7 +114,7 @@ class _Baseline(click.ParamType):  # type: ignore[type-arg] # not generic before
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, Any]:
-        from skilltrace_mlflow.run_results import is_run_id, load_results
+        from skilltrace_mlflow.comparison.run_results import is_run_id, load_results
 
         return value, None if is_run_id(value) else load_results(value)
 
@@ -228,10 +228,10 @@ def emit(
 
 
 def _compared(evaluation: Evaluation, name: str, records: Any, *, quiet: bool) -> Comparison:
-    from skilltrace_mlflow.compare import compare_results
-    from skilltrace_mlflow.records import records_of
+    from skilltrace_mlflow.comparison.compare import compare_results
+    from skilltrace_mlflow.comparison.records import records_of
+    from skilltrace_mlflow.comparison.run_results import load_results
     from skilltrace_mlflow.report.comparison import verdict
-    from skilltrace_mlflow.run_results import load_results
 
     if records is None:
         records = load_results(name, tracking_uri=evaluation.tracking_uri)

@@ -58,10 +58,10 @@ def command(
     explain it.
     """
     from skilltrace_mlflow.cli._common import resolve_format
-    from skilltrace_mlflow.compare import compare_results
+    from skilltrace_mlflow.comparison.compare import compare_results
+    from skilltrace_mlflow.comparison.run_results import load_results
     from skilltrace_mlflow.errors import ConfigurationError
     from skilltrace_mlflow.report import render_comparison, write_atomic
-    from skilltrace_mlflow.run_results import load_results
 
     comparison = compare_results(
         load_results(before, tracking_uri=tracking_uri),

@@ -19,6 +19,7 @@ from mlflow.tracking.context.registry import resolve_tags
 
 from skilltrace_mlflow import __version__
 from skilltrace_mlflow.checks import Outcome, Verdict, all_checks
+from skilltrace_mlflow.comparison.run_results import REPORT_ARTIFACT, RESULTS_ARTIFACT
 from skilltrace_mlflow.errors import EvaluationError
 from skilltrace_mlflow.evaluate._deadline import Deadline
 from skilltrace_mlflow.evaluate._figures import run_metrics
@@ -32,7 +33,6 @@ from skilltrace_mlflow.evaluate._surroundings import few_workers, lifted_rate_li
 from skilltrace_mlflow.evaluate._verify import complete, standing
 from skilltrace_mlflow.responses._base import all_responses
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
-from skilltrace_mlflow.run_results import REPORT_ARTIFACT, RESULTS_ARTIFACT
 from skilltrace_mlflow.score import SESSION_PREFIX
 from skilltrace_mlflow.scorers import feedbacks_to_outcomes
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from skilltrace_mlflow.compare import Change, CheckComparison, Comparison, FigureComparison
+from skilltrace_mlflow.comparison.compare import (
+    Change,
+    CheckComparison,
+    Comparison,
+    FigureComparison,
+)
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.figures import FIGURES
 from skilltrace_mlflow.report._console import printed

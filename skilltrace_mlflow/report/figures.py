@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from skilltrace_mlflow.comparison.records import ResultRecord, records_of
 from skilltrace_mlflow.figures import FIGURES
-from skilltrace_mlflow.records import ResultRecord, records_of
 from skilltrace_mlflow.report.svg import line
 from skilltrace_mlflow.results import Evaluation
 

@@ -13,7 +13,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow import __version__
-from skilltrace_mlflow.compare import Comparison
+from skilltrace_mlflow.comparison.compare import Comparison
 from skilltrace_mlflow.report import _views as views
 from skilltrace_mlflow.report._text import one_line, plain
 from skilltrace_mlflow.report.comparison import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from skilltrace_mlflow.compare import Comparison
+from skilltrace_mlflow.comparison.compare import Comparison
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.report.html import to_html
 from skilltrace_mlflow.report.junit import to_junit

@@ -12,9 +12,9 @@ import pytest
 from mlflow import MlflowClient
 
 from skilltrace_mlflow.cli._app import run
+from skilltrace_mlflow.comparison.run_results import RESULTS_ARTIFACT
 from skilltrace_mlflow.report import to_jsonl
 from skilltrace_mlflow.results import Evaluation
-from skilltrace_mlflow.run_results import RESULTS_ARTIFACT
 from tests.report.evaluations import demo, outcome, recordings
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "skills" / "bronze-ingestion"

@@ -10,8 +10,8 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
 
-from skilltrace_mlflow.compare import compare_results
-from skilltrace_mlflow.records import records_of
+from skilltrace_mlflow.comparison.compare import compare_results
+from skilltrace_mlflow.comparison.records import records_of
 from skilltrace_mlflow.report import to_html, to_html_page
 from skilltrace_mlflow.sources.transcript import parse_transcript
 from tests.report.browser import open_browser, table_cells

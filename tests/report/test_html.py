@@ -7,8 +7,8 @@ import hashlib
 
 import pytest
 
-from skilltrace_mlflow.compare import compare_results
-from skilltrace_mlflow.records import records_of
+from skilltrace_mlflow.comparison.compare import compare_results
+from skilltrace_mlflow.comparison.records import records_of
 from skilltrace_mlflow.report import render, to_html, to_html_page
 from skilltrace_mlflow.results import Evaluation, TestResult
 from tests.builders import make_call, make_session

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from skilltrace_mlflow.comparison.records import read_results, records_of
 from skilltrace_mlflow.errors import InputError
-from skilltrace_mlflow.records import read_results, records_of
 from skilltrace_mlflow.report import render
 from skilltrace_mlflow.results import Evaluation, TestResult
 from skilltrace_mlflow.sources.session_json import session_from_json

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from skilltrace_mlflow.records import records_of
+from skilltrace_mlflow.comparison.records import records_of
 from skilltrace_mlflow.report.figures import figure_over_runs, pass_rate_over_runs
 from skilltrace_mlflow.report.svg import bars, histogram, number
 from skilltrace_mlflow.results import Evaluation

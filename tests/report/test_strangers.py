@@ -9,9 +9,9 @@ import re
 import pytest
 from markdown_it import MarkdownIt
 
-from skilltrace_mlflow.compare import compare_results
+from skilltrace_mlflow.comparison.compare import compare_results
+from skilltrace_mlflow.comparison.records import ResultRecord, records_of
 from skilltrace_mlflow.errors import ConfigurationError
-from skilltrace_mlflow.records import ResultRecord, records_of
 from skilltrace_mlflow.report import render, render_comparison, timeline_text
 from skilltrace_mlflow.report.markdown import escape
 from skilltrace_mlflow.results import Evaluation

@@ -6,8 +6,8 @@ import re
 import tempfile
 from pathlib import Path
 
+from skilltrace_mlflow.comparison.records import ResultRecord, read_results
 from skilltrace_mlflow.errors import InputError, TraceNotFoundError
-from skilltrace_mlflow.records import ResultRecord, read_results
 
 __all__ = ["REPORT_ARTIFACT", "RESULTS_ARTIFACT", "is_run_id", "load_results"]
 

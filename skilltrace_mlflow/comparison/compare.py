@@ -12,13 +12,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from skilltrace_mlflow.figures import FIGURES
-from skilltrace_mlflow.paired import (
+from skilltrace_mlflow.comparison.paired import (
     bootstrap_interval,
     mcnemar_exact,
     paired_difference_interval,
 )
-from skilltrace_mlflow.records import CheckRecord, ResultRecord
+from skilltrace_mlflow.comparison.records import CheckRecord, ResultRecord
+from skilltrace_mlflow.figures import FIGURES
 
 __all__ = [
     "DEFAULT_TOLERANCE",

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from skilltrace_mlflow._generalise import file_pattern, lasting_input
 from skilltrace_mlflow.checks import Verdict, all_checks, run_check
 from skilltrace_mlflow.errors import EvaluationError
 from skilltrace_mlflow.expectations import parse_expectations
 from skilltrace_mlflow.metrics import tool_category
-from skilltrace_mlflow.mutations import mutants
+from skilltrace_mlflow.proposals._generalise import file_pattern, lasting_input
+from skilltrace_mlflow.proposals._mutations import mutants
 from skilltrace_mlflow.session import Session
 
 __all__ = ["Proposal", "propose", "to_yaml"]
