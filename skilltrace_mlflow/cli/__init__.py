@@ -6,6 +6,7 @@ starting Python.
 
 from __future__ import annotations
 
+import os
 import sys
 
 __all__ = ["main", "mlflow_eval_main"]
@@ -25,6 +26,18 @@ def _exit(arguments: list[str]) -> None:
     from skilltrace_mlflow.cli._app import run
 
     code = run(arguments)
+    _leave_now_if_something_hangs(code)
     # A Databricks wheel task counts any SystemExit as a failure, exit code 0 included.
     if code:
         sys.exit(code)
+
+
+def _leave_now_if_something_hangs(code: int) -> None:
+    """Python waits for MLflow's threads before it exits; one that waits for a dead server would
+    keep the command beyond its --timeout.
+    """
+    evaluate = sys.modules.get("skilltrace_mlflow.evaluate")
+    if evaluate is not None and evaluate.unfinished():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +121,6 @@ def command(
     except Interrupted as stop:
         hint = f"; finish it with --resume {stop.run_id}" if stop.run_id else ""
         note(f"interrupted{hint}")
-        _leave(_INTERRUPTED)
         return _INTERRUPTED
     if not quiet and output_options["output_format"] != "table":
         for text in evaluation.notes:  # the table has them already
@@ -137,19 +134,4 @@ def command(
         report=report,
         **output_options,
     )
-    _leave(evaluation.exit_code)
     return evaluation.exit_code
-
-
-def _leave(code: int) -> None:
-    """End the process now if a request or a scorer hangs in the background.
-
-    Python waits for MLflow's threads before it exits; one that waits for a dead server would keep
-    the command beyond its --timeout.
-    """
-    from skilltrace_mlflow.evaluate import unfinished
-
-    if unfinished():
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)

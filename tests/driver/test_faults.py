@@ -170,6 +170,26 @@ def test_a_server_that_goes_for_good_is_loud_in_time_and_the_run_can_be_finished
     assert_complete(finished, server)
 
 
+def test_a_server_that_never_gives_a_trace_does_not_keep_the_command(
+    proxy: FaultyProxy, skill: Path
+) -> None:
+    """Nothing is logged yet, so there is no run to name; but Python would wait for the requests."""
+
+    def stalls(method: str, path: str) -> Fault | None:
+        if "batch" in path:
+            return Fault(status=400)  # an older server: then each trace is asked for on its own
+        return Fault(stall=60) if "/traces/" in path else None
+
+    options = ("--include-traces", "--tracking-uri", proxy.url, "--timeout", "3")
+    with proxy.doing(stalls), within(25):  # starting Python and MLflow included
+        process = command(skill, *options, cwd=skill.parent)
+        out, err = process.communicate(timeout=80)
+    assert process.returncode == 3, err
+    assert out == ""
+    assert "--timeout 3: the time was up" in err
+    assert "Traceback" not in err
+
+
 @pytest.mark.parametrize(
     "fault", [Fault(status=503), Fault(stall=8)], ids=["refused", "never answered"]
 )
