@@ -217,6 +217,15 @@ def test_in_a_notebook_nothing_writes_on_after_the_time_is_up(
     assert_complete(finished, server)
 
 
+@pytest.fixture
+def _ctrl_c_is_heard() -> Iterator[None]:
+    """A test runner in the background ignores it, and so would everything it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c_is_heard")
 def test_ctrl_c_in_a_notebook_ends_everything_that_writes(
     proxy: FaultyProxy, server: Server, skill: Path
 ) -> None:
