@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 from skilltrace_mlflow.checks import Outcome, Verdict, all_checks
 from skilltrace_mlflow.errors import ConfigurationError
-from skilltrace_mlflow.expectations._names import (
+from skilltrace_mlflow.expectations.manifest import gate_names
+from skilltrace_mlflow.expectations.names import (
     GATE_GROUPS,
     RESPONSE_CHECKS,
     did_you_mean,
     outcome_name,
 )
-from skilltrace_mlflow.expectations.manifest import gate_names
 from skilltrace_mlflow.results import GateResult, TestResult
 
 __all__ = ["gates_concerning", "judge_gates", "parse_gate"]

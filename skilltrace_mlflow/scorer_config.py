@@ -19,8 +19,8 @@ from mlflow.genai.scorers import Scorer, scorer
 from skilltrace_mlflow.checks import all_checks, unknown
 from skilltrace_mlflow.errors import ConfigurationError, InputError
 from skilltrace_mlflow.expectations import Manifest, ScorerEntry
-from skilltrace_mlflow.expectations._names import CUSTOM_SCORER, GATE_GROUPS, outcome_name
 from skilltrace_mlflow.expectations.manifest import manifest_from_mapping
+from skilltrace_mlflow.expectations.names import CUSTOM_SCORER, GATE_GROUPS, outcome_name
 from skilltrace_mlflow.judge_models import missing_setup
 from skilltrace_mlflow.responses import ResponseSpec, all_responses
 from skilltrace_mlflow.scorers import make_scorer, outcome_to_feedback, wrap_custom

@@ -13,6 +13,8 @@ from skilltrace_mlflow.checks._base import (
     run_check,
     unknown,
 )
+from skilltrace_mlflow.checks._regex import check_regex
+from skilltrace_mlflow.checks._select import Selector, parse_selector
 
 __all__ = [
     "NO_TRACE",
@@ -20,10 +22,13 @@ __all__ = [
     "Example",
     "Outcome",
     "ParameterError",
+    "Selector",
     "Verdict",
     "all_checks",
     "check",
+    "check_regex",
     "get_check",
+    "parse_selector",
     "run_check",
     "unknown",
 ]

@@ -188,7 +188,7 @@ def _expectations(manifest: Manifest, test_id: str | None) -> Mapping[str, Any]:
 
 def _is_custom(name: str) -> bool:
     """Whether it names a function; `Guidelines:tone` is one of MLflow's scorers with a name."""
-    from skilltrace_mlflow.expectations._names import MLFLOW_SCORERS
+    from skilltrace_mlflow.expectations.names import MLFLOW_SCORERS
 
     return ":" in name and name.partition(":")[0] not in MLFLOW_SCORERS
 

@@ -14,7 +14,7 @@ from skilltrace_mlflow.checks import CheckSpec, Outcome, Verdict
 from skilltrace_mlflow.evaluate._deadline import Deadline, HangingCall, call_bounded
 from skilltrace_mlflow.evaluate._rows import Found
 from skilltrace_mlflow.expectations import TestCase
-from skilltrace_mlflow.responses._base import ResponseSpec, run_response
+from skilltrace_mlflow.responses import ResponseSpec, run_response
 from skilltrace_mlflow.score import score_session
 from skilltrace_mlflow.scorer_config import is_model_based
 from skilltrace_mlflow.scorers import as_response, custom_judge, spec_of, value_to_outcomes

@@ -31,7 +31,7 @@ from skilltrace_mlflow.evaluate._rows import Found, Item, Row
 from skilltrace_mlflow.evaluate._store import SOURCE_RUN, STORE_ERRORS, RunStore, first_line
 from skilltrace_mlflow.evaluate._surroundings import few_workers, lifted_rate_limit
 from skilltrace_mlflow.evaluate._verify import complete, standing
-from skilltrace_mlflow.responses._base import all_responses
+from skilltrace_mlflow.responses import all_responses
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.score import SESSION_PREFIX
 from skilltrace_mlflow.scorers import feedbacks_to_outcomes

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from skilltrace_mlflow.expectations._yaml import KeyPath
+from skilltrace_mlflow.expectations.documents import KeyPath
 
 __all__ = ["resolve_files"]
 

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from skilltrace_mlflow.errors import ConfigurationError, InputError
-from skilltrace_mlflow.expectations._names import did_you_mean
+from skilltrace_mlflow.expectations.names import did_you_mean
 
 __all__ = ["SKILLS_DIR_VARIABLE", "find_manifest", "find_skills", "skills_root"]
 

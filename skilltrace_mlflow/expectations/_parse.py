@@ -9,16 +9,16 @@ from typing import Any
 
 from skilltrace_mlflow.checks import CheckSpec, ParameterError, all_checks
 from skilltrace_mlflow.errors import ConfigurationError
-from skilltrace_mlflow.expectations._explain import describe, find_problems
 from skilltrace_mlflow.expectations._merge import drop_disabled, flatten, split_scope
-from skilltrace_mlflow.expectations._names import (
+from skilltrace_mlflow.expectations._schema import trace_keys, trace_properties
+from skilltrace_mlflow.expectations.documents import KeyPath, Problems
+from skilltrace_mlflow.expectations.explain import describe, find_problems
+from skilltrace_mlflow.expectations.names import (
     MLFLOW_SCORERS,
     RESPONSE_CHECKS,
     RESPONSE_KEYS,
     did_you_mean,
 )
-from skilltrace_mlflow.expectations._schema import trace_keys, trace_properties
-from skilltrace_mlflow.expectations._yaml import KeyPath, Problems
 from skilltrace_mlflow.session import Scope
 
 __all__ = ["Expectation", "build", "check_disabled", "parse_expectations"]

@@ -13,7 +13,7 @@ from typing import Any
 
 from skilltrace_mlflow.checks import CheckSpec, all_checks
 from skilltrace_mlflow.expectations._merge import SCOPES
-from skilltrace_mlflow.expectations._names import RESPONSE_KEYS
+from skilltrace_mlflow.expectations.names import RESPONSE_KEYS
 
 __all__ = [
     "ground_truth_schema",

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.errors import ConfigurationError
-from skilltrace_mlflow.expectations._explain import describe, find_problems
 from skilltrace_mlflow.expectations._files import resolve_files
 from skilltrace_mlflow.expectations._merge import drop_disabled, flatten, merge_expectations
-from skilltrace_mlflow.expectations._names import RESPONSE_KEYS, did_you_mean
 from skilltrace_mlflow.expectations._parse import Expectation, build, check_disabled
-from skilltrace_mlflow.expectations._responses import response_problems
 from skilltrace_mlflow.expectations._schema import ground_truth_schema, trace_keys
-from skilltrace_mlflow.expectations._yaml import Document, KeyPath, Problems, load_document
+from skilltrace_mlflow.expectations.documents import Document, KeyPath, Problems, load_document
+from skilltrace_mlflow.expectations.explain import describe, find_problems
 from skilltrace_mlflow.expectations.manifest import Manifest
+from skilltrace_mlflow.expectations.names import RESPONSE_KEYS, did_you_mean
+from skilltrace_mlflow.expectations.patterns import response_problems
 
 __all__ = ["TestCase", "load_ground_truth", "select_cases"]
 

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from skilltrace_mlflow.checks import ParameterError, all_checks
-from skilltrace_mlflow.checks._select import Selector, parse_selector
+from skilltrace_mlflow.checks import ParameterError, Selector, all_checks, parse_selector
 from skilltrace_mlflow.expectations._merge import split_scope
-from skilltrace_mlflow.expectations._names import GATE_GROUPS, RESPONSE_CHECKS
 from skilltrace_mlflow.expectations.ground_truth import TestCase
 from skilltrace_mlflow.expectations.manifest import Manifest
+from skilltrace_mlflow.expectations.names import GATE_GROUPS, RESPONSE_CHECKS
 
 __all__ = ["Findings", "lint"]
 

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.checks import all_checks
-from skilltrace_mlflow.expectations._explain import describe, find_problems
 from skilltrace_mlflow.expectations._files import resolve_files
 from skilltrace_mlflow.expectations._locate import find_manifest
 from skilltrace_mlflow.expectations._merge import flatten
-from skilltrace_mlflow.expectations._names import (
+from skilltrace_mlflow.expectations._parse import build, check_disabled
+from skilltrace_mlflow.expectations._schema import manifest_schema, trace_keys
+from skilltrace_mlflow.expectations.documents import Document, KeyPath, Problems, load_document
+from skilltrace_mlflow.expectations.explain import describe, find_problems
+from skilltrace_mlflow.expectations.names import (
     CUSTOM_SCORER,
     GATE_GROUPS,
     MLFLOW_SCORERS,
@@ -22,9 +25,6 @@ from skilltrace_mlflow.expectations._names import (
     did_you_mean,
     snake_case,
 )
-from skilltrace_mlflow.expectations._parse import build, check_disabled
-from skilltrace_mlflow.expectations._schema import manifest_schema, trace_keys
-from skilltrace_mlflow.expectations._yaml import Document, KeyPath, Problems, load_document
 
 __all__ = [
     "Manifest",

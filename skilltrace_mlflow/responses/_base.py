@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from skilltrace_mlflow.checks import Outcome, Verdict, unknown
-from skilltrace_mlflow.expectations._names import RESPONSE_CHECKS
+from skilltrace_mlflow.expectations.names import RESPONSE_CHECKS
 from skilltrace_mlflow.session import Session
 
 __all__ = ["NO_RESPONSE", "Response", "ResponseSpec", "all_responses", "run_response"]

@@ -8,8 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skilltrace_mlflow.checks import Outcome, ParameterError, Verdict
-from skilltrace_mlflow.checks._regex import check_regex
+from skilltrace_mlflow.checks import Outcome, ParameterError, Verdict, check_regex
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.responses._base import Response, ResponseSpec
 from skilltrace_mlflow.responses._blocks import Block, code_blocks
@@ -39,9 +38,9 @@ def load_rules(path: Path) -> list[dict[str, Any]]:
 
     Raises ConfigurationError or InputError where it is not such a file.
     """
-    from skilltrace_mlflow.expectations._explain import find_problems
-    from skilltrace_mlflow.expectations._names import RESPONSE_KEYS
-    from skilltrace_mlflow.expectations._yaml import Problems, load_document
+    from skilltrace_mlflow.expectations.documents import Problems, load_document
+    from skilltrace_mlflow.expectations.explain import find_problems
+    from skilltrace_mlflow.expectations.names import RESPONSE_KEYS
 
     document = load_document(path)
     problems = Problems(document)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from skilltrace_mlflow.checks import Outcome
-from skilltrace_mlflow.expectations._responses import Pattern, parse_pattern_item
+from skilltrace_mlflow.expectations.patterns import Pattern, parse_pattern_item
 from skilltrace_mlflow.responses._base import Response, ResponseSpec
 from skilltrace_mlflow.responses._patterns import count_matches
 

@@ -19,7 +19,7 @@ from skilltrace_mlflow.expectations import (
     merge_expectations,
     parse_expectations,
 )
-from skilltrace_mlflow.responses._base import ResponseSpec, all_responses, run_response
+from skilltrace_mlflow.responses import ResponseSpec, all_responses, run_response
 from skilltrace_mlflow.score import SESSION_PREFIX
 from skilltrace_mlflow.scorers._evidence import as_response, as_session
 from skilltrace_mlflow.scorers._feedback import outcome_to_feedback

@@ -9,7 +9,7 @@ from typing import Any
 
 from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.metrics import TraceMetrics
-from skilltrace_mlflow.responses._base import Response
+from skilltrace_mlflow.responses import Response
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.metrics_dict import is_metrics_dict, session_from_metrics_dict
 from skilltrace_mlflow.sources.mlflow_trace import is_claude_code_trace, session_from_trace

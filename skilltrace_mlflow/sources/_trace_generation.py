@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from skilltrace_mlflow.sources._trace_wire import SpanView, TraceView
+from skilltrace_mlflow.sources.trace_names import TURN_ATTRIBUTE, USAGE
 
 __all__ = [
     "AGENT_ID_TAG",
-    "TURN_ATTRIBUTE",
-    "USAGE",
     "Generation",
     "content_blocks",
     "detect",
@@ -24,10 +23,6 @@ __all__ = [
     "is_llm",
     "is_tool",
 ]
-
-USAGE = "mlflow.chat.tokenUsage"
-TURN_ATTRIBUTE = "skilltrace.turn"
-"""On the root span of an imported turn: all of the record that spans have no place for."""
 
 AGENT_ID_TAG = "mlflow.claude_code.agent_id"
 _ROOT = "claude_code_conversation"

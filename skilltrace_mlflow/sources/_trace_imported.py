@@ -14,15 +14,13 @@ from typing import Any
 from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.sources._trace_build import Parts
-from skilltrace_mlflow.sources._trace_generation import TURN_ATTRIBUTE, is_tool
+from skilltrace_mlflow.sources._trace_generation import is_tool
 from skilltrace_mlflow.sources._trace_text import result_text
 from skilltrace_mlflow.sources._trace_wire import SpanView, TraceView, as_count
 from skilltrace_mlflow.sources.session_json import session_from_json
+from skilltrace_mlflow.sources.trace_names import RECORDS, TURN_ATTRIBUTE
 
-__all__ = ["RECORDS", "session_of_turns"]
-
-RECORDS = ("steps", "tool_calls", "messages", "files", "skills", "subagents")
-"""The parts of a session that are spread over its turns."""
+__all__ = ["session_of_turns"]
 
 
 def session_of_turns(traces: Sequence[TraceView]) -> Session:

@@ -22,9 +22,9 @@ from skilltrace_mlflow.session import (
 )
 from skilltrace_mlflow.sources._outcome import classify_error
 from skilltrace_mlflow.sources._trace_build import ANSWER, CALL, PROMPT, STEP, Parts, read_usage
-from skilltrace_mlflow.sources._trace_generation import USAGE
 from skilltrace_mlflow.sources._trace_text import is_person
 from skilltrace_mlflow.sources._trace_wire import SpanView, TraceView, as_count, as_mapping, as_time
+from skilltrace_mlflow.sources.trace_names import USAGE
 
 __all__ = ["add_trace"]
 

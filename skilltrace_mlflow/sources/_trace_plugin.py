@@ -24,7 +24,6 @@ from skilltrace_mlflow.sources._outcome import MAYBE_REFUSED, classify_error, ma
 from skilltrace_mlflow.sources._trace_build import ANSWER, CALL, PROMPT, STEP, Parts
 from skilltrace_mlflow.sources._trace_generation import (
     AGENT_ID_TAG,
-    USAGE,
     Generation,
     content_blocks,
     is_agent,
@@ -48,6 +47,7 @@ from skilltrace_mlflow.sources._trace_text import (
     result_text,
 )
 from skilltrace_mlflow.sources._trace_wire import SpanView, TraceView, as_time
+from skilltrace_mlflow.sources.trace_names import USAGE
 
 __all__ = ["add_trace"]
 

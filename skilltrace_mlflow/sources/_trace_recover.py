@@ -13,9 +13,10 @@ from typing import Any
 
 from skilltrace_mlflow.session import ModelStep, TokenUsage
 from skilltrace_mlflow.sources._trace_build import read_usage
-from skilltrace_mlflow.sources._trace_generation import USAGE, input_messages
+from skilltrace_mlflow.sources._trace_generation import input_messages
 from skilltrace_mlflow.sources._trace_text import result_text
 from skilltrace_mlflow.sources._trace_wire import SpanView, as_count, as_mapping
+from skilltrace_mlflow.sources.trace_names import USAGE
 
 __all__ = ["recover_messages"]
 

@@ -10,9 +10,9 @@ from typing import Any
 from skilltrace_mlflow.pricing import step_cost
 from skilltrace_mlflow.session import ModelStep, TokenUsage
 from skilltrace_mlflow.sources._trace_build import read_usage
-from skilltrace_mlflow.sources._trace_generation import USAGE
 from skilltrace_mlflow.sources._trace_text import result_text
 from skilltrace_mlflow.sources._trace_wire import SpanView
+from skilltrace_mlflow.sources.trace_names import USAGE
 
 __all__ = [
     "agent_type",

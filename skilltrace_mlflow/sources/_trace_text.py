@@ -13,9 +13,9 @@ from typing import Any, Literal
 from skilltrace_mlflow.session import CallOutcome, FileOperation, SkillUse, SubAgent, ToolCall
 from skilltrace_mlflow.sources._injected import is_injected
 from skilltrace_mlflow.sources._outcome import classify_error
+from skilltrace_mlflow.sources.trace_names import NO_RESULT
 
 __all__ = [
-    "NO_RESULT",
     "agent_id_in",
     "file_operation",
     "implied_subagent",
@@ -24,9 +24,6 @@ __all__ = [
     "result_text",
     "skill_use",
 ]
-
-NO_RESULT = "No result found"
-"""What every writer of the plugin family puts where a tool call has no result."""
 
 _FAILED = re.compile(r"\s*(?:<tool_use_error>|Exit code \d+)")
 _CREATED = re.compile(r"\s*File created successfully at: ")

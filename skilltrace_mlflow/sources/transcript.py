@@ -21,13 +21,13 @@ from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources._assemble import assemble
 from skilltrace_mlflow.sources._collect import Collector
 from skilltrace_mlflow.sources._lines import Source, open_source
-from skilltrace_mlflow.sources._subagents import agent_id_of, find_agent_files, session_stem
 from skilltrace_mlflow.sources._wire import (
     REFUSALS,
     Entry,
     decode_entry,
     decode_tolerantly,
 )
+from skilltrace_mlflow.sources.subagents import agent_id_of, find_agent_files, session_stem
 
 __all__ = ["parse_transcript"]
 

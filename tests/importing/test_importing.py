@@ -22,6 +22,7 @@ from skilltrace_mlflow.session import Message, ModelStep, Session, TokenUsage
 from skilltrace_mlflow.sources import _trace_generation, mlflow_store
 from skilltrace_mlflow.sources._trace_wire import read_trace
 from skilltrace_mlflow.sources.mlflow_trace import session_from_trace
+from skilltrace_mlflow.sources.trace_names import TURN_ATTRIBUTE
 from skilltrace_mlflow.sources.transcript import parse_transcript
 from tests.builders import START, make_call, make_session
 from tests.driver.stores import free_port
@@ -100,7 +101,7 @@ class TestShape:
         import_transcripts([path], experiment="traces")
         document = traces(store)[0].to_dict()
         for span in document["data"]["spans"]:
-            span["attributes"].pop(_trace_generation.TURN_ATTRIBUTE, None)
+            span["attributes"].pop(TURN_ATTRIBUTE, None)
         assert _trace_generation.detect(read_trace(document)) is _trace_generation.PLUGIN_3
         found, expected = session_from_trace(document), parse_transcript(path)
         assert found.usage == expected.usage
@@ -265,7 +266,7 @@ class TestParts:
     def test_a_damaged_attribute_is_said(self, store: str) -> None:
         import_transcripts([recording("plain")], experiment="traces")
         document = traces(store)[0].to_dict()
-        document["data"]["spans"][0]["attributes"][_trace_generation.TURN_ATTRIBUTE] = "{}"
+        document["data"]["spans"][0]["attributes"][TURN_ATTRIBUTE] = "{}"
         with pytest.raises(InputError, match="damaged"):
             session_from_trace(document)
 

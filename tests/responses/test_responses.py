@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from skilltrace_mlflow.checks import Outcome, ParameterError, Verdict
-from skilltrace_mlflow.expectations._names import RESPONSE_CHECKS, RESPONSE_KEYS
+from skilltrace_mlflow.expectations.names import RESPONSE_CHECKS, RESPONSE_KEYS
 from skilltrace_mlflow.responses import (
     NO_RESPONSE,
     Response,

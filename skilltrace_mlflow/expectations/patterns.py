@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from skilltrace_mlflow.checks import ParameterError
-from skilltrace_mlflow.checks._regex import check_regex
-from skilltrace_mlflow.expectations._yaml import KeyPath
+from skilltrace_mlflow.checks import ParameterError, check_regex
+from skilltrace_mlflow.expectations.documents import KeyPath
 
 __all__ = ["Pattern", "parse_pattern_item", "response_problems"]
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from skilltrace_mlflow.expectations._names import did_you_mean
-from skilltrace_mlflow.expectations._yaml import KeyPath
+from skilltrace_mlflow.expectations.documents import KeyPath
+from skilltrace_mlflow.expectations.names import did_you_mean
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
