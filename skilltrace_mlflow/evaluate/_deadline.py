@@ -118,8 +118,9 @@ def unfinished() -> bool:
 
 
 def settle(deadline: Deadline, *, most: float = 120.0) -> None:
-    """Wait for abandoned threads: `mlflow.genai.evaluate` bears no second one beside it.
+    """Wait for abandoned threads, before the tracking URI, which is theirs too, is changed.
 
+    `mlflow.genai.evaluate` bears no second one beside it, either.
     Raises EvaluationError if they do not end in time.
     """
     limit = time.monotonic() + deadline.left(most)

@@ -9,7 +9,7 @@ from typing import Any
 
 from skilltrace_mlflow.checks import Outcome
 from skilltrace_mlflow.errors import SkillTraceError, TraceNotFoundError
-from skilltrace_mlflow.evaluate._deadline import Deadline
+from skilltrace_mlflow.evaluate._deadline import Deadline, settle
 from skilltrace_mlflow.evaluate._find import Importer
 from skilltrace_mlflow.evaluate._import import importer_into
 from skilltrace_mlflow.evaluate._judge import Judges
@@ -41,6 +41,7 @@ def log_evaluation(
     answer, Interrupted on Ctrl-C and SIGTERM.
     """
     deadline = Deadline(timeout)
+    settle(deadline)
     with tracking(tracking_uri) as uri, quiet_mlflow(progress=False), terminable():
         mlflow_store.probe(uri)
         folder = Folder(experiment, create=True)

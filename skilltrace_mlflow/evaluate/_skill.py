@@ -92,6 +92,7 @@ def evaluate_skill(
     gates = _gates(manifest, fail_under or {})
     if attempts is not None and attempts < 1:
         raise ConfigurationError(f"--attempts {attempts}: at least 1")
+    settle(deadline)
     with tracking(tracking_uri) as uri, quiet_mlflow(progress=show_progress), terminable():
         mlflow_store.probe(uri, timeout=max(0.5, deadline.left(5.0)))
         plan = Plan(
@@ -142,7 +143,6 @@ def evaluate_skill(
 
 def run_work(work: Work, deadline: Deadline) -> Evaluation:
     """The work in a thread of its own, so that neither a signal nor a dead server holds us up."""
-    settle(deadline)
     others = frozenset(threading.enumerate())
     try:
         call_bounded(work.run, deadline.left(), name="evaluate")
