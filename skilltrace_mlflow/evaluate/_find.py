@@ -239,26 +239,29 @@ class Finder:
         """One turn together with its background agents."""
         if not is_claude_code_trace(trace):
             raise TraceNotFoundError(f"trace {trace.info.trace_id} is not a Claude Code trace")
-        return self._found(case, mlflow_store.fetch_turn(trace), method)
+        return self._found(case, [trace], method)
 
-    def _found(self, case: TestCase, traces: Sequence[Any], method: str) -> Found:
+    def _found(self, case: TestCase, turns: Sequence[Any], method: str) -> Found:
+        """One attempt: these turns of a session, together with their background agents."""
+        traces = mlflow_store.with_agents(turns)
         first = _by_time(traces)[0]
         trace_id = first.info.trace_id
         found = Found(
             case=case,
             session=session_from_trace(list(traces) if len(traces) > 1 else first),
             trace=first,
+            turns=tuple(trace.info.trace_id for trace in traces),
             method=method,
             source=trace_id if len(traces) == 1 else f"{len(traces)} traces from {trace_id}",
         )
         if not case.session_expectations:
             return found
         session_id = _session_of(first)
-        turns: Sequence[Any] = traces
+        whole: Sequence[Any] = traces
         if session_id is not None:
             held = experiment_of(first) or self.experiment()
-            turns = mlflow_store.fetch_session_traces(session_id, held) or traces
-        return replace(found, whole=session_from_trace(list(turns)), first_trace=_by_time(turns)[0])
+            whole = mlflow_store.fetch_session_traces(session_id, held) or traces
+        return replace(found, whole=session_from_trace(list(whole)), first_trace=_by_time(whole)[0])
 
     def _prefetch(self, trace_ids: Sequence[str]) -> None:
         """Many traces in few requests; what a batch does not bring is fetched on its own, which

@@ -30,7 +30,8 @@ class Found:
 
     `session` is what expectations judge and `trace` the MLflow trace that the assessments stand on
     (of several turns the first, as MLflow does for sessions). `whole` and `first_trace` are the
-    same for session expectations. All are None where there is no trace, `notes` say why.
+    same for session expectations. All are None where there is no trace, `notes` say why. `turns`
+    are the ids of the MLflow traces that `session` was read from.
     """
 
     case: TestCase
@@ -39,6 +40,7 @@ class Found:
     whole: Session | None = None
     trace: Any = None
     first_trace: Any = None
+    turns: tuple[str, ...] = ()
     method: str = ""
     source: str | None = None
     notes: tuple[str, ...] = ()

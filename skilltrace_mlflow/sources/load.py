@@ -81,7 +81,7 @@ def session_of_trace(trace_id: str, *, tracking_uri: str | None = None) -> Evide
 
     mlflow_store.probe(tracking_uri)
     trace = mlflow_store.fetch_trace(trace_id, tracking_uri=tracking_uri)
-    turn = mlflow_store.fetch_turn(trace, tracking_uri=tracking_uri)
+    turn = mlflow_store.with_agents([trace], tracking_uri=tracking_uri)
     return Evidence(
         name=trace_id,
         source=trace_id,
@@ -130,7 +130,7 @@ def sessions_of_run(
         yield Evidence(
             name=name,
             source=f"run {run_id}: {name}",
-            session=session_from_trace(group),
+            session=session_from_trace(mlflow_store.with_agents(group, tracking_uri=tracking_uri)),
             trace_id=first.info.trace_id,
             run_id=run_id,
             whole_session=False,

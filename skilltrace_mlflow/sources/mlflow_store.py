@@ -13,7 +13,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -36,13 +36,13 @@ __all__ = [
     "fetch_run_transcript",
     "fetch_session_traces",
     "fetch_trace",
-    "fetch_turn",
     "probe",
     "resolve_experiment",
     "search_experiment_traces",
     "store_exists",
     "told",
     "tracking_uri_of",
+    "with_agents",
     "without_password",
 ]
 
@@ -174,31 +174,41 @@ def fetch_session_traces(
     return [trace for trace in traces if is_claude_code_trace(trace)]
 
 
-def fetch_turn(trace: Trace, *, tracking_uri: str | None = None) -> list[Trace]:
-    """A trace together with the traces of the agents that it started in the background.
+def with_agents(turns: Sequence[Trace], *, tracking_uri: str | None = None) -> list[Trace]:
+    """Turns of one session together with the traces of the agents they started in the background.
 
     Each stop of a background agent is a trace of its own, in the same session, tagged with the tool
-    call that started the agent. Raises EvaluationError if the store cannot be asked.
+    call that started the agent; such an agent may start others. Raises EvaluationError if the store
+    cannot be asked.
     """
+    found = {trace.info.trace_id: trace for trace in turns}
+    calls = _background_calls(turns)
+    info = turns[0].info
+    session_id = info.trace_metadata.get("mlflow.trace.session")
+    location = getattr(info.trace_location, "mlflow_experiment", None)
+    if session_id is None or location is None or not calls:
+        return list(turns)
+    held = fetch_session_traces(session_id, location.experiment_id, tracking_uri=tracking_uri)
+    while started := [
+        trace
+        for trace in held
+        if trace.info.tags.get(_PARENT_CALL) in calls and trace.info.trace_id not in found
+    ]:
+        found.update((trace.info.trace_id, trace) for trace in started)
+        calls |= _background_calls(started)
+    return list(found.values())
+
+
+def _background_calls(traces: Sequence[Trace]) -> set[str | None]:
+    """Ids of the tool calls by which these traces started agents in the background."""
     from skilltrace_mlflow.sources.mlflow_trace import session_from_trace
 
-    session_id = trace.info.trace_metadata.get("mlflow.trace.session")
-    location = getattr(trace.info.trace_location, "mlflow_experiment", None)
-    calls = {
-        agent.parent_call_id for agent in session_from_trace(trace).subagents if agent.background
+    return {
+        agent.parent_call_id
+        for trace in traces
+        for agent in session_from_trace(trace).subagents
+        if agent.background
     }
-    if session_id is None or location is None or not calls:
-        return [trace]
-    held = fetch_session_traces(session_id, location.experiment_id, tracking_uri=tracking_uri)
-    return [
-        trace,
-        *(
-            other
-            for other in held
-            if other.info.tags.get(_PARENT_CALL) in calls
-            and other.info.trace_id != trace.info.trace_id
-        ),
-    ]
 
 
 def search_experiment_traces(

@@ -15,6 +15,8 @@ from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError, TraceNotFoundError
 from skilltrace_mlflow.evaluate import evaluate_skill
 from skilltrace_mlflow.results import Evaluation
+from skilltrace_mlflow.score import trace_eval
+from skilltrace_mlflow.sources.load import sessions_of_run
 from tests.driver.stores import verdicts, write_skill
 from tests.driver.traces import log_turn
 
@@ -233,6 +235,30 @@ class TestFindingTraces:
         assert [r.trace_id for r in evaluation.results] == [one, other]
         assert evaluation.metrics["pass_at_2"] == 1.0
         assert evaluation.metrics["pass_hat_2"] == 0.0
+
+    @pytest.mark.parametrize("by", ["trace_id", "trace_run_id", "tag"])
+    def test_a_turn_comes_with_its_background_agents(
+        self, store: str, tmp_path: Path, by: str
+    ) -> None:
+        """Also with those that such an agent started in turn; they are traces of their own, that
+        nobody tags or links to a run.
+        """
+        tags = {"skilltrace.test_id": "it"} if by == "tag" else {}
+        with mlflow.start_run() as run:
+            turn = log_turn("begin", ["Read"], session="s", tags=tags, starts="a1")
+        log_turn("help", session="s", agent="a1", starts="a2")
+        log_turn("help", ["Bash", "Bash"], session="s", agent="a2")
+        metadata = {"trace_id": turn, "trace_run_id": run.info.run_id, "tag": None}
+        skill = write_skill(
+            tmp_path / "demo", manifest=LIMITS, cases=[case("it", metadata={by: metadata[by]})]
+        )
+        evaluation = evaluate_skill(skill, include_traces=True, experiment="traces")
+        assert found(evaluation)["it", 1, "tool_count"] is Verdict.FAIL
+        assert evaluation.results[0].trace_id == turn
+        (scored,) = trace_eval(
+            skill, evidence=sessions_of_run(run.info.run_id), test_id="it"
+        ).results
+        assert scored.judged == evaluation.results[0].judged
 
     def test_by_session_all_turns_count(self, store: str, tmp_path: Path) -> None:
         first = log_turn("do it", ["Read", "Bash"], session="s1")

@@ -22,13 +22,28 @@ def log_turn(
     tags: Mapping[str, str] | None = None,
     answer: str = "Done.",
     tokens: tuple[int, int] = (100, 20),
+    starts: str | None = None,
+    agent: str | None = None,
 ) -> str:
-    """Log one turn to the active experiment; returns its trace id."""
+    """Log one turn to the active experiment; returns its trace id.
+
+    `starts` is the id of an agent that the turn starts in the background, `agent` makes the trace
+    that of such an agent.
+    """
+    tags = dict(tags or {})
+    if agent is not None:
+        tags["mlflow.claude_code.agent_id"] = agent
+        tags["mlflow.claude_code.agent_type"] = "general-purpose"
+        tags["mlflow.claude_code.parent_tool_use_id"] = f"toolu_{agent}"
     calls = [(tool, {}) if isinstance(tool, str) else tool for tool in tools]
     blocks: list[dict[str, Any]] = [
         {"type": "tool_use", "id": f"toolu_{uuid.uuid4().hex[:12]}", "name": name, "input": args}
         for name, args in calls
     ]
+    if starts is not None:
+        given = {"prompt": "help", "run_in_background": True}
+        call = {"type": "tool_use", "id": f"toolu_{starts}", "name": "Agent", "input": given}
+        blocks.append(call)
     with mlflow.start_span("claude_code_conversation", span_type="AGENT") as root:
         root.set_inputs({"prompt": prompt})
         mlflow.update_current_trace(
@@ -37,7 +52,7 @@ def log_turn(
                 "mlflow.claude_code_version": "2.1.200",
                 "mlflow.trace.working_directory": "/repo",
             },
-            tags=dict(tags or {}),
+            tags=tags,
         )
         with mlflow.start_span("llm", span_type="LLM") as llm:
             llm.set_inputs({"model": "claude-sonnet-4-5", "messages": []})
@@ -66,6 +81,9 @@ def log_turn(
                 tool.set_outputs({"result": "ok"})
                 tool.set_attribute("tool_name", block["name"])
                 tool.set_attribute("tool_id", block["id"])
+                if block["id"] == f"toolu_{starts}":
+                    tool.set_attribute("background", True)
+                    tool.set_attribute("agent_id", starts)
         root.set_outputs({"response": answer, "status": "completed"})
     # Spans are exported by a thread; whoever reads next, in another process, must find them.
     mlflow.flush_trace_async_logging()
