@@ -56,7 +56,7 @@ class Finder:
     `experiment` gives the experiment that sessions, tags and prompts are looked up in; it is asked
     only when that is needed. `importer` makes a file into traces that assessments can stand on.
     `attempts` is how many each case shall have, None for as many as it names. `pinned` holds the
-    trace ids of an earlier, interrupted run.
+    trace ids of an earlier, interrupted run, by case and attempt.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Finder:
         importer: Importer,
         attempts: int | None = None,
         roots: Sequence[Path] = (),
-        pinned: Mapping[str, Sequence[str]] | None = None,
+        pinned: Mapping[str, Sequence[Sequence[str]]] | None = None,
     ) -> None:
         self.skill = skill
         self.experiment = experiment
@@ -127,8 +127,8 @@ class Finder:
             return [self._found(case, traces, "session_id")]
         if case.id in self.pinned:
             return [
-                self._of_trace(case, mlflow_store.fetch_trace(trace_id), "resumed")
-                for trace_id in self.pinned[case.id]
+                self._found(case, [mlflow_store.fetch_trace(turn) for turn in turns], "resumed")
+                for turns in self.pinned[case.id]
             ]
         return self._tagged(case) or self._same_prompt(case)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from mlflow.tracking import MlflowClient
@@ -22,31 +22,59 @@ STATUS_TAG = "skilltrace.status"
 PLAN_ARTIFACT = "skilltrace/plan.json"
 
 _CHOSEN = ("prompt", "resumed", "tag skilltrace.test_id")
+_OPTIONS = {
+    "include_traces": "--include-traces",
+    "experiment": "--experiment",
+    "test_ids": "--test-id",
+    "categories": "--filter-category",
+    "tags": "--tag",
+    "attempts": "--attempts",
+    "fail_under": "--fail-under",
+    "no_llm": "--no-llm",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The options of a run, and the traces it chose where another search might choose others."""
+    """The options of a run, and the traces it chose where another search might choose others.
+
+    `traces` holds, per test case and attempt, the ids of the turns that were judged.
+    """
 
     skill: str
     include_traces: bool
+    experiment: str | None = None
     test_ids: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
     attempts: int | None = None
-    traces: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    fail_under: Mapping[str, float] = field(default_factory=dict)
+    no_llm: bool = False
+    traces: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
 
     def with_traces(self, found: Sequence[Found]) -> Plan:
         """This plan, with the traces that were chosen by tag or prompt."""
-        traces: dict[str, list[str]] = {}
+        traces: dict[str, list[Sequence[str]]] = {}
         for item in found:
-            if item.trace is not None and item.method in _CHOSEN:
-                traces.setdefault(item.case.id, []).append(item.trace.info.trace_id)
-        return Plan(
-            skill=self.skill,
-            include_traces=self.include_traces,
-            test_ids=self.test_ids,
-            attempts=self.attempts,
-            traces=traces,
-        )
+            if item.turns and item.method in _CHOSEN:
+                traces.setdefault(item.case.id, []).append(item.turns)
+        return replace(self, traces=traces)
+
+    def confirm(self, asked: Plan, run_id: str) -> None:
+        """Make sure that `asked`, the options given to `--resume`, say nothing else than this plan.
+
+        What is left out is taken from the plan. Raises ConfigurationError: half of a run judged by
+        other rules than the rest would be neither the one run nor the other.
+        """
+        unsaid = Plan(skill=self.skill, include_traces=False)
+        for name, option in _OPTIONS.items():
+            given, kept = getattr(asked, name), getattr(self, name)
+            if given not in (getattr(unsaid, name), kept):
+                before = f"with {option} {_shown(kept)}" if kept else f"without {option}"
+                raise ConfigurationError(
+                    f"--resume {run_id}: the run was started {before}; leave {option} out or "
+                    "start a new run"
+                )
 
     def save(self, store: RunStore) -> None:
         """Keep the plan with the run; raises one of STORE_ERRORS."""
@@ -80,5 +108,12 @@ class Plan:
             except STORE_ERRORS:
                 return None, run.info.experiment_id
             values = json.loads(Path(path).read_text(encoding="utf-8"))
-        values["test_ids"] = tuple(values["test_ids"])
+        for name in ("test_ids", "categories", "tags"):
+            values[name] = tuple(values[name])
         return cls(**values), run.info.experiment_id
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={figure:g}" for name, figure in value.items())
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,9 @@ def evaluate_skill(
     and `tags` select test cases. `include_traces` finds each case's trace and judges it; without
     it only responses are judged. `attempts` asks for that many traces per case. `timeout` bounds
     everything, in seconds. `resume` finishes the run of that id, which was interrupted or could
-    not be completed. `allow_custom` lets the manifest's own functions run, `allow_outside` lets a
-    `trace_ref` lead out of the skill's folder, `no_llm` leaves model-based scorers out.
+    not be completed, with the options that it was started with. `allow_custom` lets the manifest's
+    own functions run, `allow_outside` lets a `trace_ref` lead out of the skill's folder, `no_llm`
+    leaves model-based scorers out.
 
     The run lies in the experiment that holds the traces. Whatever could not be logged is named in
     the result's `incomplete`. Raises ConfigurationError for files and options that are wrong,
@@ -89,7 +91,7 @@ def evaluate_skill(
     manifest = skill if isinstance(skill, Manifest) else load_manifest(skill, skills_dir=skills_dir)
     categories = [filter_category] if isinstance(filter_category, str) else filter_category
     cases = load_ground_truth(manifest)
-    gates = _gates(manifest, fail_under or {})
+    _gates(manifest, fail_under or {})  # one with a wrong name is found before anything runs
     if attempts is not None and attempts < 1:
         raise ConfigurationError(f"--attempts {attempts}: at least 1")
     settle(deadline)
@@ -98,24 +100,35 @@ def evaluate_skill(
         plan = Plan(
             skill=manifest.name,
             include_traces=include_traces,
+            experiment=experiment,
             test_ids=tuple(test_ids),
+            categories=tuple(categories),
+            tags=tuple(tags),
             attempts=attempts,
+            fail_under=dict(fail_under or {}),
+            no_llm=no_llm,
         )
+        home: str | None = None
         if resume is not None:
-            earlier, experiment = Plan.load(resume, manifest.name)
-            plan = earlier or plan
-        chosen = _select(manifest, cases, plan.test_ids, categories, tags)
+            earlier, home = Plan.load(resume, manifest.name)
+            if earlier is not None:
+                earlier.confirm(plan, resume)
+                plan = earlier
+        elif experiment is None:
+            plan = replace(plan, experiment=mlflow_store.experiment_of())
+        chosen = _select(manifest, cases, plan.test_ids, plan.categories, plan.tags)
         notes = list(manifest.notices)
         scorers = build_scorers(
             manifest,
             include_traces=plan.include_traces,
             allow_custom=allow_custom,
-            no_llm=no_llm,
+            no_llm=plan.no_llm,
             notes=notes,
         )
         judges = Judges.of(scorers, traces=plan.include_traces)
         imports = any(c.trace_ref is not None or c.inline_trace is not None for c in chosen)
-        folder = Folder(experiment, create=imports or not plan.include_traces)
+        # Looked up where it was before; the run itself lies where most of the traces are.
+        folder = Folder(plan.experiment or home, create=imports or not plan.include_traces)
         finder = Finder(
             skill=manifest.name,
             experiment=folder.id,
@@ -129,8 +142,8 @@ def evaluate_skill(
             judges=judges,
             deadline=deadline,
             find=lambda: _find(finder, chosen, plan),
-            experiment=folder.id,
-            gates=gates,
+            experiment=folder.id if home is None else lambda: str(home),
+            gates=_gates(manifest, plan.fail_under),
             run_name=run_name,
             run_id=resume,
             resumed=resume is not None,
@@ -241,5 +254,5 @@ def _gates(
 ) -> Callable[[Sequence[TestResult]], tuple[GateResult, ...]]:
     gates = {**manifest.quality_gates, **fail_under}
     options: dict[str, Any] = {"groups": manifest.tiers, "known": gate_names(manifest.scorers)}
-    judge_gates(gates, (), **options)  # a gate with a wrong name is found before anything runs
+    judge_gates(gates, (), **options)
     return lambda results: judge_gates(gates, results, **options)

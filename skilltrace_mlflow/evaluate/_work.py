@@ -129,6 +129,7 @@ class Work:
         except STORE_ERRORS as error:
             raise EvaluationError(f"no MLflow run could be started: {first_line(error)}") from error
         store.run_id = self.run_id = run.info.run_id
+        self.store = store  # from here on there is a run to mark if we are stopped
         try:
             self.plan.with_traces(self.attempts).save(store)
         except STORE_ERRORS as error:
@@ -136,7 +137,11 @@ class Work:
         return store
 
     def _experiment(self) -> str:
-        """The experiment that holds the traces (most of them), else the one asked for."""
+        """The experiment that holds the traces (most of them), else the one asked for; the run's
+        own if it is there already.
+        """
+        if self.resumed:
+            return self.experiment()
         held = Counter(
             found
             for item in self.attempts

@@ -365,6 +365,57 @@ class TestResume:
         again = evaluate_skill(skill, resume=first.run_id)
         assert again.results[0].trace_id == chosen
 
+    def test_every_turn_that_was_judged_is_judged_again(self, store: str, tmp_path: Path) -> None:
+        tags = {"skilltrace.test_id": "it"}
+        log_turn("first", ["Read"], session="s", tags=tags)
+        log_turn("second", ["Bash", "Bash"], session="s", tags=tags)
+        skill = write_skill(tmp_path / "demo", manifest=LIMITS, cases=[case("it")])
+        first = evaluate_skill(skill, include_traces=True, experiment="traces")
+        again = evaluate_skill(skill, resume=first.run_id)
+        assert (first.exit_code, again.exit_code) == (1, 1)
+        assert again.results[0].outcomes == first.results[0].outcomes
+
+    def test_what_was_left_out_is_as_it_was_at_first(self, store: str, tmp_path: Path) -> None:
+        (trace_id,) = log_turns(("do it", ["Bash", "Bash"]))
+        cases = [
+            case("a", metadata={"trace_id": trace_id, "category": "x", "tags": ["t"]}),
+            case("b", metadata={"trace_id": trace_id}),
+        ]
+        skill = write_skill(tmp_path / "demo", manifest=LIMITS, cases=cases)
+        options = {"filter_category": "x", "tags": ["t"], "fail_under": {"tool_count": 0.0}}
+        first = evaluate_skill(skill, include_traces=True, **options)
+        again = evaluate_skill(skill, resume=first.run_id)
+        assert [r.test_id for r in again.results] == [r.test_id for r in first.results] == ["a"]
+        assert again.gates == first.gates != ()
+        assert again.exit_code == first.exit_code
+
+    @pytest.mark.parametrize(
+        ("options", "told"),
+        [
+            ({"include_traces": True}, "without --include-traces"),
+            ({"attempts": 3}, "with --attempts 2"),
+            ({"test_ids": ["b"]}, "with --test-id a"),
+            ({"filter_category": "x"}, "without --filter-category"),
+            ({"fail_under": {"expected_facts_present": 0.5}}, "without --fail-under"),
+            ({"no_llm": True}, "without --no-llm"),
+            ({"experiment": "Default"}, "with --experiment traces"),
+        ],
+    )
+    def test_options_that_say_otherwise_are_refused(
+        self, store: str, tmp_path: Path, options: dict[str, Any], told: str
+    ) -> None:
+        """A run without the trace checks would otherwise look like one with them."""
+        cases = [
+            case(name, outputs={"response": "x"}, expectations={"expected_facts": ["x"]})
+            for name in "ab"
+        ]
+        skill = write_skill(tmp_path / "demo", manifest=LIMITS, cases=cases)
+        first = evaluate_skill(skill, experiment="traces", attempts=2, test_ids=["a"])
+        with pytest.raises(ConfigurationError, match=told):
+            evaluate_skill(skill, resume=first.run_id, **options)
+        same = evaluate_skill(skill, resume=first.run_id, attempts=2, experiment="traces")
+        assert same.results == first.results
+
     def test_a_run_of_something_else_is_refused(self, store: str, tmp_path: Path) -> None:
         skill = write_skill(tmp_path / "demo", manifest=LIMITS, cases=[case("it")])
         with mlflow.start_run() as run:
