@@ -104,9 +104,11 @@ class Finder:
         if self.attempts is not None:
             attempts = attempts[-self.attempts :]
             lacking = self.attempts - len(attempts)
-            if any(found.session is not None for found in attempts):
+            missing = attempts[-1]  # where nothing was found, all attempts lack the same
+            if missing.session is not None:
                 note = f"{NO_TRACE}: {len(attempts)} of {self.attempts} attempts were found"
-                attempts += [Found(case=case, notes=(note,))] * lacking
+                missing = Found(case=case, notes=(note,))
+            attempts += [missing] * lacking
         return [replace(found, attempt=n) for n, found in enumerate(attempts, start=1)]
 
     def _find(self, case: TestCase) -> list[Found]:

@@ -302,6 +302,17 @@ def test_attempts_that_are_missing_are_unknown(store: str, tmp_path: Path) -> No
     assert three.exit_code == 3
 
 
+def test_a_case_without_any_trace_lacks_every_attempt(store: str, tmp_path: Path) -> None:
+    """Counted once, it would weigh less than a case of which a single attempt was found."""
+    log_turns(*[("do it", ["Read"])] * 3)
+    skill = write_skill(tmp_path / "demo", manifest=LIMITS, cases=[case("it"), case("lost")])
+    three = evaluate_skill(skill, include_traces=True, experiment="traces", attempts=3)
+    assert [r.attempt for r in three.results] == [1, 2, 3] * 2
+    assert three.metrics["attempts"] == 6
+    assert three.metrics["pass_rate"] == 0.5
+    assert three.metrics["pass_hat_3"] == 0.5
+
+
 def test_session_expectations_judge_all_turns_on_the_first(store: str, tmp_path: Path) -> None:
     first = log_turn("begin", ["Bash"], session="s1")
     second = log_turn("go on", ["Bash"], session="s1")
