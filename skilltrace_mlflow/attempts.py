@@ -62,6 +62,12 @@ class AttemptStats:
     pass_at: dict[int, float]
     pass_hat: dict[int, float]
 
+    @property
+    def shown(self) -> list[int]:
+        """The k that are worth showing: all of a few, else 1 to 8, a middle and the last."""
+        ks = list(self.pass_at)
+        return ks if len(ks) <= 10 else sorted({*ks[:8], ks[len(ks) // 2], ks[-1]})
+
 
 def pass_at_k(attempts: int, passed: int, k: int) -> float:
     """Probability that at least one of `k` attempts drawn without replacement passed.
@@ -176,15 +182,10 @@ def attempt_metrics(results: Iterable[TestResult]) -> dict[str, float]:
         "pass_rate/high": stats.interval[1],
     }
     if max(case.attempts for case in stats.cases) > 1:
-        for k in _shown(list(stats.pass_at)):
+        for k in stats.shown:
             figures[f"pass_at_{k}"] = stats.pass_at[k]
             figures[f"pass_hat_{k}"] = stats.pass_hat[k]
     return figures
-
-
-def _shown(ks: list[int]) -> list[int]:
-    """All of a few, else 1 to 8, a middle and the last."""
-    return ks if len(ks) <= 10 else sorted({*ks[:8], ks[len(ks) // 2], ks[-1]})
 
 
 def _require(attempts: int, passed: int, k: int) -> None:

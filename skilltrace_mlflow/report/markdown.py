@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from skilltrace_mlflow.checks import Verdict
+from skilltrace_mlflow.report._attempts import HEAD, attempts_of, attempts_rows, attempts_summary
 from skilltrace_mlflow.report._names import labels
 from skilltrace_mlflow.report._text import one_line
 from skilltrace_mlflow.report.table import headline, problems, what_happened
@@ -56,6 +57,11 @@ def to_markdown(evaluation: Evaluation) -> str:
         parts.append(markdown_table(("verdict", "check", "expected and observed", "test"), rows))
         if len(found) > _MOST_PROBLEMS:
             parts.append(f"… and {len(found) - _MOST_PROBLEMS:,} more.")
+    stats = attempts_of(evaluation)
+    if stats is not None:
+        rows = attempts_rows(stats)[:_MOST_PROBLEMS]
+        cells = ([escape(cell) for cell in row] for row in rows)
+        parts += ["### Attempts", markdown_table(HEAD, cells), escape(attempts_summary(stats))]
     if evaluation.gates:
         parts += ["### Gates", _gates(evaluation.gates)]
     if evaluation.results:

@@ -9,7 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from skilltrace_mlflow.attempts import AttemptStats
 from skilltrace_mlflow.checks import Outcome, Verdict
+from skilltrace_mlflow.report._attempts import HEAD, attempts_of, attempts_rows, attempts_summary
 from skilltrace_mlflow.report._console import printed, terminal_width
 from skilltrace_mlflow.report._names import labels
 from skilltrace_mlflow.report._text import one_line
@@ -94,6 +96,9 @@ def _parts(evaluation: Evaluation, width: int) -> Iterable[RenderableType]:
             yield Text(f"… and {rest:,} more; --format jsonl or --report shows them all")
         yield Text()
     yield from _passes(evaluation, names)
+    stats = attempts_of(evaluation)
+    if stats is not None:
+        yield from _attempts(stats, width)
     if evaluation.gates:
         yield _gate_table(evaluation.gates, width)
         yield Text()
@@ -160,6 +165,24 @@ def _passes(evaluation: Evaluation, names: dict[int, str]) -> Iterable[Renderabl
         yield Text(f"… and passes in {len(passed) - _MOST_PASSED:,} more tests", style="dim")
     if passed:
         yield Text()
+
+
+def _attempts(stats: AttemptStats, width: int) -> Iterable[RenderableType]:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for name in HEAD:
+        table.add_column(name, overflow="fold", max_width=max(14, width // 3))
+    rows = attempts_rows(stats)
+    for name, *figures in rows[:_MOST_PASSED]:
+        table.add_row(Text(one_line(name, 80)), *figures)
+    yield table
+    if len(rows) > _MOST_PASSED:
+        yield Text(f"… and {len(rows) - _MOST_PASSED:,} more test cases", style="dim")
+    yield Text(attempts_summary(stats))
+    yield Text()
 
 
 def _gate_table(gates: Sequence[GateResult], width: int) -> Table:

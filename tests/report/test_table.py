@@ -101,6 +101,29 @@ def test_attempts_are_told_apart() -> None:
     assert "a #2" in text
 
 
+@pytest.mark.parametrize("form", ["table", "markdown"])
+def test_figures_over_attempts_are_shown_where_there_are_several(form: str) -> None:
+    verdicts = {"a": "pass pass fail", "b": "pass unknown unknown"}
+    results = tuple(
+        TestResult(
+            test_id=test_id,
+            skill="s",
+            attempt=number,
+            outcomes=(outcome("tool_count", verdict),),
+        )
+        for test_id, row in verdicts.items()
+        for number, verdict in enumerate(row.split(), start=1)
+    )
+    text = render(Evaluation(skill="s", results=results), form).replace("\\", "")
+    shown = [" ".join(line.replace("|", " ").split()) for line in text.splitlines()]
+    assert "a 2 of 3 0.667 0.208 to 0.939" in shown
+    assert "b 1 of 3 (2 not judged) 0.333 0.061 to 0.792" in shown
+    assert "pass rate 0.500" in text
+    assert "pass@2 0.833, pass^2 0.167" in " ".join(shown)
+    once = Evaluation(skill="s", results=results[:1])
+    assert "pass rate" not in render(once, form)
+
+
 def test_a_thousand_failing_tests_do_not_flood_the_terminal() -> None:
     results = tuple(
         TestResult(test_id=f"t{n}", skill="s", outcomes=(outcome("c", "fail", rationale="2 > 1"),))

@@ -1,0 +1,44 @@
+"""The figures over several attempts, as words: one row per test case, one line over all."""
+
+from __future__ import annotations
+
+from skilltrace_mlflow.attempts import AttemptStats, Interval, attempt_stats
+from skilltrace_mlflow.results import Evaluation
+
+__all__ = ["HEAD", "attempts_of", "attempts_rows", "attempts_summary"]
+
+HEAD = ("test", "passed", "pass rate", "95 % interval")
+
+
+def attempts_of(evaluation: Evaluation) -> AttemptStats | None:
+    """The statistics, None where no test case has several attempts."""
+    if all(result.attempt == 1 for result in evaluation.results):
+        return None
+    return attempt_stats(evaluation.results)
+
+
+def attempts_rows(stats: AttemptStats) -> list[tuple[str, str, str, str]]:
+    """The cells under `HEAD`, the test cases in order; an attempt not judged did not pass."""
+    return [
+        (
+            case.test_id,
+            f"{case.passed} of {case.attempts}"
+            + (f" ({case.unjudged} not judged)" if case.unjudged else ""),
+            f"{case.pass_rate:.3f}",
+            _interval(case.interval),
+        )
+        for case in stats.cases
+    ]
+
+
+def attempts_summary(stats: AttemptStats) -> str:
+    """All test cases together; pass@k and pass^k up to the attempts that each of them has."""
+    rate = f"pass rate {stats.pass_rate:.3f} (95 % interval {_interval(stats.interval)})"
+    several = (
+        f"pass@{k} {stats.pass_at[k]:.3f}, pass^{k} {stats.pass_hat[k]:.3f}" for k in stats.shown
+    )
+    return " · ".join((rate, *several))
+
+
+def _interval(interval: Interval) -> str:
+    return f"{interval[0]:.3f} to {interval[1]:.3f}"
