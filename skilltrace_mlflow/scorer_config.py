@@ -221,7 +221,7 @@ class _Builder:
         try:
             with _importable(self.manifest.folder):
                 function = getattr(importlib.import_module(module_name), name, None)
-        except Exception as error:  # a stranger's module may raise anything when imported
+        except (Exception, SystemExit) as error:  # a stranger's module may do anything on import
             told = f"{type(error).__name__}: {error}"
             self._problem(entry, f"{entry.name!r} cannot be imported: {told}")
             return None

@@ -223,6 +223,7 @@ def own_module(tmp_path: Path) -> Path:
         ),
         encoding="utf-8",
     )
+    (folder / "own_script_for_this_test.py").write_text("import sys; sys.exit(0)", "utf-8")
     return folder
 
 
@@ -248,6 +249,7 @@ def test_own_functions_may_ask_for_session_and_summary(own_module: Path) -> None
         ("'own_scorers_for_this_test:nothing'", "has no function 'nothing'"),
         ("'own_scorers_for_this_test:constant'", "has no function 'constant'"),
         ("'no_such_module_at_all:f'", "cannot be imported: ModuleNotFoundError"),
+        ("'own_script_for_this_test:f'", "cannot be imported: SystemExit"),
         ("'own_scorers_for_this_test:odd'", "parameter 'colour' is none of"),
         ("'own_scorers_for_this_test:calls': {most: 2}", "calls has no parameter 'most'"),
     ],

@@ -157,10 +157,13 @@ def _call(item: Scorer, found: Found, seconds: float) -> tuple[Outcome, ...]:
     def judged() -> tuple[Outcome, ...]:
         if judge is not None:
             return judge(**arguments, trace=found.trace, session=found.session)
-        if item.is_session_level_scorer:
-            value = run(session=[found.trace] if found.trace is not None else [])
-        else:
-            value = run(**arguments, trace=found.trace)
+        try:
+            if item.is_session_level_scorer:
+                value = run(session=[found.trace] if found.trace is not None else [])
+            else:
+                value = run(**arguments, trace=found.trace)
+        except SystemExit as error:  # of this scorer alone, it must not end the evaluation
+            raise RuntimeError(f"SystemExit: {error}") from error
         return value_to_outcomes(item.name, value, pass_if=item.pass_if)
 
     try:

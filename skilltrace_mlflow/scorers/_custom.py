@@ -110,7 +110,8 @@ def _judge_of(function: Callable[..., Any], label: str) -> Judge:
             value = function(**{key: available[key] for key in available if key in wanted})
             if inspect.isawaitable(value):
                 value = asyncio.run(_result(value))
-        except Exception as error:  # a stranger's code may do anything; the other checks go on
+        except (Exception, SystemExit) as error:
+            # A stranger's code may do anything, and sys.exit(0) would end us with "all is well".
             message = f"{type(error).__name__}: {error}"
             return (Outcome(check=label, verdict=Verdict.ERROR, rationale=message),)
         return value_to_outcomes(label, value)

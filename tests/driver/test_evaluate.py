@@ -439,12 +439,20 @@ class TestResume:
 
 CUSTOM = """
 import time
+from mlflow.genai import scorer
 
 def raises(outputs):
     raise RuntimeError("boom")
 
 def hangs(outputs):
     time.sleep(30)
+
+def exits(outputs):
+    raise SystemExit(0)
+
+@scorer
+def exits_too(outputs):
+    raise SystemExit(0)
 
 def nan(outputs):
     return float("nan")
@@ -462,7 +470,8 @@ def half():
 
 def test_what_a_custom_scorer_does_wrong_is_its_own_error(store: str, tmp_path: Path) -> None:
     ids = log_turns(("do a", ["Read"]), ("do b", ["Read"]))
-    names = ("raises", "hangs", "nan", "gives_a_dict", "sees", "half")
+    wrong = ("raises", "hangs", "exits", "exits_too", "nan", "gives_a_dict")
+    names = (*wrong, "sees", "half")
     skill = write_skill(
         tmp_path / "demo",
         manifest={**LIMITS, "scorers": {"enabled": [f"driver_custom:{name}" for name in names]}},
@@ -478,7 +487,7 @@ def test_what_a_custom_scorer_does_wrong_is_its_own_error(store: str, tmp_path: 
         outcomes = {
             o.check: o for r in evaluation.results if r.test_id == test_id for o in r.judged
         }
-        for name in ("raises", "hangs", "nan", "gives_a_dict"):
+        for name in wrong:
             assert outcomes[name].verdict is Verdict.ERROR, outcomes[name]
         assert "boom" in outcomes["raises"].rationale
         assert "did not return" in outcomes["hangs"].rationale
@@ -487,10 +496,7 @@ def test_what_a_custom_scorer_does_wrong_is_its_own_error(store: str, tmp_path: 
         assert outcomes["tool_count"].verdict is Verdict.PASS
         stands = {check: value for t, _, check, value in verdicts(evaluation) if t == test_id}
         assert stands == {
-            "raises": "CHECK_ERROR",
-            "hangs": "CHECK_ERROR",
-            "nan": "CHECK_ERROR",
-            "gives_a_dict": "CHECK_ERROR",
+            **dict.fromkeys(wrong, "CHECK_ERROR"),
             "sees": "yes",
             "half": 0.5,
             "tool_count": "yes",
