@@ -23,6 +23,7 @@ __all__ = [
     "emit",
     "evaluation_options",
     "format_option",
+    "load_baseline",
     "note",
     "output_option",
     "printable",
@@ -48,6 +49,15 @@ class ExpandedPath(click.Path):
         if isinstance(value, str) and value.startswith("~"):
             value = str(Path(value).expanduser())
         return super().convert(value, param, ctx)
+
+
+class _OutputFile(ExpandedPath):
+    """A file for a result; an ending that names no format is refused before anything is done."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = super().convert(value, param, ctx)
+        resolve_format(path)
+        return path
 
 
 def printable(text: str) -> str:
@@ -79,7 +89,7 @@ def output_option(function: F) -> F:
     """`--output FILE`, written whole or not at all."""
     return click.option(
         "--output",
-        type=ExpandedPath(dir_okay=False),
+        type=_OutputFile(dir_okay=False),
         metavar="FILE",
         help="Write the result to FILE as well; the ending (.jsonl, .json, .xml, .md, .html) "
         "names its format.",
@@ -107,7 +117,7 @@ def store_options(function: F) -> F:
 
 
 class _Baseline(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.2
-    """Results to compare with: a file is read at once, before anything costly has been done."""
+    """Results to compare with: a file is read at once, a run by `load_baseline`."""
 
     name = "baseline"
 
@@ -117,6 +127,19 @@ class _Baseline(click.ParamType):  # type: ignore[type-arg] # not generic before
         from skilltrace_mlflow.comparison.run_results import is_run_id, load_results
 
         return value, None if is_run_id(value) else load_results(value)
+
+
+def load_baseline(
+    baseline: tuple[str, Any] | None, tracking_uri: str | None
+) -> tuple[str, Any] | None:
+    """The results of `--baseline`, those of a run fetched: before anything costly is done, and
+    without losing its result to a run that is not there.
+    """
+    from skilltrace_mlflow.run_results import load_results
+
+    if baseline is None or baseline[1] is not None:
+        return baseline
+    return baseline[0], load_results(baseline[0], tracking_uri=tracking_uri)
 
 
 def evaluation_options(function: F) -> F:
@@ -233,8 +256,6 @@ def _compared(evaluation: Evaluation, name: str, records: Any, *, quiet: bool) -
     from skilltrace_mlflow.comparison.run_results import load_results
     from skilltrace_mlflow.report.comparison import verdict
 
-    if records is None:
-        records = load_results(name, tracking_uri=evaluation.tracking_uri)
     comparison = compare_results(
         records, records_of(evaluation), before_name=name, after_name="this evaluation"
     )

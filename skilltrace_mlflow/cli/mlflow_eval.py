@@ -12,6 +12,7 @@ from skilltrace_mlflow.cli._common import (
     emit,
     evaluation_options,
     format_option,
+    load_baseline,
     note,
     output_option,
     progress_bar,
@@ -84,6 +85,7 @@ def command(
     include_trace: bool,
     dump_traces: Path | None,
     allow_custom: bool,
+    baseline: tuple[str, Any] | None,
     **output_options: Any,
 ) -> int:
     """Evaluate SKILL's test cases with mlflow.genai.evaluate.
@@ -97,6 +99,7 @@ def command(
     from skilltrace_mlflow.gates import parse_gate
 
     quiet = output_options["quiet"]
+    baseline = load_baseline(baseline, tracking_uri)
     try:
         with progress_bar("judging", quiet=quiet) as progress:
             evaluation = evaluate_skill(
@@ -132,6 +135,7 @@ def command(
         include_trace=include_trace,
         dump_traces=dump_traces,
         report=report,
+        baseline=baseline,
         **output_options,
     )
     return evaluation.exit_code

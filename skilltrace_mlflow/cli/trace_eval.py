@@ -15,6 +15,7 @@ from skilltrace_mlflow.cli._common import (
     emit,
     evaluation_options,
     format_option,
+    load_baseline,
     note,
     output_option,
     progress_bar,
@@ -96,6 +97,7 @@ def command(
     include_trace: bool,
     dump_traces: Path | None,
     allow_custom: bool,
+    baseline: tuple[str, Any] | None,
     **output_options: Any,
 ) -> int:
     """Score traces against SKILL's expectations.
@@ -129,6 +131,7 @@ def command(
             f"{loaded.path}: {own[0]!r} is a function of your own; allow it to run with "
             "--allow-custom, or take it out of the manifest"
         )
+    baseline = load_baseline(baseline, tracking_uri)
     evidence: Iterator[Evidence] | tuple[()] = ()
     if chosen not in ("--trace", "--trace-dir"):
         evidence = _fetch(
@@ -172,6 +175,7 @@ def command(
         include_trace=include_trace,
         dump_traces=dump_traces,
         report=report,
+        baseline=baseline,
         **output_options,
     )
     return evaluation.exit_code

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import mlflow
 import pytest
+from mlflow.tracking import MlflowClient
 
 from skilltrace_mlflow.cli._app import run
 from tests.driver.stores import write_skill
@@ -74,6 +76,39 @@ def test_machine_formats_have_standard_output_to_themselves(
     ]
     assert [json.loads(line) for line in output.read_text().splitlines()] == lines
     assert "<html" in report.read_text()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "told"),
+    [
+        (["--output", "r.foo"], 2, "'.foo' names no format"),
+        (["--baseline", "0" * 32], 3, "not found"),
+    ],
+)
+def test_what_the_result_is_for_is_looked_at_before_anything_is_evaluated(
+    skill: Path,
+    store: str,
+    options: list[str],
+    code: int,
+    told: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    before = len(MlflowClient().search_runs(["1"]))
+    assert run(["mlflow-eval", str(skill), "--include-traces", *options]) == code
+    assert told in capsys.readouterr().err
+    assert len(MlflowClient().search_runs(["1"])) == before
+
+
+def test_a_baseline_is_looked_for_in_the_store_that_was_named(
+    skill: Path, store: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(["mlflow-eval", str(skill), "--include-traces", "--format", "jsonl"])
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    mlflow.set_tracking_uri("http://127.0.0.1:9")
+    asked = ["--trace-id", lines[0]["trace_id"], "--test-id", "good", "--tracking-uri", store]
+    assert run(["trace-eval", str(skill), *asked, "--baseline", lines[0]["run_id"]]) == 0
+    assert "compared with" in capsys.readouterr().err
 
 
 def test_nothing_to_judge_is_no_success(skill: Path, capsys: pytest.CaptureFixture[str]) -> None:
