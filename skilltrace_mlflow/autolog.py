@@ -171,7 +171,11 @@ def _settings(folder: Path) -> tuple[Path, ...]:
 def _environment(path: Path) -> dict[str, Any]:
     try:
         settings = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path}: cannot be read: {error.strerror}; mend it first"
+        ) from None
+    except ValueError as error:
         line = getattr(error, "lineno", None)
         place = f"{path}:{line}" if line else str(path)
         raise ConfigurationError(

@@ -45,6 +45,22 @@ def test_local_settings_win_over_shared_ones(tmp_path: Path) -> None:
     assert (status.tracking_uri, status.experiment_id) == ("databricks", "7")
 
 
+def test_status_shows_no_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = {"env": {"MLFLOW_TRACKING_URI": "http://me:secret@host:5000"}}
+    write(tmp_path, "settings.json", json.dumps(settings))
+    for form in ("table", "json"):
+        assert run(["autolog", "status", "-d", str(tmp_path), "--format", form]) == 0
+        out = capsys.readouterr().out
+        assert "secret" not in out
+        assert "@host:5000" in out
+
+
+def test_settings_that_cannot_be_read_are_not_called_bad_json(tmp_path: Path) -> None:
+    (tmp_path / ".claude" / "settings.json").mkdir(parents=True)
+    with pytest.raises(ConfigurationError, match="cannot be read: Is a directory"):
+        autolog_status(tmp_path)
+
+
 def test_disable_removes_tracing_and_nothing_else(tmp_path: Path) -> None:
     path = write(tmp_path, "settings.json", json.dumps(ENABLED))
     (change,) = disable_autolog(tmp_path)

@@ -69,12 +69,13 @@ def setup(
 def status(directory: Path, output_format: str) -> None:
     """Show whether this project's sessions are traced, and where to."""
     from skilltrace_mlflow.autolog import autolog_status
+    from skilltrace_mlflow.sources.mlflow_store import without_password
 
     found = autolog_status(directory)
     fields = {
         "directory": str(found.directory),
         "enabled": found.enabled,
-        "tracking_uri": found.tracking_uri,
+        "tracking_uri": found.tracking_uri and without_password(found.tracking_uri),
         "experiment_id": found.experiment_id,
         "experiment_name": found.experiment_name,
         "settings": [str(path) for path in found.files],
