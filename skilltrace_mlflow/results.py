@@ -40,7 +40,8 @@ class TestResult:
 
     `outcomes` holds every check that was expected, in order of name. `error` says why the test as a
     whole could not be judged; `bad_input` that its file could not be read. `session` is the
-    evidence (dropped, with only its `summary` and `numbers` kept, where thousands are scored).
+    evidence (dropped, with only its `summary` and `numbers` kept, where thousands are scored), some
+    turns of a session unless `whole_session`.
     `source` is the file or the trace it was judged on, `notes` what a reader should know about that
     choice.
     """
@@ -52,6 +53,7 @@ class TestResult:
     attempt: int = 1
     outcomes: tuple[Outcome, ...] = ()
     session: Session | None = field(default=None, compare=False, repr=False)
+    whole_session: bool = True
     summary: TraceSummary | None = None
     numbers: Mapping[str, float | int | None] | None = None
     trace_id: str | None = None

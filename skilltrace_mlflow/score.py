@@ -144,6 +144,7 @@ class Target:
             attempt=attempt,
             outcomes=tuple(sorted(outcomes, key=lambda outcome: outcome.check)),
             session=evidence.session,
+            whole_session=evidence.whole_session,
             trace_id=evidence.trace_id,
             run_id=evidence.run_id,
             source=evidence.source,

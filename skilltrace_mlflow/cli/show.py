@@ -64,7 +64,9 @@ def command(
     if output_format == "html":
         text = to_html_page(evidence.session, name=evidence.name, source=evidence.source)
     elif output_format == "json":
-        text = session_text(evidence.session)
+        text = session_text(
+            evidence.session, whole=evidence.whole_session, trace_id=evidence.trace_id
+        )
     else:
         color = output is None and colourful()
         text = timeline_text(evidence.session, name=evidence.name, color=color)

@@ -33,6 +33,7 @@ from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources import mlflow_store
 from skilltrace_mlflow.sources.load import load_file
 from skilltrace_mlflow.sources.mlflow_trace import is_claude_code_trace, session_from_trace
+from skilltrace_mlflow.sources.session_json import is_whole
 from skilltrace_mlflow.sources.transcript import parse_transcript
 
 __all__ = ["TEST_TAG", "Finder", "experiment_of"]
@@ -153,6 +154,7 @@ class Finder:
             whole=evidence.session if evidence.whole_session else None,
             trace=trace,
             first_trace=trace,
+            whole_session=evidence.whole_session,
             method="trace_ref",
             source=str(path),
         )
@@ -171,12 +173,13 @@ class Finder:
             raise InputError(f"{place}: {error}") from None
         if session is None:
             raise InputError(f"{place} is no Claude Code trace")
-        # One trace of MLflow's is one turn; lines and a dumped session hold all of them.
-        one_turn = isinstance(inline, Mapping) and "info" in inline
+        # One trace of MLflow's is one turn; a dumped session says so if it is not all of one.
+        one_turn = isinstance(inline, Mapping) and ("info" in inline or not is_whole(inline))
         return Found(
             case=case,
             session=session,
             whole=None if one_turn else session,
+            whole_session=not one_turn,
             method="trace",
             source="inline",
         )
@@ -253,6 +256,7 @@ class Finder:
             session=session_from_trace(list(traces) if len(traces) > 1 else first),
             trace=first,
             turns=tuple(trace.info.trace_id for trace in traces),
+            whole_session=method == "session_id",
             method=method,
             source=trace_id if len(traces) == 1 else f"{len(traces)} traces from {trace_id}",
         )

@@ -31,7 +31,8 @@ class Found:
     `session` is what expectations judge and `trace` the MLflow trace that the assessments stand on
     (of several turns the first, as MLflow does for sessions). `whole` and `first_trace` are the
     same for session expectations. All are None where there is no trace, `notes` say why. `turns`
-    are the ids of the MLflow traces that `session` was read from.
+    are the ids of the MLflow traces that `session` was read from; they may be only some of its
+    turns unless `whole_session`.
     """
 
     case: TestCase
@@ -41,6 +42,7 @@ class Found:
     trace: Any = None
     first_trace: Any = None
     turns: tuple[str, ...] = ()
+    whole_session: bool = True
     method: str = ""
     source: str | None = None
     notes: tuple[str, ...] = ()

@@ -355,6 +355,7 @@ class Work:
                 attempt=found.attempt,
                 outcomes=outcomes if found.error is None else (),
                 session=found.session,
+                whole_session=found.whole_session,
                 trace_id=homes.get((found.case.id, found.attempt)),
                 run_id=self.run_id,
                 source=found.source,

@@ -27,9 +27,11 @@ def safe_name(text: str) -> str:
     return f"_{name[1:]}" if name.startswith(".") or _DEVICES.match(name) else name
 
 
-def session_text(session: Session) -> str:
-    """The session as the JSON document that `trace_ref`, `--trace` and `show` read."""
-    return dumps(session_to_json(session)) + "\n"
+def session_text(session: Session, *, whole: bool = True, trace_id: str | None = None) -> str:
+    """The session as the JSON document that `trace_ref`, `--trace` and `show` read; `whole` is
+    false for some turns of one, `trace_id` the MLflow trace that stands for it.
+    """
+    return dumps(session_to_json(session, whole=whole, trace_id=trace_id)) + "\n"
 
 
 def dump_sessions(evaluation: Evaluation, directory: str | os.PathLike[str]) -> tuple[Path, ...]:
@@ -49,6 +51,9 @@ def dump_sessions(evaluation: Evaluation, directory: str | os.PathLike[str]) -> 
             digest = hashlib.sha256(result.test_id.encode("utf-8", "surrogatepass")).hexdigest()
             name = f"{name}_{digest[:8]}"
         path = folder / f"{name}.json"
-        write_atomic(path, session_text(result.session))
+        write_atomic(
+            path,
+            session_text(result.session, whole=result.whole_session, trace_id=result.trace_id),
+        )
         paths[name.lower()] = path
     return tuple(paths.values())

@@ -68,7 +68,9 @@ def result_dict(
         notes=list(result.notes),
     )
     if include_trace and result.session is not None:
-        line["trace"] = session_to_json(result.session)
+        line["trace"] = session_to_json(
+            result.session, whole=result.whole_session, trace_id=result.trace_id
+        )
     return line
 
 

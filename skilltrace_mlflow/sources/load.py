@@ -18,7 +18,7 @@ from skilltrace_mlflow.errors import ConfigurationError, InputError, TraceNotFou
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.locate import find_local_session, local_sessions
 from skilltrace_mlflow.sources.mlflow_trace import is_claude_code_trace, session_from_trace
-from skilltrace_mlflow.sources.session_json import session_from_json
+from skilltrace_mlflow.sources.session_json import is_whole, session_from_json
 from skilltrace_mlflow.sources.transcript import parse_transcript
 
 if TYPE_CHECKING:
@@ -241,8 +241,13 @@ def _load_document(file: Path) -> Evidence:
         ) from None
     name = short_name(file)
     if isinstance(document, dict) and "format" in document:
+        trace_id = document.get("trace_id")
         return Evidence(
-            name=name, source=str(file), session=session_from_json(document, source=str(file))
+            name=name,
+            source=str(file),
+            session=session_from_json(document, source=str(file)),
+            trace_id=trace_id if isinstance(trace_id, str) else None,
+            whole_session=is_whole(document),
         )
     if isinstance(document, dict) and {"info", "data"} <= document.keys():
         session = session_from_trace(document)

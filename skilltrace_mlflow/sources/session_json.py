@@ -17,11 +17,13 @@ from typing import Any
 from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.session import Session, ToolCall
 
-__all__ = ["FORMAT", "session_from_json", "session_to_json"]
+__all__ = ["FORMAT", "is_whole", "session_from_json", "session_to_json"]
 
 FORMAT = "skilltrace.session/1"
 """Value of the document's `format` key; a reader refuses what it does not know."""
 
+# What the document says beside the session's own fields.
+_BESIDE = frozenset({"format", "trace_id", "whole_session"})
 _LOADED = {"load_result": "result"}  # record field: key in the document
 _DROPPED = frozenset({"cache"})
 _PRIMITIVES: dict[Any, tuple[type, ...]] = {
@@ -32,13 +34,24 @@ _PRIMITIVES: dict[Any, tuple[type, ...]] = {
 }
 
 
-def session_to_json(session: Session) -> dict[str, Any]:
+def session_to_json(
+    session: Session, *, whole: bool = True, trace_id: str | None = None
+) -> dict[str, Any]:
     """The session as plain JSON values; loads every tool result that is still on disk.
 
-    Fields that hold their default are left out. Raises InputError if a transcript vanished or
-    changed since it was read.
+    Fields that hold their default are left out. `whole` is false where it is but some turns of a
+    session, `trace_id` the MLflow trace that stands for it. Raises InputError if a transcript
+    vanished or changed since it was read.
     """
-    return {"format": FORMAT, **_encode(session)}
+    beside: dict[str, Any] = {} if trace_id is None else {"trace_id": trace_id}
+    if not whole:
+        beside["whole_session"] = False
+    return {"format": FORMAT, **beside, **_encode(session)}
+
+
+def is_whole(document: Mapping[str, Any]) -> bool:
+    """Whether such a document holds all of a session, so that expectations on it can be judged."""
+    return document.get("whole_session", True) is True
 
 
 def session_from_json(document: Mapping[str, Any], *, source: str = "") -> Session:
@@ -48,7 +61,7 @@ def session_from_json(document: Mapping[str, Any], *, source: str = "") -> Sessi
             f"{source or 'trace'}: format {document.get('format')!r} is not {FORMAT!r}; "
             "dump the trace again with --dump-traces"
         )
-    values = {key: value for key, value in document.items() if key != "format"}
+    values = {key: value for key, value in document.items() if key not in _BESIDE}
     session: Session = _decode(Session, values, source or "trace")
     return session
 

@@ -17,6 +17,7 @@ from skilltrace_mlflow.evaluate import evaluate_skill, log_evaluation
 from skilltrace_mlflow.results import Evaluation
 from skilltrace_mlflow.score import trace_eval
 from tests.driver.stores import verdicts, write_skill
+from tests.driver.traces import log_turn
 
 RECORDINGS = Path(__file__).parent.parent / "data" / "recordings"
 GOOD = "demo-good"
@@ -175,6 +176,31 @@ def test_a_dumped_trace_loads_again_and_gives_the_same_verdicts(
     } == before
     assert len(verdicts(evaluation)) == 2
     assert mlflow.get_trace(str(evaluation.results[0].trace_id)).data.spans
+
+
+@pytest.mark.parametrize("how", ["file", "inline"])
+def test_a_dumped_turn_does_not_pass_for_the_whole_session(
+    store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """And what is judged on it stands on the trace it came from, not on a second copy."""
+    monkeypatch.chdir(tmp_path)
+    log_turn("begin", ["Bash"], session="s")
+    turn = log_turn("go on", ["Bash"], session="s")
+    manifest = {"session_expectations": {"tool_limits": {"Bash": 1}}}
+    cases = [{"id": "it", "metadata": {"trace_id": turn}}]
+    skill = write_skill(tmp_path / "demo", manifest=manifest, cases=cases)
+    options = ["--include-traces", "--experiment", "traces"]
+    assert run(["mlflow-eval", str(skill), *options, "--dump-traces", str(skill)]) == 1
+    dump = skill / "it__1.json"
+    named = {"trace_ref": dump.name} if how == "file" else {"trace": json.loads(dump.read_text())}
+    cases = [{"id": "again", "outputs": named}]
+    write_skill(skill, manifest=manifest, cases=cases)
+    evaluation = evaluate_skill(skill, include_traces=True, experiment="traces")
+    assert outcomes(evaluation, "again")["session.tool_count"][0] is Verdict.UNKNOWN
+    assert evaluation.exit_code == 3
+    assert trace_eval(skill, dump).exit_code == 3
+    if how == "file":
+        assert evaluation.results[0].trace_id == turn
 
 
 def test_verdicts_reached_without_mlflow_are_logged_afterwards(store: str, tmp_path: Path) -> None:
