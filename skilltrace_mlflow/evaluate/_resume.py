@@ -14,12 +14,16 @@ from skilltrace_mlflow.errors import ConfigurationError, TraceNotFoundError
 from skilltrace_mlflow.evaluate._rows import Found
 from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore, first_line
 
-__all__ = ["PLAN_ARTIFACT", "SKILL_TAG", "STATUS_TAG", "Plan"]
+__all__ = ["OPTIONS_TAG", "PLAN_ARTIFACT", "SKILL_TAG", "STATUS_TAG", "Plan"]
 
 SKILL_TAG = "skilltrace.skill"
 STATUS_TAG = "skilltrace.status"
 """Of a run: running, complete, incomplete or interrupted."""
+OPTIONS_TAG = "skilltrace.options"
+"""Of a run: what it was asked to do. Set as the run is made, so that no run is without it."""
 PLAN_ARTIFACT = "skilltrace/plan.json"
+"""The same with the traces that were chosen, which are known later and too many for a tag."""
+_LONGEST_TAG = 5_000  # what MLflow stores took at all times
 
 _CHOSEN = ("prompt", "resumed", "tag skilltrace.test_id")
 _OPTIONS = {
@@ -76,6 +80,12 @@ class Plan:
                     "start a new run"
                 )
 
+    @property
+    def tag(self) -> dict[str, str]:
+        """The options as a tag of the run; none if there are so many that no store takes it."""
+        options = json.dumps({name: getattr(self, name) for name in ("skill", *_OPTIONS)})
+        return {OPTIONS_TAG: options} if len(options) <= _LONGEST_TAG else {}
+
     def save(self, store: RunStore) -> None:
         """Keep the plan with the run; raises one of STORE_ERRORS."""
         folder, _, name = PLAN_ARTIFACT.rpartition("/")
@@ -85,10 +95,11 @@ class Plan:
             store.upload(file, folder)
 
     @classmethod
-    def load(cls, run_id: str, skill: str) -> tuple[Plan | None, str]:
-        """The plan of an earlier run (None if it got not even that far) and its experiment's id.
+    def load(cls, run_id: str, skill: str) -> tuple[Plan, str]:
+        """The plan of an earlier run, and its experiment's id.
 
-        Raises TraceNotFoundError for an unknown run, ConfigurationError for another skill's.
+        Raises TraceNotFoundError for an unknown run, ConfigurationError for another skill's, and
+        for one of which nobody knows any more what it was to do.
         """
         client = MlflowClient()
         try:
@@ -105,9 +116,15 @@ class Plan:
         with tempfile.TemporaryDirectory() as scratch:
             try:
                 path = client.download_artifacts(run_id, PLAN_ARTIFACT, scratch)
+                text: str | None = Path(path).read_text(encoding="utf-8")
             except STORE_ERRORS:
-                return None, run.info.experiment_id
-            values = json.loads(Path(path).read_text(encoding="utf-8"))
+                text = run.data.tags.get(OPTIONS_TAG)
+        if text is None:
+            raise ConfigurationError(
+                f"--resume {run_id}: the run stopped before it stored what it was to do; start a "
+                "new one"
+            )
+        values = json.loads(text)
         for name in ("test_ids", "categories", "tags"):
             values[name] = tuple(values[name])
         return cls(**values), run.info.experiment_id

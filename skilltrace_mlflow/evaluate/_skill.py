@@ -111,9 +111,8 @@ def evaluate_skill(
         home: str | None = None
         if resume is not None:
             earlier, home = Plan.load(resume, manifest.name)
-            if earlier is not None:
-                earlier.confirm(plan, resume)
-                plan = earlier
+            earlier.confirm(plan, resume)
+            plan = earlier
         elif experiment is None:
             plan = replace(plan, experiment=mlflow_store.experiment_of())
         chosen = _select(manifest, cases, plan.test_ids, plan.categories, plan.tags)

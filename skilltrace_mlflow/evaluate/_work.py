@@ -119,6 +119,7 @@ class Work:
         tags = {
             SKILL_TAG: self.plan.skill,
             STATUS_TAG: "running",
+            **self.plan.tag,
             "skilltrace.version": __version__,
         }
         store = RunStore("", experiment_id, self.deadline)

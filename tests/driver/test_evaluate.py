@@ -386,6 +386,23 @@ class TestResume:
         assert (first.exit_code, again.exit_code) == (1, 1)
         assert again.results[0].outcomes == first.results[0].outcomes
 
+    def test_a_run_whose_plan_was_not_stored_knows_what_it_was_to_do(
+        self, store: str, tmp_path: Path
+    ) -> None:
+        """It may be stopped while it stores that; without traces a case could pass unjudged."""
+        cases = [case("it", outputs={"response": "x"}, expectations={"expected_facts": ["x"]})]
+        log_turn("do it", ["Read", "Bash", "Bash"])
+        skill = write_skill(tmp_path / "demo", manifest=LIMITS, cases=cases)
+        first = evaluate_skill(skill, include_traces=True, experiment="traces")
+        client = MlflowClient()
+        (plan,) = (tmp_path / "artifacts" / str(first.run_id)).rglob("plan.json")
+        plan.unlink()
+        again = evaluate_skill(skill, resume=first.run_id)
+        assert again.results[0].outcomes == first.results[0].outcomes
+        client.delete_tag(str(first.run_id), "skilltrace.options")
+        with pytest.raises(ConfigurationError, match="start a new one"):
+            evaluate_skill(skill, resume=first.run_id)
+
     def test_what_was_left_out_is_as_it_was_at_first(self, store: str, tmp_path: Path) -> None:
         (trace_id,) = log_turns(("do it", ["Bash", "Bash"]))
         cases = [
