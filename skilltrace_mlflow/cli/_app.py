@@ -11,13 +11,12 @@ from collections.abc import Iterator, Sequence
 import click
 
 from skilltrace_mlflow import __version__
-from skilltrace_mlflow.cli._common import note
+from skilltrace_mlflow.cli._common import EXIT_INTERRUPTED, note
 from skilltrace_mlflow.errors import SkillTraceError
 
 __all__ = ["app", "run"]
 
 EXIT_USAGE = 2
-EXIT_INTERRUPTED = 130
 
 # Name on the command line: (module in this package, help in one line). Kept here so that the list
 # of commands can be printed without importing any of them.

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from skilltrace_mlflow.results import Evaluation
 
 __all__ = [
+    "EXIT_INTERRUPTED",
     "ExpandedPath",
     "colourful",
     "emit",
@@ -36,6 +37,7 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 
+EXIT_INTERRUPTED = 130
 FORMATS = ("table", "json", "jsonl", "junit", "markdown")
 
 

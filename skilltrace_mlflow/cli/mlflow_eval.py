@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from skilltrace_mlflow.cli._common import (
+    EXIT_INTERRUPTED,
     ExpandedPath,
     emit,
     evaluation_options,
@@ -21,8 +22,6 @@ from skilltrace_mlflow.cli._common import (
 )
 
 __all__ = ["command"]
-
-_INTERRUPTED = 130
 
 
 @click.command(
@@ -124,7 +123,7 @@ def command(
     except Interrupted as stop:
         hint = f"; finish it with --resume {stop.run_id}" if stop.run_id else ""
         note(f"interrupted{hint}")
-        return _INTERRUPTED
+        return EXIT_INTERRUPTED
     if not quiet and output_options["output_format"] != "table":
         for text in evaluation.notes:  # the table has them already
             note(text)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from skilltrace_mlflow.cli._common import (
+    EXIT_INTERRUPTED,
     ExpandedPath,
     emit,
     evaluation_options,
@@ -165,9 +166,16 @@ def command(
         for text in evaluation.notes:  # the table has them already
             note(text)
     if log:
-        from skilltrace_mlflow.evaluate import log_evaluation
+        from skilltrace_mlflow.evaluate import Interrupted, log_evaluation
 
-        evaluation = log_evaluation(evaluation, experiment=experiment, tracking_uri=tracking_uri)
+        try:
+            evaluation = log_evaluation(
+                evaluation, experiment=experiment, tracking_uri=tracking_uri
+            )
+        except Interrupted as stop:
+            kept = f"; run {stop.run_id} holds what was logged until then" if stop.run_id else ""
+            note(f"interrupted{kept}")
+            return EXIT_INTERRUPTED
         for text in evaluation.incomplete:
             note(f"incomplete: {text}")
     emit(

@@ -113,6 +113,10 @@ class Plan:
                 + (f"a run of {owner!r}" if owner else "no run of skilltrace")
                 + f", not of {skill!r}"
             )
+        if run.info.lifecycle_stage != "active":
+            raise ConfigurationError(
+                f"--resume {run_id}: the run was deleted; restore it, or start a new one"
+            )
         with tempfile.TemporaryDirectory() as scratch:
             try:
                 path = client.download_artifacts(run_id, PLAN_ARTIFACT, scratch)

@@ -22,7 +22,7 @@ from skilltrace_mlflow.evaluate._import import importer_into
 from skilltrace_mlflow.evaluate._judge import Judges
 from skilltrace_mlflow.evaluate._resume import Plan
 from skilltrace_mlflow.evaluate._rows import Found
-from skilltrace_mlflow.evaluate._store import first_line
+from skilltrace_mlflow.evaluate._store import STORE_ERRORS, first_line
 from skilltrace_mlflow.evaluate._surroundings import quiet_mlflow, terminable, tracking
 from skilltrace_mlflow.evaluate._work import Work
 from skilltrace_mlflow.expectations import (
@@ -169,6 +169,8 @@ def run_work(work: Work, deadline: Deadline) -> Evaluation:
         problem = first_line(error)
     except SkillTraceError:
         raise
+    except STORE_ERRORS as error:  # what was asked in vain once too often, or refused
+        problem = f"the store did not do its part: {first_line(error)}"
     except Exception:
         _mark(work, "incomplete", others)
         raise

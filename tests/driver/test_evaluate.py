@@ -452,6 +452,10 @@ class TestResume:
             evaluate_skill(skill, resume=run.info.run_id)
         with pytest.raises(TraceNotFoundError, match="--resume"):
             evaluate_skill(skill, resume="0" * 32)
+        gone = evaluate_skill(skill, include_traces=True, experiment="traces")
+        MlflowClient().delete_run(str(gone.run_id))
+        with pytest.raises(ConfigurationError, match="the run was deleted"):
+            evaluate_skill(skill, resume=gone.run_id)
 
 
 CUSTOM = """

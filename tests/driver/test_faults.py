@@ -22,6 +22,7 @@ from typing import Any
 
 import mlflow
 import pytest
+import yaml
 from mlflow.tracking import MlflowClient
 
 from skilltrace_mlflow.errors import EvaluationError
@@ -253,14 +254,16 @@ def test_a_dead_server_is_noticed_by_the_probe(tmp_path: Path) -> None:
         evaluate_skill(skill, include_traces=True, tracking_uri=f"http://127.0.0.1:{free_port()}")
 
 
-def command(*arguments: Any, limit: int | None = None, cwd: Path) -> subprocess.Popen[str]:
+def command(
+    *arguments: Any, limit: int | None = None, cwd: Path, name: str = "mlflow-eval"
+) -> subprocess.Popen[str]:
     def restrict() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test runner in the background ignores it
         if limit is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
 
     return subprocess.Popen(
-        [sys.executable, "-m", "skilltrace_mlflow", "mlflow-eval", *map(str, arguments)],
+        [sys.executable, "-m", "skilltrace_mlflow", name, *map(str, arguments)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -309,6 +312,47 @@ def test_signals_leave_a_run_that_can_be_finished(server: Server, skill: Path) -
             assert run.data.tags["skilltrace.status"] == "interrupted"
     finished = evaluate_skill(skill, resume=run_id, tracking_uri=server.url)
     assert_complete(finished, server)
+
+
+def test_a_store_that_refuses_a_request_is_named(
+    server: Server, proxy: FaultyProxy, skill: Path
+) -> None:
+    """Its exception was nobody's, and ended the command like a failed expectation does."""
+    first = evaluate_skill(skill, include_traces=True, tracking_uri=server.url)
+
+    def refuses(method: str, path: str) -> Fault | None:
+        return Fault(status=400) if "traces/search" in path else None
+
+    with within(30), proxy.doing(refuses):
+        again = evaluate_skill(skill, resume=first.run_id, tracking_uri=proxy.url)
+    assert "the store did not do its part" in again.incomplete[0]
+    assert again.exit_code == 1  # one case fails on purpose
+    assert mlflow.get_run(str(first.run_id)).data.tags["skilltrace.status"] == "incomplete"
+    assert_complete(evaluate_skill(skill, resume=first.run_id, tracking_uri=server.url), server)
+
+
+def test_ctrl_c_while_verdicts_are_logged_afterwards(
+    server: Server, proxy: FaultyProxy, skill: Path
+) -> None:
+    stalled = threading.Event()
+
+    def stalls(method: str, path: str) -> Fault | None:
+        if method == "POST" and ASSESSMENTS in path:
+            stalled.set()
+            return Fault(stall=40)
+        return None
+
+    case = yaml.safe_load((skill / "ground_truth.yaml").read_text("utf-8"))["test_cases"][0]
+    asked = ["--trace-id", case["metadata"]["trace_id"], "--log", "--tracking-uri", proxy.url]
+    with proxy.doing(stalls):
+        process = command(skill, *asked, cwd=skill.parent, name="trace-eval")
+        assert stalled.wait(60)
+        process.send_signal(signal.SIGINT)
+        with within(15):
+            out, err = process.communicate(timeout=80)
+    assert (process.returncode, out) == (130, "")
+    run_id = err.split("; run ")[1].split()[0]
+    assert mlflow.get_run(run_id).data.tags["skilltrace.status"] == "interrupted"
 
 
 def test_a_full_disk_leaves_no_half_written_file(server: Server, skill: Path) -> None:
