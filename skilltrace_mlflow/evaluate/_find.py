@@ -36,7 +36,7 @@ from skilltrace_mlflow.sources.mlflow_trace import is_claude_code_trace, session
 from skilltrace_mlflow.sources.session_json import is_whole
 from skilltrace_mlflow.sources.transcript import parse_transcript
 
-__all__ = ["TEST_TAG", "Finder", "experiment_of"]
+__all__ = ["TEST_TAG", "Finder", "by_time", "experiment_of", "session_of"]
 
 TEST_TAG = "skilltrace.test_id"
 _SKILL_TAG = "skilltrace.skill"
@@ -249,7 +249,7 @@ class Finder:
     def _found(self, case: TestCase, turns: Sequence[Any], method: str) -> Found:
         """One attempt: these turns of a session, together with their background agents."""
         traces = mlflow_store.with_agents(turns)
-        first = _by_time(traces)[0]
+        first = by_time(traces)[0]
         trace_id = first.info.trace_id
         found = Found(
             case=case,
@@ -262,12 +262,12 @@ class Finder:
         )
         if not case.session_expectations:
             return found
-        session_id = _session_of(first)
+        session_id = session_of(first)
         whole: Sequence[Any] = traces
         if session_id is not None:
             held = experiment_of(first) or self.experiment()
             whole = mlflow_store.fetch_session_traces(session_id, held) or traces
-        return replace(found, whole=session_from_trace(list(whole)), first_trace=_by_time(whole)[0])
+        return replace(found, whole=session_from_trace(list(whole)), first_trace=by_time(whole)[0])
 
     def _prefetch(self, trace_ids: Sequence[str]) -> None:
         """Many traces in few requests; what a batch does not bring is fetched on its own, which
@@ -299,7 +299,7 @@ class Finder:
         """What the experiment holds, without the spans, which are most of it; oldest first."""
         if self._listed is None:
             traces = mlflow_store.search_experiment_traces(self.experiment(), include_spans=False)
-            self._listed = [trace.info for trace in _by_time(traces)]
+            self._listed = [trace.info for trace in by_time(traces)]
         return self._listed
 
     def _fetched(self, infos: Iterable[Any]) -> list[Any]:
@@ -324,11 +324,13 @@ def _claude(traces: Iterable[Any]) -> list[Any]:
     return [trace for trace in traces if is_claude_code_trace(trace)]
 
 
-def _by_time(traces: Iterable[Any]) -> list[Any]:
+def by_time(traces: Iterable[Any]) -> list[Any]:
+    """Traces in order of their start."""
     return sorted(traces, key=lambda trace: (trace.info.request_time, trace.info.trace_id))
 
 
-def _session_of(trace: Any) -> str | None:
+def session_of(trace: Any) -> str | None:
+    """Id of the Claude Code session that a trace is a turn of."""
     session_id: str | None = trace.info.trace_metadata.get(_SESSION)
     return session_id
 
@@ -336,8 +338,8 @@ def _session_of(trace: Any) -> str | None:
 def _sessions(traces: Iterable[Any]) -> list[list[Any]]:
     """Traces by session, the sessions in order of their first turn."""
     groups: dict[str, list[Any]] = {}
-    for trace in _by_time(traces):
-        groups.setdefault(_session_of(trace) or trace.info.trace_id, []).append(trace)
+    for trace in by_time(traces):
+        groups.setdefault(session_of(trace) or trace.info.trace_id, []).append(trace)
     return list(groups.values())
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from skilltrace_mlflow.checks import Outcome
 from skilltrace_mlflow.errors import SkillTraceError, TraceNotFoundError
 from skilltrace_mlflow.evaluate._deadline import Deadline, settle
-from skilltrace_mlflow.evaluate._find import Importer
+from skilltrace_mlflow.evaluate._find import Importer, by_time, experiment_of, session_of
 from skilltrace_mlflow.evaluate._import import importer_into
 from skilltrace_mlflow.evaluate._judge import Judges
 from skilltrace_mlflow.evaluate._resume import Plan
@@ -20,6 +20,7 @@ from skilltrace_mlflow.evaluate._surroundings import quiet_mlflow, terminable, t
 from skilltrace_mlflow.evaluate._work import Work
 from skilltrace_mlflow.expectations import TestCase
 from skilltrace_mlflow.results import Evaluation, TestResult
+from skilltrace_mlflow.score import SESSION_PREFIX
 from skilltrace_mlflow.sources import mlflow_store
 from skilltrace_mlflow.sources.load import load_file
 
@@ -104,7 +105,20 @@ def _found(result: TestResult, log: Importer) -> Found:
         trace = _trace(result, log)
     except SkillTraceError as error:
         return replace(found, notes=(*found.notes, f"not on a trace of its own: {error}"))
-    return replace(found, trace=trace, first_trace=trace)
+    return replace(found, trace=trace, first_trace=_first(result, trace))
+
+
+def _first(result: TestResult, trace: Any) -> Any:
+    """The first trace of the session, where verdicts on the whole of it stand."""
+    if result.whole_session or trace is None:
+        return trace
+    if not any(outcome.check.startswith(SESSION_PREFIX) for outcome in result.outcomes):
+        return trace
+    session_id, held = session_of(trace), experiment_of(trace)
+    if session_id is None or held is None:
+        return trace
+    turns = mlflow_store.fetch_session_traces(session_id, held)
+    return by_time(turns)[0] if turns else trace
 
 
 def _trace(result: TestResult, log: Importer) -> Any:

@@ -13,10 +13,10 @@ from mlflow.tracking import MlflowClient
 
 from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError, TraceNotFoundError
-from skilltrace_mlflow.evaluate import evaluate_skill
+from skilltrace_mlflow.evaluate import evaluate_skill, log_evaluation
 from skilltrace_mlflow.results import Evaluation
 from skilltrace_mlflow.score import trace_eval
-from skilltrace_mlflow.sources.load import sessions_of_run
+from skilltrace_mlflow.sources.load import session_of_trace, sessions_of_run
 from tests.driver.stores import verdicts, write_skill
 from tests.driver.traces import log_turn
 
@@ -328,6 +328,10 @@ def test_session_expectations_judge_all_turns_on_the_first(store: str, tmp_path:
     assert verdicts(str(evaluation.run_id), [second]) == [("turn", "1", "tool_count", "yes")]
     assert verdicts(str(evaluation.run_id), [first]) == [("turn", "1", "session.tool_count", "no")]
     assert evaluation.exit_code == 1
+    scored = trace_eval(skill, evidence=[session_of_trace(second)], test_id="turn")
+    logged = log_evaluation(scored, experiment="traces")
+    assert verdicts(str(logged.run_id), [second]) == [("turn", "1", "tool_count", "yes")]
+    assert verdicts(str(logged.run_id), [first]) == [("turn", "1", "session.tool_count", "no")]
 
 
 class TestResume:
