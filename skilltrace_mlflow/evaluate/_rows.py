@@ -13,7 +13,7 @@ from skilltrace_mlflow.expectations import TestCase
 from skilltrace_mlflow.scorers import VERDICT_KEY, outcome_to_feedback
 from skilltrace_mlflow.session import Session
 
-__all__ = ["Found", "Identity", "Item", "Row", "identity_of"]
+__all__ = ["Found", "Identity", "Item", "Row", "identity_of", "marks_of"]
 
 _SKILL = "skilltrace.skill"
 _TEST = "skilltrace.test_id"
@@ -70,7 +70,7 @@ class Item:
         feedback = outcome_to_feedback(
             self.outcome,
             graded=self.graded,
-            metadata={_SKILL: self.skill, _TEST: self.test_id, _ATTEMPT: str(self.attempt)},
+            metadata=marks_of(self.skill, self.test_id, self.attempt),
             overrides=overrides,
         )
         if feedback is None:
@@ -132,6 +132,11 @@ class Row:
             for item in self.items
             if item.identity not in self.done
         ]
+
+
+def marks_of(skill: str, test_id: str, attempt: int) -> dict[str, str]:
+    """What is kept with an assessment, so that it is known whose verdict it is."""
+    return {_SKILL: skill, _TEST: test_id, _ATTEMPT: str(attempt)}
 
 
 def _gist(assessment: Assessment) -> tuple[Any, ...]:

@@ -7,12 +7,13 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Expectation as StoredExpectation
+from mlflow.entities import Feedback
 from mlflow.genai.scorers import Scorer
 from mlflow.tracking import MlflowClient
 from mlflow.tracking.context.registry import resolve_tags
@@ -27,7 +28,7 @@ from skilltrace_mlflow.evaluate._find import experiment_of
 from skilltrace_mlflow.evaluate._judge import Judges, expectations_of
 from skilltrace_mlflow.evaluate._mlflow import hand_out, rounds, run_scorers
 from skilltrace_mlflow.evaluate._resume import SKILL_TAG, STATUS_TAG, Plan
-from skilltrace_mlflow.evaluate._rows import Found, Item, Row
+from skilltrace_mlflow.evaluate._rows import Found, Item, Row, identity_of, marks_of
 from skilltrace_mlflow.evaluate._store import SOURCE_RUN, STORE_ERRORS, RunStore, first_line
 from skilltrace_mlflow.evaluate._surroundings import few_workers, lifted_rate_limit
 from skilltrace_mlflow.evaluate._verify import complete, standing
@@ -283,29 +284,68 @@ class Work:
             left = [row for row in batch if not self._judged_by(row, scorers, store)]
             if not left:
                 continue
+            before = self._feedbacks(left, store)
             try:
                 run_scorers(left, scorers, store.run_id)
             except Exception as error:  # one judge's trouble is no reason to lose the verdicts
                 self.notes.append(
                     f"model-based scorers stopped ({type(error).__name__}: {first_line(error)})"
                 )
+            self._mark(left, {a.assessment_id for _, a in before}, store)
         verdicts = store.assessments({row.trace_id for row in rows.values() if row.trace_id})
         for index, found in enumerate(self.attempts):
             home = rows.get((found.case.id, found.attempt))
             stored = verdicts.get(home.trace_id or "", ()) if home is not None else ()
-            extra = _model_outcomes(scorers, stored, store.run_id)
+            extra = _model_outcomes(scorers, self._of(found, stored, store.run_id))
             merged = (*self.outcomes[index], *extra)
             self.outcomes[index] = tuple(sorted(merged, key=lambda outcome: outcome.check))
 
     def _judged_by(self, row: Row, scorers: Iterable[Scorer], store: RunStore) -> bool:
         if not self.resumed or row.trace is None:
             return False
-        names = {
-            a.name
-            for a in row.trace.info.assessments
-            if a.feedback is not None and (a.metadata or {}).get(SOURCE_RUN) == store.run_id
-        }
+        names = {a.name for a in self._of(row.found, row.trace.info.assessments, store.run_id)}
         return all(scorer.name in names for scorer in scorers)
+
+    def _feedbacks(self, rows: Sequence[Row], store: RunStore) -> list[tuple[Row, Any]]:
+        """Every Feedback of this run on the traces of these rows, one row per trace."""
+        held = store.assessments({row.trace_id for row in rows if row.trace_id})
+        return [
+            (row, a)
+            for row in rows
+            for a in held.get(row.trace_id or "", ())
+            if a.feedback is not None and (a.metadata or {}).get(SOURCE_RUN) == store.run_id
+        ]
+
+    def _mark(self, rows: Sequence[Row], before: Container[str], store: RunStore) -> None:
+        """Say of the Feedbacks that MLflow has just logged which test they are about: another one
+        may be judged on the same trace, by other expectations.
+        """
+        for row, made in self._feedbacks(rows, store):
+            if made.assessment_id in before or identity_of(made) is not None:
+                continue
+            marks = marks_of(self.plan.skill, row.found.case.id, row.found.attempt)
+            marked = Feedback(
+                name=made.name,
+                value=made.feedback.value,
+                error=made.feedback.error,
+                rationale=made.rationale,
+                source=made.source,
+                metadata={**(made.metadata or {}), **marks},
+            )
+            store.correct(made.trace_id, made.assessment_id, marked)
+
+    def _of(self, found: Found, assessments: Iterable[Any], run_id: str) -> list[Any]:
+        """What this run says of an attempt, the newest of each name."""
+        marks = marks_of(self.plan.skill, found.case.id, found.attempt).items()
+        mine = [
+            a
+            for a in assessments
+            if a.feedback is not None
+            and (a.metadata or {}).get(SOURCE_RUN) == run_id
+            and marks <= a.metadata.items()
+        ]
+        newest = {a.name: a for a in sorted(mine, key=lambda a: a.create_time_ms or 0)}
+        return list(newest.values())
 
     def _close(self, store: RunStore) -> None:
         results = self._results()
@@ -370,12 +410,7 @@ class Work:
         )
 
 
-def _model_outcomes(
-    scorers: Iterable[Scorer], stored: Iterable[Any], run_id: str
-) -> Iterable[Outcome]:
-    mine = [
-        a for a in stored if a.feedback is not None and (a.metadata or {}).get(SOURCE_RUN) == run_id
-    ]
+def _model_outcomes(scorers: Iterable[Scorer], mine: Sequence[Any]) -> Iterable[Outcome]:
     for scorer in scorers:
         given = [a for a in mine if a.name == scorer.name or a.name.startswith(f"{scorer.name}/")]
         if given:

@@ -533,6 +533,52 @@ def test_what_a_custom_scorer_does_wrong_is_its_own_error(store: str, tmp_path: 
     assert len(mlflow.search_traces(run_id=evaluation.run_id, return_type="list")) == 2
 
 
+OBJECT = """
+from mlflow.entities import Feedback
+from mlflow.genai.scorers import Scorer
+
+class Wanted(Scorer):
+    name: str = "wanted"
+
+    def __call__(self, *, expectations=None):
+        return Feedback(value="yes" if expectations["expected_response"] == "good" else "no")
+
+wanted = Wanted()
+"""
+
+
+def test_scorers_that_mlflow_runs_judge_each_test_on_a_trace_for_itself(
+    store: str, tmp_path: Path
+) -> None:
+    (trace_id,) = log_turns(("do it", ["Read"]))
+    named = {"metadata": {"trace_id": trace_id}}
+    skill = write_skill(
+        tmp_path / "demo",
+        manifest={"scorers": {"enabled": ["driver_object:wanted"]}},
+        cases=[
+            case("good", expectations={"expected_response": "good"}, **named),
+            case("bad", expectations={"expected_response": "bad"}, **named),
+        ],
+    )
+    (skill / "driver_object.py").write_text(OBJECT, encoding="utf-8")
+    first = evaluate_skill(skill, include_traces=True, allow_custom=True)
+    expected = [("good", ["pass"]), ("bad", ["fail"])]
+
+    def said(evaluation: Evaluation) -> list[tuple[str, list[str]]]:
+        return [
+            (r.test_id, [str(o.verdict) for o in r.judged if o.check == "wanted"])
+            for r in evaluation.results
+        ]
+
+    assert said(first) == expected
+    for stands in mlflow.get_trace(trace_id).info.assessments:
+        if (stands.metadata or {}).get("skilltrace.test_id") == "bad" and stands.name == "wanted":
+            mlflow.delete_assessment(trace_id, stands.assessment_id)
+    again = evaluate_skill(skill, resume=first.run_id, allow_custom=True)
+    assert said(again) == expected
+    assert len(verdicts(again)) == 2
+
+
 def test_responses_and_traces_are_judged_in_one_run(store: str, tmp_path: Path) -> None:
     (trace,) = log_turns(("do a", ["Read"]))
     skill = write_skill(
