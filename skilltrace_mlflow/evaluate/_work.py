@@ -318,12 +318,15 @@ class Work:
 
     def _mark(self, rows: Sequence[Row], before: Container[str], store: RunStore) -> None:
         """Say of the Feedbacks that MLflow has just logged which test they are about: another one
-        may be judged on the same trace, by other expectations.
+        may be judged on the same trace, by other expectations. An earlier verdict on the same is
+        superseded, which can only be said of a new one: MLflow's own goes for it.
         """
         for row, made in self._feedbacks(rows, store):
             if made.assessment_id in before or identity_of(made) is not None:
                 continue
-            marks = marks_of(self.plan.skill, row.found.case.id, row.found.attempt)
+            test_id, attempt = row.key
+            marks = marks_of(self.plan.skill, test_id, attempt)
+            older = row.superseded().get((self.plan.skill, test_id, str(attempt), made.name))
             marked = Feedback(
                 name=made.name,
                 value=made.feedback.value,
@@ -331,8 +334,13 @@ class Work:
                 rationale=made.rationale,
                 source=made.source,
                 metadata={**(made.metadata or {}), **marks},
+                overrides=older,
             )
-            store.correct(made.trace_id, made.assessment_id, marked)
+            if older is None:
+                store.correct(made.trace_id, made.assessment_id, marked)
+            else:
+                store.log(made.trace_id, marked, made.span_id)
+                store.delete(made.trace_id, made.assessment_id)
 
     def _of(self, found: Found, assessments: Iterable[Any], run_id: str) -> list[Any]:
         """What this run says of an attempt, the newest of each name."""

@@ -577,6 +577,10 @@ def test_scorers_that_mlflow_runs_judge_each_test_on_a_trace_for_itself(
     again = evaluate_skill(skill, resume=first.run_id, allow_custom=True)
     assert said(again) == expected
     assert len(verdicts(again)) == 2
+    later = evaluate_skill(skill, include_traces=True, allow_custom=True)
+    assert said(later) == expected
+    assert verdicts(again, valid=True) == []
+    assert len(verdicts(later, valid=True)) == len(verdicts(later)) == 2
 
 
 def test_responses_and_traces_are_judged_in_one_run(store: str, tmp_path: Path) -> None:
