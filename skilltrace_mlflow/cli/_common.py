@@ -137,7 +137,7 @@ def load_baseline(
     """The results of `--baseline`, those of a run fetched: before anything costly is done, and
     without losing its result to a run that is not there.
     """
-    from skilltrace_mlflow.run_results import load_results
+    from skilltrace_mlflow.comparison.run_results import load_results
 
     if baseline is None or baseline[1] is not None:
         return baseline
@@ -255,7 +255,6 @@ def emit(
 def _compared(evaluation: Evaluation, name: str, records: Any, *, quiet: bool) -> Comparison:
     from skilltrace_mlflow.comparison.compare import compare_results
     from skilltrace_mlflow.comparison.records import records_of
-    from skilltrace_mlflow.comparison.run_results import load_results
     from skilltrace_mlflow.report.comparison import verdict
 
     comparison = compare_results(
