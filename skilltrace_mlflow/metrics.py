@@ -139,7 +139,7 @@ class TraceMetrics:
                 "outcome": call.outcome,
                 "agent": call.agent,
             }
-            if call.details.get("maybe_refused") is True:
+            if call.maybe_refused:
                 entry["maybe_refused"] = True  # or the failure would prove that nobody refused
             if inputs:
                 entry["input"] = None if call.input is None else dict(call.input)

@@ -164,6 +164,11 @@ class ToolCall:
         """Whether the call is known to have succeeded."""
         return self.outcome == "succeeded"
 
+    @property
+    def maybe_refused(self) -> bool:
+        """Whether the call failed with words that may have been a refusal's."""
+        return self.outcome == "failed" and self.details.get("maybe_refused") is True
+
 
 @dataclass(frozen=True, kw_only=True)
 class FileOperation:

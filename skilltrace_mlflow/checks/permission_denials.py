@@ -56,9 +56,7 @@ def permission_denials(session: Session, parameters: Limit) -> Outcome:
     open_ = [
         c
         for c in calls
-        if c.outcome == "unknown"
-        or (c.outcome == "failed" and c.details.get("maybe_refused") is True)
-        or (blind and c.outcome != "denied")
+        if c.outcome == "unknown" or c.maybe_refused or (blind and c.outcome != "denied")
     ]
     finding = parameters.judge("denied", len(denied), len(denied) + len(open_))
     details = {

@@ -193,7 +193,7 @@ def _judge(call: ToolCall, decision: str, rule: str, broken: list[str], open_: l
     text = f"{_shown(call)}{refused}"
     if decision == "deny":
         broken.append(f"{text}: {rule}")
-    elif decision == "unlisted" and call.details.get("maybe_refused") is True:
+    elif decision == "unlisted" and call.maybe_refused:
         open_.append(f"{text}: not covered by an allow rule, and perhaps refused")
     elif decision == "unlisted" and not refused:
         broken.append(f"{text}: not covered by an allow rule")

@@ -155,6 +155,13 @@ class TestErrors:
             verdict("tool_errors", {"max_unrecovered": 0}, *ended("failed"), **fields) == "unknown"
         )
 
+    @pytest.mark.parametrize("value", [{"max": 0}, {"max_consecutive": 0}, {"max_unrecovered": 0}])
+    def test_a_failure_that_may_be_a_refusal_is_not_known(self, value: dict) -> None:
+        perhaps = make_call("Write", outcome="failed", details={"maybe_refused": True})
+        assert verdict("tool_errors", value, perhaps) == "unknown"
+        assert verdict("tool_errors", value, perhaps, *ended("failed")) == "fail"
+        assert verdict("tool_errors", dict.fromkeys(value, 1), perhaps) == "pass"
+
     def test_denials(self) -> None:
         assert verdict("permission_denials", {"max": 0}, *ended("failed")) == "pass"
         assert verdict("permission_denials", {"max": 0}, *ended("denied")) == "fail"

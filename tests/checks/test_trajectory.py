@@ -200,6 +200,15 @@ class TestInputs:
         (miss,) = judge("tool_trajectory", value, session).misses
         assert "deep.k[1]: expected 2, is 3" in miss
 
+    @pytest.mark.parametrize(
+        ("outcome", "expected"),
+        [("failed", "unknown"), ("denied", "unknown"), ("succeeded", "fail")],
+    )
+    def test_a_failure_that_may_be_a_refusal(self, outcome: str, expected: str) -> None:
+        value = {"mode": "in_order", "expected": [{"tool": "Write", "outcome": outcome}]}
+        perhaps = make_call("Write", outcome="failed", details={"maybe_refused": True})
+        assert verdict("tool_trajectory", value, perhaps) == expected
+
     def test_output_and_outcome(self) -> None:
         made = make_call("search", {}, result='{"rows": 3}', outcome="succeeded")
         item = {"tool": "search", "output": {"rows": {"$gt": 2}}, "outcome": "succeeded"}
