@@ -167,7 +167,7 @@ def main() -> int:
 
 def _forget() -> None:
     """Empty what is kept between sessions, so that every round parses its commands."""
-    from skilltrace_mlflow.checks import _lookahead, _paths, _shell, _sql
+    from skilltrace_mlflow.checks import _lookahead, _paths, _shell, _sql_sources, _sql_tokens
 
     for cached in (
         _lookahead._unquoted,
@@ -175,8 +175,8 @@ def _forget() -> None:
         _paths.clean_path,
         _paths.place_of,
         _shell.read_script,
-        _sql._of_line,
-        _sql._tokens,
+        _sql_sources._of_line,
+        _sql_tokens.tokens,
     ):
         cached.cache_clear()
 

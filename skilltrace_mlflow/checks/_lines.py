@@ -8,7 +8,8 @@ from skilltrace_mlflow.checks._commands import Sighting
 from skilltrace_mlflow.checks._lookahead import Line
 from skilltrace_mlflow.checks._patterns import Pattern
 from skilltrace_mlflow.checks._select import calls_by_name, is_shell, shell_lines
-from skilltrace_mlflow.checks._sql import SqlPattern, executes_sql, sql_of
+from skilltrace_mlflow.checks._sql import SqlPattern
+from skilltrace_mlflow.checks._sql_sources import executes_sql, sql_of
 from skilltrace_mlflow.session import Session, ToolCall
 
 __all__ = ["Encounter", "encounters"]
