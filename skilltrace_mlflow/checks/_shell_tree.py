@@ -39,6 +39,7 @@ _CONDITIONAL = {
 _MOST_ROUNDS = 60
 _LONGEST = 200_000
 _UNKNOWN_LINE = re.compile(rf"^{UNKNOWN}+$", re.MULTILINE)
+_FILE_IN_WORD = re.compile(r"^-f|[\s=@]")
 _OPEN = set(f"{UNKNOWN}{UNKNOWN_WORDS}*?[{{")  # a word that stands for others, or for none known
 _ASKED = {  # where a program is
     ("command", "-v"), ("type", "-p"), ("type", "-P"),
@@ -294,7 +295,7 @@ class _Walk:
         text = (node.text or b"")[source_from - node.start_byte :].decode("utf-8", "replace")
         program = program_of(words[0])
         self.define(program, words)
-        named = [self.files[n] for n in map(posixpath.normpath, words[1:]) if n in self.files]
+        named = [self.files[n] for n in map(_file_name, words[1:]) if n in self.files]
         if program == "tee" and stdin is not None:
             for word in words[1:]:
                 self.files[posixpath.normpath(word)] = stdin
@@ -506,6 +507,12 @@ _EXPRESSIONS = {
     "postfix_expression",
     "array",
 }
+
+
+def _file_name(word: str) -> str:
+    """The file that a word names: `x.sql`, `@x.sql`, `--file=x.sql`, `-fx.sql`, `source x.sql`."""
+    parts = _FILE_IN_WORD.split(word.rstrip("; "))
+    return posixpath.normpath(parts[-1]) if parts[-1] else ""
 
 
 def _bounded(text: str) -> str:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from skilltrace_mlflow.checks._carriers import program_of
-from skilltrace_mlflow.checks._command import Command
+from skilltrace_mlflow.checks._command import UNKNOWN, Command
 from skilltrace_mlflow.checks._shell import read_script
 from skilltrace_mlflow.checks._sql_tokens import SqlText
 from skilltrace_mlflow.metrics import tool_category
@@ -28,9 +28,11 @@ _CODE_KEYS = ("cell", "code", "command", "script", "source")
 # Arguments of an SQL tool that describe what it does.
 _SAYING = ("comment", "description", "explanation", "name", "reason", "title", "language")
 _IN_CODE = re.compile(
-    r"""\bsql\(\s*[fFrRbB]{0,2}(?:\"{3}(.*?)\"{3}|'{3}(.*?)'{3}|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""",
+    r"""\bsql\(\s*(?P<prefix>[fFrRbB]{0,2})(?:\"{3}(.*?)\"{3}|'{3}(.*?)'{3}|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""",
     re.DOTALL,
 )
+_TEXT = re.compile(r"(?:--?[\w-]+=)?(\S+\s.*)", re.DOTALL)  # a word of several words
+_FILLED_IN = re.compile(r"\{[^{}]*\}")
 _SEARCH = re.compile(r"search|find|lookup|docs?(_|$)|ask", re.IGNORECASE)
 _EXECUTES = re.compile(r"sql|query|execut|run|statement", re.IGNORECASE)
 _DIALECTS = (
@@ -47,30 +49,40 @@ _DIALECTS = (
 
 @dataclass(frozen=True, kw_only=True)
 class _Client:
-    """A command-line client: options that take SQL, and from which operand on operands are SQL."""
+    """A command-line client: options that take SQL, and from which operand on operands are SQL.
+
+    A client that does `more` than run SQL takes other texts, too; of the others every word of
+    several words is a statement, whatever option it follows.
+    """
 
     dialect: str
     options: tuple[str, ...]
     operand: int | None = None
-    valued: str = ""
+    more: bool = False
 
 
 _CLIENTS: Mapping[str, _Client] = {
     "aws": _Client(
-        dialect="databricks", options=("--sql", "--query-string", "--sqls", "--sql-statement")
+        dialect="databricks",
+        options=("--sql", "--query-string", "--sqls", "--sql-statement"),
+        more=True,
     ),
     "beeline": _Client(dialect="hive", options=("-e",)),
     "bq": _Client(dialect="bigquery", options=(), operand=1),
     "clickhouse": _Client(dialect="clickhouse", options=("-q", "--query")),
     "clickhouse-client": _Client(dialect="clickhouse", options=("-q", "--query")),
     "cockroach": _Client(dialect="postgres", options=("-e", "--execute")),
-    "databricks": _Client(dialect="databricks", options=("-e", "-c", "--statement", "--json")),
+    "databricks": _Client(
+        dialect="databricks",
+        options=("-e", "-c", "-q", "--execute", "--query", "--sql", "--statement", "--json"),
+        more=True,
+    ),
     "cqlsh": _Client(dialect="databricks", options=("-e", "--execute")),
     "dbsqlcli": _Client(dialect="databricks", options=("-e",)),
     "duckdb": _Client(dialect="duckdb", options=("-c", "-s", "-cmd"), operand=1),
-    "flyctl": _Client(dialect="postgres", options=("-c",)),
-    "gcloud": _Client(dialect="bigquery", options=("--sql", "--ddl")),
-    "heroku": _Client(dialect="postgres", options=("-c", "--command")),
+    "flyctl": _Client(dialect="postgres", options=("-c",), more=True),
+    "gcloud": _Client(dialect="bigquery", options=("--sql", "--ddl"), more=True),
+    "heroku": _Client(dialect="postgres", options=("-c", "--command"), more=True),
     "hive": _Client(dialect="hive", options=("-e",)),
     "isql": _Client(dialect="tsql", options=()),
     "litecli": _Client(dialect="sqlite", options=("-e", "--execute")),
@@ -80,18 +92,18 @@ _CLIENTS: Mapping[str, _Client] = {
     "pgcli": _Client(dialect="postgres", options=("-c", "--command")),
     "presto": _Client(dialect="trino", options=("--execute",)),
     "psql": _Client(dialect="postgres", options=("-c", "--command")),
-    "snow": _Client(dialect="snowflake", options=("-q", "--query")),
+    "snow": _Client(dialect="snowflake", options=("-q", "--query"), more=True),
     "snowsql": _Client(dialect="snowflake", options=("-q", "--query")),
     "spark-sql": _Client(dialect="databricks", options=("-e",)),
     "sqlcmd": _Client(dialect="tsql", options=("-Q", "-q")),
     "sqlplus": _Client(dialect="databricks", options=()),
     "sqlite": _Client(dialect="sqlite", options=("-cmd",), operand=1),
     "sqlite3": _Client(dialect="sqlite", options=("-cmd",), operand=1),
-    "supabase": _Client(dialect="postgres", options=(), operand=2),
+    "supabase": _Client(dialect="postgres", options=(), operand=2, more=True),
     "trino": _Client(dialect="trino", options=("--execute",)),
-    "turso": _Client(dialect="sqlite", options=(), operand=3),
+    "turso": _Client(dialect="sqlite", options=(), operand=3, more=True),
     "usql": _Client(dialect="postgres", options=("-c", "--command")),
-    "wrangler": _Client(dialect="sqlite", options=("--command",)),
+    "wrangler": _Client(dialect="sqlite", options=("--command",), more=True),
 }
 _CLIENT_NAMES = re.compile(
     r"\b(?:" + "|".join(map(re.escape, _CLIENTS)) + r")\b"
@@ -127,7 +139,7 @@ def _of_arguments(call: ToolCall) -> Iterator[SqlText]:
     own = call.name.rsplit("__", 1)[-1].lower()
     given = call.input or {}
     runs_code = bool(_EXECUTES.search(own))
-    is_sql = "sql" in own or str(given.get("language", "")).lower() == "sql"
+    is_sql = any(part in own for part in _KEYS) or str(given.get("language", "")).lower() == "sql"
     for text in _statements(given, everything=is_sql, code=runs_code):
         yield SqlText(text=text, dialect=dialect)
 
@@ -154,7 +166,10 @@ def _in_code(text: str) -> Iterator[str]:
         yield text
         return
     for match in _IN_CODE.finditer(text):
-        yield next(group for group in match.groups() if group is not None)
+        literal = next(group for group in match.groups()[1:] if group is not None)
+        if "f" in match["prefix"].lower():
+            literal = _FILLED_IN.sub(UNKNOWN, literal)
+        yield literal
 
 
 @lru_cache(maxsize=4096)
@@ -182,6 +197,9 @@ def _given(command: Command, client: _Client) -> Iterator[str]:
     operands: list[str] = []
     skip = False
     for index, word in enumerate(words):
+        texts = _TEXT.fullmatch(word)
+        if texts and not client.more:
+            yield from _unwrapped(texts[1])
         if skip:
             skip = False
             continue
@@ -191,6 +209,8 @@ def _given(command: Command, client: _Client) -> Iterator[str]:
             yield from _unwrapped(text)
         elif not word.startswith("-"):
             operands.append(word)
+            if texts and "query" in operands:
+                yield word  # databricks experimental aitools tools query "DROP …"
     if client.operand is not None:
         yield from operands[client.operand :]
     if command.stdin is not None:

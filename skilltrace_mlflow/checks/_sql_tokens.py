@@ -51,7 +51,9 @@ def tokens(text: str, dialect: str) -> tuple[list[Token], str]:
         if kind == "STRING" and before in _UNREAD:
             found.extend(tokens(token.text, dialect)[0])
         elif literal:
-            found.append(Token("", False, token.text))
+            # a name in most dialects, and a number can be part of a pattern
+            named = kind == "NUMBER" or text[token.start : token.start + 1] == '"'
+            found.append(Token(token.text.upper() if named else "", False, token.text))
         else:
             quoted = kind == "IDENTIFIER"
             words = [token.text] if quoted else token.text.split()

@@ -115,9 +115,10 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
 
     An entry is a tool's name, a glob, a permission rule, or else a command pattern: `rm -rf` means
     every spelling of that command in every shell command line, `DROP DATABASE` every statement of
-    that kind in the SQL that a tool or a client executes. A bare word (`curl`) bans the tool of
-    that name and the command. An attempt counts even if it was denied; the rationale says so.
-    `ban_exceptions` lifts entries by name.
+    that kind in the SQL that a tool or a client executes; words in capitals that begin no statement
+    (`CROSS JOIN`) are looked for anywhere in one. A bare word (`curl`, `EXPLAIN`) bans the tool of
+    that name, the command and the statement. An attempt counts even if it was denied; the rationale
+    says so. `ban_exceptions` lifts entries by name.
 
     Command lines are those of Bash and of other servers' tools with a `command`. What a script file
     does is out of sight unless the same line writes it, and so is program code (`python -c`, `awk`)

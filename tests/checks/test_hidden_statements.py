@@ -108,3 +108,95 @@ def test_clients_and_bodies(command: str) -> None:
 )
 def test_clients_and_bodies_that_do_not(command: str) -> None:
     assert verdict("banned_tools", ["DROP DATABASE"], bash(command)) == "pass"
+
+
+@pytest.mark.parametrize(
+    ("entry", "query", "expected"),
+    [
+        # words that may be left out, further names of a list
+        ("TRUNCATE TABLE", "TRUNCATE x", "fail"),
+        ("DELETE FROM", "DELETE x WHERE 1 = 1", "fail"),
+        ("DELETE FROM", "MERGE INTO t USING s ON a = b WHEN MATCHED THEN DELETE", "pass"),
+        ("INSERT INTO x", "INSERT INTO TABLE x SELECT 1", "fail"),
+        ("INSERT INTO", "FROM a INSERT INTO b SELECT *", "fail"),
+        ("INSERT INTO", "INSERT OVERWRITE x SELECT 1", "pass"),
+        ("GRANT ALL PRIVILEGES", "GRANT ALL ON x TO y", "fail"),
+        ("GRANT MODIFY", "GRANT SELECT, MODIFY ON x TO y", "fail"),
+        ("DROP TABLE users", "DROP TABLE IF EXISTS a, main.users", "fail"),
+        ("DROP TABLE prod.users", "DROP TABLE prod.a, dev.users", "pass"),
+        # stars, semicolons, quotes
+        ("DROP DATABASE x;", "DROP DATABASE x", "fail"),
+        ("DROP DATABASE *", "DROP DATABASE x", "fail"),
+        ("DROP TABLE prod.*", "DROP TABLE main.prod.x", "fail"),
+        ("DROP TABLE prod.*", "DROP TABLE dev.x", "pass"),
+        ("DROP TABLE *_prod", "DROP TABLE a_prod", "fail"),
+        ("DELETE FROM x", 'DELETE FROM "x"', "fail"),
+        # all that can begin a statement, and what begins none
+        ("EXPLAIN", "EXPLAIN SELECT 1", "fail"),
+        ("explain", "SELECT 1; EXPLAIN SELECT 2", "fail"),
+        ("EXPLAIN", "SELECT explain FROM t -- EXPLAIN", "pass"),
+        ("DESCRIBE", "DESCRIBE TABLE x", "fail"),
+        ("KILL", "KILL 5", "fail"),
+        ("kill", "KILL 5", "pass"),
+        ("COMMENT ON", "COMMENT ON TABLE x IS 'a'", "fail"),
+        ("CROSS JOIN", "SELECT * FROM a CROSS JOIN b", "fail"),
+        ("CROSS JOIN", "SELECT 'CROSS JOIN' FROM a JOIN b -- CROSS JOIN", "pass"),
+        ("WHERE 1=1", "DELETE FROM t WHERE 1 = 1", "fail"),
+        # columns, aliases and functions of such a name
+        ("DROP", "SELECT CASE WHEN a THEN drop ELSE b END AS drop FROM t", "pass"),
+        ("DROP", "INSERT INTO t (drop) VALUES (1)", "pass"),
+        ("TRUNCATE", "SELECT (TRUNCATE(1.5, 1))", "pass"),
+        ("SELECT", "CREATE TABLE x AS SELECT 'a'", "fail"),
+    ],
+)
+def test_what_a_pattern_means(entry: str, query: str, expected: str) -> None:
+    assert verdict("banned_tools", [entry], sql(query)) == expected
+
+
+@pytest.mark.parametrize(
+    ("entry", "query", "expected"),
+    [
+        ("DROP DATABASE", "DROP $KIND x", "unknown"),
+        ("DROP DATABASE", "DROP TABLE $X", "pass"),
+        ("DROP DATABASE", "DROP DATABASE $X", "fail"),
+        ("DROP DATABASE prod", "DROP DATABASE p$X", "unknown"),
+        ("DROP DATABASE prod", "DROP DATABASE dev_$X", "pass"),
+        ("DELETE FROM users", "DELETE FROM $CATALOG.users", "fail"),
+    ],
+)
+def test_names_that_are_filled_in_at_run_time(entry: str, query: str, expected: str) -> None:
+    assert verdict("banned_tools", [entry], bash(f'psql -c "{query}"')) == expected
+    code = query.replace("$KIND", "{k}").replace("$X", "{x}").replace("$CATALOG", "{c}")
+    call = make_call("mcp__databricks__execute_code", {"code": f'spark.sql(f"{code}")'})
+    assert verdict("banned_tools", [entry], call) == expected
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "databricks experimental aitools tools query 'DROP DATABASE x'",
+        "databricks sql execute --query 'DROP DATABASE x'",
+        "spark-sql --execute 'DROP DATABASE x'",
+        "beeline -u j --query 'DROP DATABASE x'",
+        "mysql --init-command='DROP DATABASE x' db",
+        "sqlite3 a.db '-- tidy\nDROP DATABASE x'",
+        "echo 'DROP DATABASE x' > x.sql; mysql -e 'source x.sql'",
+        "echo 'DROP DATABASE x' > x.sql; psql --file=x.sql",
+        "echo 'DROP DATABASE x' > x.sql; psql -fx.sql",
+        "echo 'DROP DATABASE x' > x.sql; sqlplus u/p @x.sql",
+    ],
+)
+def test_further_ways_to_give_a_client_its_sql(command: str) -> None:
+    assert verdict("banned_tools", ["DROP DATABASE"], bash(command)) == "fail"
+
+
+def test_other_texts_of_a_client_that_does_more() -> None:
+    command = "databricks jobs create --name 'DROP DATABASE x'"
+    assert verdict("banned_tools", ["DROP DATABASE"], bash(command)) == "pass"
+
+
+@pytest.mark.parametrize("key", ["text", "q", "body", "input"])
+def test_arguments_of_a_tool_that_is_named_after_queries(key: str) -> None:
+    assert verdict("banned_tools", ["DROP DATABASE"], make_call("mcp__pg__query", {key: DROP})) == (
+        "fail"
+    )
