@@ -51,7 +51,7 @@ _OWN_ARGUMENTS = {
 }  # fmt: skip
 _GLOBAL_OPTIONS = {"docker", "doppler", "dotenv", "heroku", "kubectl", "op", "uv"}
 _RUNNING = {"attach", "debug", "exec", "run", "shell", "ssh", "x"}
-_PYTHON = re.compile(r"(?:python|pypy)[\d.]*")
+_PYTHON = re.compile(r"(?:python|pypy|py$)[\d.]*")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=", re.DOTALL)
 _SSH_VALUED = {f"-{letter}" for letter in "bBcDEeFIiJLlmOopQRSWw"}
 

@@ -21,6 +21,8 @@ from skilltrace_mlflow.checks._carriers import program_of
 from skilltrace_mlflow.checks._command import UNKNOWN, UNKNOWN_WORDS, Command
 from skilltrace_mlflow.checks._flags import (
     Arguments,
+    flag_meets,
+    has_other_names,
     plain_operand,
     read_arguments,
     same_program,
@@ -110,8 +112,16 @@ def parse_command_pattern(text: str) -> CommandPattern:
     found = [command for command in script.commands if not command.carried]
     if not found or any(UNKNOWN in w or UNKNOWN_WORDS in w for c in found for w in c.words[:1]):
         raise ParameterError(f"{text!r} is neither a tool nor a command")
+    if any(command.words[0].startswith("-") for command in found):
+        raise ParameterError(
+            f"{text!r} begins with an option: write the program in front of it, as in git {text}"
+        )
     parts = tuple(_part(command) for command in found)
-    operands = [word for word in parts[0].arguments.operands if "*" not in word]
+    operands = [
+        word
+        for word in parts[0].arguments.operands
+        if "*" not in word and not has_other_names(parts[0].program, word)
+    ]
     hint = Program(name=parts[0].program, words=tuple(map(plain_operand, operands)))
     return CommandPattern(text=text.strip(), parts=parts, hint=hint)
 
@@ -123,7 +133,11 @@ def _part(command: Command) -> _Part:
 
 def _arguments_meet(part: _Part, actual: Arguments) -> bool | None:
     wanted = part.arguments
-    missing_flags = wanted.flags - actual.flags
+    missing_flags = {
+        flag
+        for flag in wanted.flags - actual.flags
+        if not any(flag_meets(part.program, flag, other) for other in actual.flags)
+    }
     if missing_flags and not actual.open_ended:
         return False
     verdict: bool | None = None if missing_flags else True
@@ -163,7 +177,12 @@ def _operands_meet(program: str, wanted: Sequence[str], actual: Arguments) -> bo
 
 
 def _same_operand(wanted: str, operand: str) -> bool:
-    """Whether both are one text, or one path in another spelling: `./a/` is `a`."""
+    """Whether both are one text, or one path in another spelling: `./a/` is `a`.
+
+    `if=` means every value.
+    """
+    if wanted.endswith("=") and operand.startswith(wanted):
+        return True
     return wanted == operand or plain_operand(wanted) == plain_operand(operand)
 
 

@@ -8,8 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from skilltrace_mlflow.checks._command import UNKNOWN, UNKNOWN_WORDS
+from skilltrace_mlflow.checks._rules import wildcard
 
-__all__ = ["Arguments", "plain_operand", "read_arguments", "same_program", "takes_subcommand"]
+__all__ = [
+    "Arguments",
+    "flag_meets",
+    "has_other_names",
+    "plain_operand",
+    "read_arguments",
+    "same_program",
+    "takes_subcommand",
+]
 
 _PIP = re.compile(r"pip[23](?:\.\d+)?")
 
@@ -60,6 +69,19 @@ _SAME: Mapping[str, Mapping[str, str]] = {  # long or second spelling to the one
 # Groups of subcommands whose name may be left out.
 _GROUPS: Mapping[str, tuple[str, ...]] = {"docker": ("container",), "gcloud": ("alpha", "beta")}
 _SAME_PROGRAM = {"pip3": "pip", "podman": "docker", "pnpm": "npm", "oc": "kubectl"}
+
+# Subcommands with several names.
+_NPM = {
+    **dict.fromkeys(("add", "i", "in", "ins", "isntall"), "install"),
+    **dict.fromkeys(("r", "remove", "rm", "un", "unlink"), "uninstall"),
+    **dict.fromkeys(("t", "tst"), "test"),
+    "run-script": "run",
+}
+_SAME_SUBCOMMAND: Mapping[str, Mapping[str, str]] = {
+    "cargo": {"b": "build", "c": "check", "rm": "remove", "r": "run", "t": "test"},
+    "helm": {"del": "uninstall", "delete": "uninstall", "un": "uninstall"},
+    "npm": _NPM,
+}
 
 # Programs whose options are words behind one dash: letters of such a word are no flags.
 _LONG_SINGLE_DASH = {
@@ -138,6 +160,21 @@ def takes_subcommand(program: str) -> bool:
     return _SAME_PROGRAM.get(program, program) in _SUBCOMMANDS
 
 
+def flag_meets(program: str, wanted: str, flag: str) -> bool:
+    """Whether a flag is what a wanted one with a star means: `-f` is `--force*`."""
+    if "*" not in wanted:
+        return wanted == flag
+    same = _SAME.get(_SAME_PROGRAM.get(program, program), {})
+    names = (flag, *(long for long, short in same.items() if short == flag))
+    return any(wildcard(wanted, name) for name in names)
+
+
+def has_other_names(program: str, word: str) -> bool:
+    """Whether a subcommand goes by other names as well: `npm i` is `npm install`."""
+    known = _SAME_SUBCOMMAND.get(_SAME_PROGRAM.get(program, program), {})
+    return word in known.values()
+
+
 def same_program(program: str) -> str:
     """The name under which one program is compared: `pip3.11` is `pip`."""
     return "pip" if _PIP.fullmatch(program) else program
@@ -185,6 +222,7 @@ def read_arguments(program: str, words: Sequence[str]) -> Arguments:
         may_be = value_of is not None and not is_value and value_of not in plain
         if not settled and not is_value:
             starts.append(len(operands))
+            word = _SAME_SUBCOMMAND.get(known, {}).get(word, word)
             settled = not may_be and word not in _GROUPS.get(known, ())
         operands.append(word)
         value_of = None

@@ -96,7 +96,7 @@ def _segment_may_compose(segment: str) -> bool:
 @lru_cache(maxsize=8192)
 def _unquoted(line: str) -> str:
     if '"' in line or "'" in line or "\\" in line:
-        return line.translate(_QUOTING)
+        return line.replace("\\\n", "").translate(_QUOTING)
     return line
 
 

@@ -268,8 +268,11 @@ class _Walk:
     def command(self, node: Node, stdin: str | None) -> str:
         """A simple command, and whatever it carries."""
         words: list[str] = []
-        source_from = node.start_byte
+        source_from = end = node.start_byte
         for child in node.children:
+            # the grammar ends a word where a line goes on in its middle
+            goes_on = _between(node, end, child) == b"\\\n" and len(words) > 0
+            end = child.end_byte
             if child.type == "variable_assignment":
                 # X=1 cmd: for that command only
                 value = child.child_by_field_name("value")
@@ -285,7 +288,10 @@ class _Walk:
             elif child.type == "command_name":
                 words.extend(self.word(child, program=True))
             elif child.is_named or child.type not in ("<<<", "<", ">"):
-                words.extend(self.word(child))
+                further = self.word(child)
+                if goes_on and further:
+                    words[-1] += further.pop(0)
+                words.extend(further)
         for child in self.behind.pop(node.id, ()):
             words.extend(self.word(child))
         if not words:
@@ -529,6 +535,11 @@ def _last(node: Node) -> Node:
 
 def _text(node: Node) -> str:
     return (node.text or b"").decode("utf-8", "replace")
+
+
+def _between(node: Node, end: int, child: Node) -> bytes:
+    """What stands between the end of one child of a node and another child."""
+    return (node.text or b"")[end - node.start_byte : child.start_byte - node.start_byte]
 
 
 def _source(node: Node) -> str:

@@ -383,6 +383,11 @@ class TestLoading:
             parse("banned_tools", ["Read", "Foo(bar)"])
         assert caught.value.path == (1,)
 
+    def test_an_option_alone_is_refused(self) -> None:
+        with pytest.raises(ParameterError, match="as in git --no-verify") as caught:
+            parse("banned_tools", ["Read", "--no-verify"])
+        assert caught.value.path == (1,)
+
     def test_a_rule_is_no_required_command(self) -> None:
         with pytest.raises(ParameterError, match="use required_tools"):
             parse("required_commands", ["Bash(pytest:*)"])

@@ -19,6 +19,10 @@ def banned(entry: str, command: str) -> str:
         "rm>/dev/null -rf x",
         "find . 2>/dev/null -name x -exec rm -rf {} +",
         "ls | xargs 2>/dev/null rm -rf",
+        # a line may go on in the middle of a word
+        "rm -r\\\nf x",
+        "r\\\nm -rf x",
+        "ls # no end\\\nrm -rf x",
         # options that take the next word, clusters that end in one
         "bash -euo pipefail -c 'rm -rf x'",
         "bash -eo pipefail -O extglob -c 'rm -rf x'",
@@ -175,6 +179,19 @@ def test_what_is_not_run_is_no_violation(command: str) -> None:
         ("rm -rf .", "rm -rf ./", "fail"),
         ("cat ./.env", "cat .env", "fail"),
         ("cat .env", "cat .env.example", "pass"),
+        ("npm install", "npm --prefix web i -g x", "fail"),
+        ("npm i", "npm install x", "fail"),
+        ("npm install", "npm ci", "pass"),
+        ("npm install", "npm run i", "pass"),
+        ("helm uninstall", "helm delete x", "fail"),
+        ("pip install", "py -m pip install x", "fail"),
+        ("dd if=", "dd bs=1M if=/dev/zero of=x", "fail"),
+        ("dd if=", "dd of=x", "pass"),
+        ("rm -rf*", "rm -rf x", "fail"),
+        ("rm -rf*", "rm -f x", "pass"),
+        ("git push --force*", "git push --force-with-lease", "fail"),
+        ("git push --force*", "git push -f", "fail"),
+        ("git push --force*", "git push", "pass"),
     ],
 )
 def test_other_names_of_one_thing(entry: str, command: str, expected: str) -> None:
