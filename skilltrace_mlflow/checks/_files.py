@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from skilltrace_mlflow.checks._carriers import program_of
 from skilltrace_mlflow.checks._command import UNKNOWN, UNKNOWN_WORDS, Command
+from skilltrace_mlflow.checks._flags import read_arguments
 from skilltrace_mlflow.checks._paths import is_absolute, relative_to
 from skilltrace_mlflow.checks._rules import EDITORS, PATH_KEYS
 from skilltrace_mlflow.checks._shell import read_script
@@ -23,8 +24,8 @@ _WRITES = re.compile(
     re.DOTALL,
 )
 _MOVES = re.compile(r"\b(?:cd|pushd)\b")
-_ALL_OPERANDS = {"mv", "rm", "rmdir", "shred", "tee", "touch", "truncate", "unlink"}
-_LAST_OPERAND = {"cp", "install", "ln", "rsync"}
+_ALL_OPERANDS = {"rm", "rmdir", "shred", "tee", "touch", "truncate", "unlink"}
+_COPIES = {"cp", "install", "ln", "mv", "rsync"}
 
 
 def written_files(session: Session) -> list[str]:
@@ -51,10 +52,12 @@ class ShellWrites:
 
     `certain` of calls that succeeded; `possible` of calls that may not have got that far, or whose
     working directory an earlier `cd` may have changed; `composed` are lines whose target is known
-    at run time only.
+    at run time only. `folders` are targets of `cp a b`, each with the file it means if it is a
+    folder (`b/a`).
     """
 
     certain: tuple[str, ...] = ()
+    folders: tuple[tuple[str, str], ...] = ()
     possible: tuple[str, ...] = ()
     composed: tuple[str, ...] = ()
 
@@ -63,25 +66,30 @@ def shell_writes(session: Session) -> ShellWrites:
     """What the shell calls wrote, as far as their lines show; refused calls ran nothing."""
     certain: set[str] = set()
     possible: set[str] = set()
+    folders: set[tuple[str, str]] = set()
     composed: list[str] = []
     moves: dict[str, list[str]] = {}  # by agent: earlier lines that may have changed its directory
     for call in session.tool_calls:
         line = (call.input or {}).get("command")
         if call.name != "Bash" or call.outcome == "denied" or not isinstance(line, str):
             continue
-        for path in _line_targets(line)[1] if _WRITES.search(line) else ():
+        for path, below in _line_targets(line)[1] if _WRITES.search(line) else ():
             if UNKNOWN in path or UNKNOWN_WORDS in path:
                 composed.append(" ".join(line.split())[:80])
             elif call.outcome == "succeeded" and (
                 is_absolute(path) or not _moved(moves.get(call.agent, []), session.cwd)
             ):
-                certain.add(path)
+                if below is None:
+                    certain.add(path)
+                else:
+                    folders.add((path, below))
             else:
-                possible.add(path)
+                possible.update((path,) if below is None else (path, below))
         if _MOVES.search(line):
             moves.setdefault(call.agent, []).append(line)
     return ShellWrites(
         certain=tuple(sorted(certain)),
+        folders=tuple(sorted(folders)),
         possible=tuple(sorted(possible - certain)),
         composed=tuple(composed),
     )
@@ -93,40 +101,74 @@ def _moved(lines: list[str], cwd: str | None) -> bool:
     return any(folder and relative_to(folder, cwd) != "." for folder in ends)
 
 
-def _line_targets(line: str) -> tuple[str, list[str]]:
+_Target = tuple[str, "str | None"]  # a path, and the one that is meant if it is a folder
+
+
+def _line_targets(line: str) -> tuple[str, list[_Target]]:
     """The directory a line ends in, relative to where it began, and the files it writes."""
     script = read_script(line)
     folder = ""
-    found: list[str] = []
+    found: list[_Target] = []
+
+    def add(path: str, below: str | None = None) -> None:
+        if not path.startswith("/dev/") and posixpath.basename(path) not in ("-", "1", "2"):
+            inner = None if below is None else posixpath.join(folder, below)
+            found.append((posixpath.join(folder, path), inner))
+
     for command in script.commands:
         if program_of(command.words[0]) in ("cd", "pushd"):
             folder = posixpath.join(folder, *(command.words[1:2] or ("~",)))
-        found.extend(posixpath.join(folder, target) for target in _targets(command))
+        for path, below in _targets(command):
+            add(path, below)
     # The tree does not say between which commands a redirection stood: the last directory is taken.
-    found.extend(posixpath.join(folder, target) for target in script.writes if target)
-    return folder, [
-        path
-        for path in found
-        if not path.startswith("/dev/") and posixpath.basename(path) not in ("-", "1", "2")
-    ]
+    for path in script.writes:
+        if path:
+            add(path)
+    return folder, found
 
 
-def _targets(command: Command) -> Iterator[str]:
+def _targets(command: Command) -> Iterator[_Target]:
     program = program_of(command.words[0])
     words = command.words[1:]
     operands = [word for word in words if not word.startswith("-")]
-    if program in ("cp", "install", "ln", "mv"):
-        for index, word in enumerate(words):  # cp -t folder a b
-            if word.startswith("--target-directory="):
-                yield word.partition("=")[2]
-            elif word in ("-t", "--target-directory"):
-                yield from words[index + 1 : index + 2]
-    if program in _ALL_OPERANDS or program == "mv":
-        yield from operands
-    elif program in _LAST_OPERAND:
-        yield from operands[-1:]
+    if program in _COPIES:
+        yield from _copies(program, words, operands)
+    elif program in _ALL_OPERANDS:
+        for word in operands:
+            yield word, None
+            if program == "rm" and "-r" in read_arguments("rm", words).flags:
+                yield posixpath.join(word, "*"), None
     elif program == "sed" and any(re.match(r"-\w*i|--in-place", word) for word in words):
         scripted = any(word in ("-e", "--expression", "-f") for word in words)
-        yield from operands if scripted else operands[1:]
+        yield from ((word, None) for word in (operands if scripted else operands[1:]))
     elif program == "dd":
-        yield from (word[3:] for word in words if word.startswith("of="))
+        yield from ((word[3:], None) for word in words if word.startswith("of="))
+
+
+def _copies(program: str, words: Sequence[str], operands: list[str]) -> Iterator[_Target]:
+    """What cp, mv and their like write; mv takes its sources away."""
+    target, certain = "", False
+    for index, word in enumerate(words):  # cp -t folder a b
+        if word.startswith("--target-directory="):
+            target = word.partition("=")[2]
+        elif word in ("-t", "--target-directory") and words[index + 1 : index + 2]:
+            target = words[index + 1]
+            operands = [
+                *operands[: operands.index(target)],
+                *operands[operands.index(target) + 1 :],
+            ]
+    if target:
+        certain = True
+    elif operands:
+        *operands, target = operands
+        name = posixpath.basename(target)
+        certain = len(operands) > 1 or name in ("", ".", "..")
+        if not certain and ("." in name or not operands):  # a file by its name
+            yield target, None
+            target = ""
+    for source in operands:
+        below = posixpath.join(target, posixpath.basename(source.rstrip("/")))
+        if target:
+            yield (below, None) if certain else (target, below)
+        if program == "mv":
+            yield source, posixpath.join(source, "*")

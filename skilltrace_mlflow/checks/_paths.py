@@ -17,7 +17,9 @@ __all__ = [
     "PathPattern",
     "Place",
     "RulePath",
+    "any_matches",
     "clean_path",
+    "expand_braces",
     "is_absolute",
     "match_parts",
     "place_of",
@@ -26,6 +28,7 @@ __all__ = [
 
 _DRIVE = re.compile(r"^([A-Za-z]):(?=[/\\]|$)")
 _PLAIN = re.compile(r"[^*?\[]*")
+_BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 _HOME = re.compile(r"^(?:~|/root|/(?:home|Users)/[^/]+|/[a-z]/users/[^/]+)(?=/|$)")
 
 
@@ -85,12 +88,27 @@ def place_of(path: str, cwd: str | None) -> Place:
     )
 
 
+def expand_braces(text: str) -> list[str]:
+    """The patterns that `*.{sql,py}` stands for; never more than a few hundred."""
+    done: list[str] = []
+    waiting = [text]
+    while waiting and len(done) + len(waiting) < 256:
+        pattern = waiting.pop(0)
+        match = _BRACES.search(pattern)
+        if match is None:
+            done.append(pattern)
+            continue
+        before, after = pattern[: match.start()], pattern[match.end() :]
+        waiting[:0] = [f"{before}{choice}{after}" for choice in match.group(1).split(",")]
+    return done + waiting
+
+
 class PathPattern:
     """A file pattern: without `/` it matches the file's name, with one it matches whole components.
 
     `**` stands for any number of components; `src/` and `src/**` for everything below `src`. A
     pattern that starts with `/`, `~` or a drive is compared with the absolute path, any other with
-    the path relative to the working directory.
+    the path relative to the working directory; outside of it one that starts with `**` can match.
     """
 
     def __init__(self, text: str) -> None:
@@ -113,8 +131,13 @@ class PathPattern:
             return match_parts(pattern, place.parts[-1:])
         if self.absolute:
             return self._absolute(pattern, place, cwd)
+        if pattern[0] == ".." and cwd is not None:
+            beside = clean_path(posixpath.join(clean_path(cwd), "/".join(pattern)))
+            return self._absolute(tuple(beside.lstrip("/").split("/")), place, cwd)
         if place.below is not None:
             return match_parts(pattern, place.below)
+        if pattern[0] == "**":
+            return match_parts(pattern, place.parts)
         if cwd is not None:
             return False
         return None if _any_suffix_matches(pattern, place.parts) else False
@@ -221,6 +244,14 @@ class RulePath:
             ends = (place.parts[i:] for i in range(len(place.parts)))
             return None if any(match_parts(pieces, end, below=True) for end in ends) else False
         return match_parts(pieces, subject, below=True)
+
+
+def any_matches(
+    patterns: Sequence[PathPattern | RulePath], path: str, cwd: str | None
+) -> bool | None:
+    """Whether one of the patterns matches; None if none does and one may."""
+    verdicts = [pattern.matches(path, cwd) for pattern in patterns]
+    return True if True in verdicts else (None if None in verdicts else False)
 
 
 def _absolute(cleaned: str, cwd: str | None) -> str | None:

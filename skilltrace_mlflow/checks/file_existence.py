@@ -15,7 +15,7 @@ from skilltrace_mlflow.checks._base import (
     unfold,
 )
 from skilltrace_mlflow.checks._files import unsettled_writes, written_files
-from skilltrace_mlflow.checks._paths import PathPattern
+from skilltrace_mlflow.checks._paths import PathPattern, any_matches, expand_braces
 from skilltrace_mlflow.checks._schema import list_or_long
 from skilltrace_mlflow.session import Session
 
@@ -24,9 +24,9 @@ __all__ = ["ExpectedFiles", "file_existence"]
 
 @dataclass(frozen=True, kw_only=True)
 class ExpectedFiles:
-    """The patterns of which each must match a written file."""
+    """The patterns of which each must match a written file, `*.{sql,py}` taken apart."""
 
-    files: tuple[PathPattern, ...]
+    files: tuple[tuple[str, tuple[PathPattern, ...]], ...]
     threshold: float = 1.0
 
 
@@ -34,7 +34,10 @@ def parse(value: Any) -> ExpectedFiles:
     """`["*.sql", "src/**/bronze_*.py"]` or `{files: […], threshold: …}`."""
     files, threshold, _ = unfold(value, "files")
     return ExpectedFiles(
-        files=tuple(PathPattern(text) for text in dict.fromkeys(files)), threshold=threshold
+        files=tuple(
+            (text, tuple(map(PathPattern, expand_braces(text)))) for text in dict.fromkeys(files)
+        ),
+        threshold=threshold,
     )
 
 
@@ -66,28 +69,28 @@ def file_existence(session: Session, parameters: ExpectedFiles) -> Outcome:
     """For every pattern some file was created or modified by a tool call that succeeded.
 
     A pattern without `/` matches the file's name; one with `/` matches whole path components
-    relative to the working directory, or the absolute path. Files that a shell command wrote are
-    not in the record.
+    relative to the working directory, or the absolute path. `*.{sql,py}` is either of the two.
+    Files that a shell command wrote are not in the record.
     """
     written = written_files(session)
     unsettled = unsettled_writes(session)
     findings = []
-    for pattern in parameters.files:
-        verdicts = {path: pattern.matches(path, session.cwd) for path in written}
+    for name, patterns in parameters.files:
+        verdicts = {path: any_matches(patterns, path, session.cwd) for path in written}
         found = sorted(path for path, verdict in verdicts.items() if verdict)
         if found:
-            findings.append(Finding(text=f"{pattern.text}: {found[0]}", met=True))
+            findings.append(Finding(text=f"{name}: {found[0]}", met=True))
             continue
         unplaced = [path for path, verdict in verdicts.items() if verdict is None]
         doubtful = [
-            p for p in unsettled if p is None or pattern.matches(p, session.cwd) is not False
+            p for p in unsettled if p is None or any_matches(patterns, p, session.cwd) is not False
         ]
         if unplaced:
-            text = f"{pattern.text}: {unplaced[0]}, but the working directory is not recorded"
+            text = f"{name}: {unplaced[0]}, but the working directory is not recorded"
         elif doubtful:
-            text = f"{pattern.text}: whether {doubtful[0] or 'a file'} was written is not recorded"
+            text = f"{name}: whether {doubtful[0] or 'a file'} was written is not recorded"
         else:
-            text = f"{pattern.text}: not written"
+            text = f"{name}: not written"
         met = None if unplaced or doubtful else False
         findings.append(Finding(text=text, met=met, could_meet=True))
     details = {"written": written}

@@ -8,8 +8,13 @@ from typing import Any
 
 from skilltrace_mlflow.checks._bans import BAN_EXCEPTIONS, lift
 from skilltrace_mlflow.checks._base import Example, Finding, Outcome, Verdict, check, conclude
-from skilltrace_mlflow.checks._files import shell_writes, unsettled_writes, written_files
-from skilltrace_mlflow.checks._paths import PathPattern, RulePath
+from skilltrace_mlflow.checks._files import (
+    ShellWrites,
+    shell_writes,
+    unsettled_writes,
+    written_files,
+)
+from skilltrace_mlflow.checks._paths import PathPattern, RulePath, any_matches, expand_braces
 from skilltrace_mlflow.checks._schema import TEXTS, fixed
 from skilltrace_mlflow.session import Session
 
@@ -18,10 +23,14 @@ __all__ = ["FileScope", "file_scope"]
 
 @dataclass(frozen=True, kw_only=True)
 class FileScope:
-    """Patterns of files that alone may be written (None: all may), and that must not be."""
+    """Patterns of files that alone may be written (None: all may), and that must not be.
+
+    `forbidden` are the texts, each with the patterns it stands for.
+    """
 
     allowed: tuple[PathPattern, ...] | None
-    forbidden: tuple[RulePath, ...] = ()
+    allowed_texts: tuple[str, ...] = ()
+    forbidden: tuple[tuple[str, tuple[PathPattern | RulePath, ...]], ...] = ()
     lifted: tuple[str, ...] = ()
 
 
@@ -30,8 +39,11 @@ def parse(value: Mapping[str, Any], ban_exceptions: Sequence[str] = ()) -> FileS
     allowed = value.get("allowed")
     forbidden, lifted = lift(tuple(dict.fromkeys(value.get("forbidden", ()))), ban_exceptions)
     return FileScope(
-        allowed=None if allowed is None else tuple(PathPattern(text) for text in allowed),
-        forbidden=tuple(_forbidding(text) for text in forbidden),
+        allowed=None
+        if allowed is None
+        else tuple(PathPattern(one) for text in allowed for one in expand_braces(text)),
+        allowed_texts=tuple(allowed or ()),
+        forbidden=tuple((text, _forbidding(text)) for text in forbidden),
         lifted=lifted,
     )
 
@@ -62,19 +74,18 @@ def file_scope(session: Session, parameters: FileScope) -> Outcome:
 
     Written is what a tool created or edited, and what a shell command names as the target of a
     redirection, `tee`, `cp`, `mv`, `rm`, `touch` or `sed -i`; what other programs write is not in
-    the record. Patterns of `allowed` are those of `expected_files`; those of `forbidden` also cover
-    everything below a folder they name. Paths are relative to the working directory.
+    the record. Patterns are those of `expected_files`; those of `forbidden` also cover everything
+    below a folder they name. Paths are relative to the working directory.
     """
     shell = shell_writes(session)
     settled = sorted({*written_files(session), *shell.certain})
     doubtful = [*unsettled_writes(session), *shell.possible]
-    composed = shell.composed
     findings = []
     if parameters.allowed is not None:
-        findings.append(_allowed(session, parameters.allowed, settled, doubtful, composed))
+        findings.append(_allowed(session, parameters, settled, doubtful, shell))
     findings.extend(
-        _forbidden(session, pattern, settled, doubtful, composed)
-        for pattern in parameters.forbidden
+        _forbidden(session, name, patterns, settled, doubtful, shell)
+        for name, patterns in parameters.forbidden
     )
     note = "; ".join(f"lifted by name: {text}" for text in parameters.lifted)
     return conclude(
@@ -83,7 +94,7 @@ def file_scope(session: Session, parameters: FileScope) -> Outcome:
         all_or_nothing=True,
         lost=session.lacks("files") or _hidden_lines(session),
         note=note,
-        details={"written": settled},
+        details={"written": sorted({*settled, *(path for path, _ in shell.folders)})},
     )
 
 
@@ -95,49 +106,60 @@ def _hidden_lines(session: Session) -> str | None:
 
 def _allowed(
     session: Session,
-    patterns: Sequence[PathPattern],
+    parameters: FileScope,
     settled: Sequence[str],
     doubtful: Sequence[str | None],
-    composed: Sequence[str],
+    shell: ShellWrites,
 ) -> Finding:
     def inside(path: str) -> bool | None:
-        verdicts = [pattern.matches(path, session.cwd) for pattern in patterns]
-        return True if True in verdicts else (None if None in verdicts else False)
+        return any_matches(parameters.allowed or (), path, session.cwd)
 
     verdicts = {path: inside(path) for path in settled}
+    open_ = [path for path in doubtful if path is None or inside(path) is not True]
+    for path, below in shell.folders:
+        if inside(path) is not True:
+            if inside(below) is False:
+                verdicts[path] = inside(path)
+            else:
+                open_.append(path)
     outside = [path for path, verdict in verdicts.items() if verdict is False]
     if outside:
         more = f" and {len(outside) - 1} more" if len(outside) > 1 else ""
         return Finding(text=f"written outside: {outside[0]}{more}", met=False)
     unplaced = [path for path, verdict in verdicts.items() if verdict is None]
-    open_ = [path for path in doubtful if path is None or inside(path) is not True]
-    names = ", ".join(pattern.text for pattern in patterns)
-    return _rest(f"only {names} written", unplaced, open_, composed)
+    names = ", ".join(parameters.allowed_texts)
+    return _rest(f"only {names} written", unplaced, open_, shell.composed)
 
 
 def _forbidden(
     session: Session,
-    pattern: RulePath,
+    name: str,
+    patterns: Sequence[PathPattern | RulePath],
     settled: Sequence[str],
     doubtful: Sequence[str | None],
-    composed: Sequence[str],
+    shell: ShellWrites,
 ) -> Finding:
-    verdicts = {path: pattern.matches(path, session.cwd) for path in settled}
+    paths = [*settled, *(path for path, _ in shell.folders)]
+    verdicts = {path: any_matches(patterns, path, session.cwd) for path in paths}
     inside = [path for path, verdict in verdicts.items() if verdict]
     if inside:
-        return Finding(text=f"{_text(pattern)}: written ({inside[0]})", met=False)
+        return Finding(text=f"{name}: written ({inside[0]})", met=False)
     unplaced = [path for path, verdict in verdicts.items() if verdict is None]
-    open_ = [p for p in doubtful if p is None or pattern.matches(p, session.cwd) is not False]
-    return _rest(f"{_text(pattern)}: not written", unplaced, open_, composed)
+    open_ = [
+        path
+        for path in (*doubtful, *(below for _, below in shell.folders))
+        if path is None or any_matches(patterns, path, session.cwd) is not False
+    ]
+    return _rest(f"{name}: not written", unplaced, open_, shell.composed)
 
 
-def _forbidding(text: str) -> RulePath:
+def _forbidding(text: str) -> tuple[PathPattern | RulePath, ...]:
     # An absolute pattern is absolute here; only in permission rules it takes two slashes.
-    return RulePath(f"/{text}" if text.startswith("/") else text)
-
-
-def _text(pattern: RulePath) -> str:
-    return pattern.text[1:] if pattern.text.startswith("//") else pattern.text
+    return tuple(
+        pattern
+        for one in expand_braces(text)
+        for pattern in (PathPattern(one), RulePath(f"/{one}" if one.startswith("/") else one))
+    )
 
 
 def _rest(

@@ -38,7 +38,9 @@ from tests.checks.judging import bash, judge, verdict
         ("C:\\Repo\\src\\*.py", "C:\\repo\\src\\a.py", None, True),
         ("[id].tsx", "/repo/[id].tsx", "/repo", True),
         ("file_?.py", "/repo/file_1.py", "/repo", True),
-        ("../a.py", "/a.py", "/repo", False),
+        ("../a.py", "/a.py", "/repo", True),
+        ("../a.py", "/repo/a.py", "/repo", False),
+        ("**/a.py", "/other/a.py", "/repo", True),
     ],
 )
 def test_patterns(pattern: str, path: str, cwd: str | None, expected: bool | None) -> None:
@@ -67,6 +69,10 @@ class TestExpectedFiles:
     def test_created_or_edited(self) -> None:
         fields = {"cwd": "/repo", "created": ["/repo/a.sql"], "edited": ["/repo/b.py"]}
         assert verdict("file_existence", ["a.sql", "b.py"], **fields) == "pass"
+
+    def test_alternatives_in_braces(self) -> None:
+        assert verdict("file_existence", ["*.{sql,py}"], created=["/repo/a.py"]) == "pass"
+        assert verdict("file_existence", ["*.{sql,py}"], created=["/repo/a.md"]) == "fail"
 
     def test_reading_is_not_writing(self) -> None:
         assert verdict("file_existence", ["a.sql"], read=["/repo/a.sql"]) == "fail"
@@ -110,6 +116,11 @@ class TestFileScope:
             ({"forbidden": ["/etc"]}, "/etc/passwd", "fail"),
             ({"forbidden": ["~/.ssh"]}, "/home/ann/.ssh/config", "fail"),
             ({"allowed": ["src/**"], "forbidden": ["src/gen"]}, "/repo/src/gen/a", "fail"),
+            # outside of the working directory
+            ({"forbidden": [".env"]}, "/other/.env", "fail"),
+            ({"forbidden": ["../other/**"]}, "/other/a", "fail"),
+            ({"forbidden": ["*.{pem,key}"]}, "/repo/a.key", "fail"),
+            ({"allowed": ["src/{a,b}/**"]}, "/repo/src/b/c", "pass"),
         ],
     )
     def test_written_files(self, value: dict, written: str, expected: str) -> None:
@@ -138,6 +149,28 @@ class TestFileScope:
         assert (
             verdict("file_scope", {"forbidden": [".env"]}, bash(command), cwd="/repo") == expected
         )
+
+    @pytest.mark.parametrize(
+        ("value", "command", "expected"),
+        [
+            ({"forbidden": ["secrets/**"]}, "cp a secrets/", "fail"),
+            ({"forbidden": ["secrets/**"]}, "cp -t secrets a b", "fail"),
+            ({"forbidden": ["secrets/**"]}, "rm -rf secrets", "fail"),
+            ({"forbidden": ["secrets/**"]}, "mv a secrets", "unknown"),
+            ({"forbidden": ["secrets/**"]}, "mv secrets old", "unknown"),
+            ({"forbidden": ["secrets/**"]}, "cp a b", "pass"),
+            ({"forbidden": ["*.pem"]}, "cp a.pem b/", "fail"),
+            ({"allowed": ["src/**"]}, "cp a src/", "pass"),
+            ({"allowed": ["src/**"]}, "cp a b src", "pass"),
+            ({"allowed": ["src/**"]}, "cp a src", "unknown"),
+            ({"allowed": ["src/**"]}, "cp a dst", "fail"),
+            ({"allowed": ["src/**"]}, "cp a .", "fail"),
+            ({"allowed": ["src/**"]}, "mv a src/b", "fail"),
+            ({"allowed": ["Makefile"]}, "cp Makefile.in Makefile", "pass"),
+        ],
+    )
+    def test_folders_as_targets(self, value: dict, command: str, expected: str) -> None:
+        assert verdict("file_scope", value, bash(command), cwd="/repo") == expected
 
     def test_calls_that_did_not_get_that_far(self) -> None:
         value = {"forbidden": [".env"]}
