@@ -28,6 +28,7 @@ from skilltrace_mlflow.checks._select import (
     parse_selector,
     select,
 )
+from skilltrace_mlflow.metrics import tool_category
 from skilltrace_mlflow.session import Session, ToolCall
 
 __all__ = ["Ban", "BannedTools", "banned_tools"]
@@ -69,7 +70,7 @@ def _parse_ban(text: str) -> Ban:
     if not looks_like_selector(text):
         return Ban(text=text, pattern=parse_pattern(text))
     selector = parse_selector(text)
-    if selector.kind != "name" or text.startswith("mcp__"):
+    if selector.kind != "name" or tool_category(text) != "other":  # no program is called WebFetch
         return Ban(text=text, selector=selector)
     return Ban(text=text, selector=selector, pattern=parse_pattern(text))
 
@@ -116,9 +117,9 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
     An entry is a tool's name, a glob, a permission rule, or else a command pattern: `rm -rf` means
     every spelling of that command in every shell command line, `DROP DATABASE` every statement of
     that kind in the SQL that a tool or a client executes; words in capitals that begin no statement
-    (`CROSS JOIN`) are looked for anywhere in one. A bare word (`curl`, `EXPLAIN`) bans the tool of
-    that name, the command and the statement. An attempt counts even if it was denied; the rationale
-    says so. `ban_exceptions` lifts entries by name.
+    (`CROSS JOIN`) are looked for anywhere in one. A bare word that is none of Claude Code's own
+    tools (`curl`, `EXPLAIN`) bans the tool of that name, the command and the statement. An attempt
+    counts even if it was denied; the rationale says so. `ban_exceptions` lifts entries by name.
 
     Command lines are those of Bash and of other servers' tools with a `command`. What a script file
     does is out of sight unless the same line writes it, and so is program code (`python -c`, `awk`)

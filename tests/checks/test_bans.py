@@ -355,6 +355,13 @@ class TestEvidence:
         assert verdict("required_commands", ["ls"], bash("ls"), **fields) == "pass"
         assert verdict("required_commands", ["pwd"], bash("ls"), **fields) == "unknown"
 
+    def test_a_known_tool_is_no_command(self) -> None:
+        hidden = replace(make_call("Bash"), input=None)
+        for call in (hidden, bash('eval "$X"')):
+            assert verdict("banned_tools", ["WebFetch"], call) == "pass"
+            assert verdict("banned_tools", ["curl"], call) == "unknown"
+        assert verdict("banned_tools", ["WebFetch"], hidden, "WebFetch") == "fail"
+
 
 class TestExceptions:
     def test_an_exception_lifts_the_ban_it_names(self) -> None:
