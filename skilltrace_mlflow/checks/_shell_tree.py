@@ -2,20 +2,28 @@
 
 The walk goes in the order of execution as far as a text shows it, so that variables with a plain
 value (`X=rm; $X -rf y`) and the output of `echo`, `printf` and heredocs (`echo 'rm x' | sh`) are
-known where they are used.
+known where they are used. Words are resolved in `_shell_words`.
 """
 
 from __future__ import annotations
 
-import codecs
 import posixpath
 import re
-import threading
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.checks._command import UNKNOWN, UNKNOWN_WORDS, Command
-from skilltrace_mlflow.checks._shell_segments import maybe_options
+from skilltrace_mlflow.checks._shell_nodes import (
+    EXPRESSIONS,
+    available,
+    between,
+    last_command,
+    parse,
+    source_of,
+    text_of,
+)
+from skilltrace_mlflow.checks._shell_output import LONGEST, bounded, output_of
+from skilltrace_mlflow.checks._shell_words import Words
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -23,10 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["available", "commands"]
 
 _MAX_DEPTH = 12
-_ESCAPE = re.compile(r"\\(\n|.)", re.DOTALL)
-_QUOTED_ESCAPE = re.compile(r'\\([\\"$`]|\n)')
-_BRACES = re.compile(r"\{([^{}\s]*,[^{}\s]*)\}")
-_PRINTF_FIELD = re.compile(r"%[-+ #0]*\d*(?:\.\d+)?[a-zA-Z]")
 _CONDITIONAL = {
     "if_statement",
     "elif_clause",
@@ -37,40 +41,10 @@ _CONDITIONAL = {
     "function_definition",
 }
 _MOST_ROUNDS = 60
-_LONGEST = 200_000
 _UNKNOWN_LINE = re.compile(rf"^{UNKNOWN}+$", re.MULTILINE)
 _FILE_IN_WORD = re.compile(r"^-f|[\s=@]")
 _OPEN = set(f"{UNKNOWN}{UNKNOWN_WORDS}*?[{{")  # a word that stands for others, or for none known
-_ASKED = {  # where a program is
-    ("command", "-v"), ("type", "-p"), ("type", "-P"),
-    ("asdf", "which"), ("mise", "which"), ("pyenv", "which"), ("rbenv", "which"),
-}  # fmt: skip
 _SHELL_NAMES = {"sh", "bash", "zsh", "dash", "ksh", "ash", "fish", "mksh", "rbash", "source", "."}
-_PROGRAM_VARIABLES = {"BROWSER", "CC", "CXX", "EDITOR", "PAGER", "PYTHON", "VISUAL"}
-_DECLARATIONS = {"export", "declare", "typeset", "local", "readonly"}
-
-
-_THREAD = threading.local()  # a parser is not to be shared between threads
-
-
-def _parser() -> Any:
-    if not hasattr(_THREAD, "parser"):
-        _THREAD.parser = _new_parser()
-    return _THREAD.parser
-
-
-def _new_parser() -> Any:
-    try:
-        import tree_sitter
-        import tree_sitter_bash
-    except ImportError:
-        return None
-    return tree_sitter.Parser(tree_sitter.Language(tree_sitter_bash.language()))
-
-
-def available() -> bool:
-    """Whether the parser is installed."""
-    return _parser() is not None
 
 
 def commands(text: str) -> tuple[tuple[Command, ...], tuple[str, ...], bool]:
@@ -80,22 +54,20 @@ def commands(text: str) -> tuple[tuple[Command, ...], tuple[str, ...], bool]:
     return tuple(walk.found), tuple(dict.fromkeys(walk.writes)), walk.valid
 
 
-class _Walk:
+class _Walk(Words):
     """One pass over a line and the scripts inside it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.found: list[Command] = []
         self.writes: list[str] = []
         self.valid = True
-        self.variables: dict[str, str] = {"SHELL": "/bin/bash", "BASH": "/bin/bash"}
         self.aliases: dict[str, str] = {}
         self.files: dict[str, str] = {}  # written by the line itself
         self.behind: dict[int, list[Node]] = {}  # by command: its words behind a redirection
         self.rounds = 0
         self.depth = 0
         self.conditional = 0
-        self.carried = 0
-        self.substituted = 0
 
     def script(self, text: str, *, carried: bool, stdin: str | None) -> str:
         """Read a whole script; its output as far as it is known."""
@@ -104,7 +76,7 @@ class _Walk:
             return UNKNOWN
         self.depth += 1
         self.carried += carried
-        root = _parser().parse(text.encode("utf-8", "replace")).root_node
+        root = parse(text)
         if root.has_error:
             self.valid = False
         output = "".join(self.visit(child, stdin) for child in root.named_children)
@@ -134,7 +106,7 @@ class _Walk:
         self.conditional += conditional
         outputs = []
         for child in node.named_children:
-            if child.type in _EXPRESSIONS:
+            if child.type in EXPRESSIONS:
                 self.value(child)
             else:
                 outputs.append(self.visit(child, stdin))
@@ -173,11 +145,11 @@ class _Walk:
                 if any(part.type == "<" for part in child.children):
                     stdin = self.content_of(child)
         if behind and body:
-            self.behind[_last(body[-1]).id] = behind
+            self.behind[last_command(body[-1]).id] = behind
         output = "".join(self.visit(child, stdin) for child in body)
         for name, appended in targets:
             earlier = self.files.get(name, "") if appended else ""
-            self.files[name] = _bounded(earlier + output)
+            self.files[name] = bounded(earlier + output)
         if targets and not after:
             return before
         for stage in after:
@@ -209,7 +181,7 @@ class _Walk:
             return []
         self.writes.append(name)
         descriptor = node.child_by_field_name("descriptor")
-        if descriptor is not None and _text(descriptor) != "1":
+        if descriptor is not None and text_of(descriptor) != "1":
             return []
         return [(posixpath.normpath(name), bool(signs & {">>", "&>>"}))] if name else []
 
@@ -228,12 +200,12 @@ class _Walk:
             text = UNKNOWN_WORDS
         if name is None or name.type != "variable_name":
             return
-        key = _text(name)
+        key = text_of(name)
         if any(child.type == "+=" for child in node.children):
             text = self.variables.get(key, UNKNOWN) + text
         if self.conditional and self.variables.get(key) != text:
             text = UNKNOWN_WORDS
-        self.variables[key] = text if len(text) <= _LONGEST else UNKNOWN_WORDS
+        self.variables[key] = text if len(text) <= LONGEST else UNKNOWN_WORDS
 
     def loop(self, node: Node, stdin: str | None) -> str:
         """A for loop, once for each of its values where these are known and few."""
@@ -249,20 +221,20 @@ class _Walk:
         self.conditional += 1
         for word in values:
             if name is not None:
-                self.variables[_text(name)] = word
+                self.variables[text_of(name)] = word
             outputs.extend(self.visit(child, stdin) for child in body)
         self.conditional -= 1
         return UNKNOWN if any(outputs) else ""
 
     def declaration(self, node: Node) -> str:
-        words = [_text(node.children[0])]
+        words = [text_of(node.children[0])]
         for child in node.named_children:
             if child.type == "variable_assignment":
                 self.assign(child)
-                words.append(_text(child))
+                words.append(text_of(child))
             else:
                 words.extend(self.word(child))
-        self.add(tuple(words), _source(node), None)
+        self.add(tuple(words), source_of(node), None)
         return ""
 
     def command(self, node: Node, stdin: str | None) -> str:
@@ -271,7 +243,7 @@ class _Walk:
         source_from = end = node.start_byte
         for child in node.children:
             # the grammar ends a word where a line goes on in its middle
-            goes_on = _between(node, end, child) == b"\\\n" and len(words) > 0
+            goes_on = between(node, end, child) == b"\\\n" and len(words) > 0
             end = child.end_byte
             if child.type == "variable_assignment":
                 # X=1 cmd: for that command only
@@ -306,9 +278,9 @@ class _Walk:
             for word in words[1:]:
                 self.files[posixpath.normpath(word)] = stdin
         elif named and stdin is None and program not in _SHELL_NAMES:
-            stdin = _bounded("\n".join(named))  # cat x.sh | sh, psql -f x.sql
+            stdin = bounded("\n".join(named))  # cat x.sh | sh, psql -f x.sql
         self.add(tuple(words), " ".join(text.split()), stdin)
-        return _output(words, stdin, read=bool(named))
+        return output_of(words, stdin, read=bool(named))
 
     def define(self, program: str, words: Sequence[str]) -> None:
         """Names that a command gives a new meaning."""
@@ -365,244 +337,8 @@ class _Walk:
             yield " ".join([alias, *words[1:]])
             self.aliases[words[0]] = alias
 
-    # Words
-
-    def words_of(self, node: Node) -> str:
-        """The value of a word as one text."""
-        return " ".join(self.word(node))
-
-    def word(self, node: Node, *, program: bool = False) -> list[str]:
-        """The words that one word of the line becomes: usually one, none for an empty variable."""
-        raw = _text(node)
-        if "{" in raw and _BRACES.search(raw) and not set(raw) & set("\"'$`\\"):
-            return _expand_braces(raw)
-        pieces = self.value(node)
-        if program:
-            # /bin/r? finds rm: a pattern in a program's place is resolved by the file system
-            pieces = [
-                (re.sub(r"\[[^\]]*\]|[*?]", UNKNOWN, text) if plain else text, plain, split)
-                for text, plain, split in pieces
-            ]
-            if pieces == [(UNKNOWN, True, True)] and raw.strip("${}") not in _PROGRAM_VARIABLES:
-                return [UNKNOWN_WORDS]  # $cmd may hold options as well
-        words = [""]
-        solid = False  # quotes make even an empty word a word
-        for text, plain, split in pieces:
-            if not split:
-                words[-1] += text
-                solid = solid or not plain or bool(text)
-                continue
-            parts = text.split()
-            if not parts:
-                if text and words[-1]:
-                    words.append("")
-                continue
-            if text[:1].isspace() and words[-1]:
-                words.append("")
-            words[-1] += parts[0]
-            words.extend(parts[1:])
-            if text[-1:].isspace():
-                words.append("")
-        return [word for word in words if word] or ([""] if solid else [])
-
-    def value(self, node: Node) -> list[tuple[str, bool, bool]]:
-        """Pieces of a word: its text, whether unquoted, whether the shell splits it at blanks."""
-        kind = node.type
-        if kind in ("command_name", "concatenation"):
-            found: list[tuple[str, bool, bool]] = []
-            for child in node.children:
-                found.extend(self.value(child))
-            return found
-        if kind == "raw_string":
-            return [(_text(node)[1:-1], False, False)]
-        if kind in ("string", "translated_string"):
-            return [(self.quoted(node), False, False)]
-        if kind == "ansi_c_string":
-            return [(_decode(_text(node)[2:-1]), False, False)]
-        if kind in ("simple_expansion", "expansion"):
-            return [(self.variable(node), True, True)]
-        if kind == "command_substitution":
-            return [(self.substitution(node), True, True)]
-        if kind == "process_substitution":
-            self.substitution(node)
-            return [("/dev/fd/" + UNKNOWN, True, False)]
-        if kind == "arithmetic_expansion":
-            self.inside(node)
-            return [(UNKNOWN, True, False)]
-        if kind == "array":
-            self.inside(node)
-            return [(UNKNOWN_WORDS, True, False)]
-        if node.child_count and kind not in ("word", "number"):
-            self.inside(node)
-            if kind in _EXPRESSIONS:
-                return [(UNKNOWN, True, False)]
-        return [(_ESCAPE.sub(_unescape, _text(node)), True, False)]
-
-    def inside(self, node: Node) -> None:
-        """Take in the commands that are substituted somewhere below."""
-        for child in node.named_children:
-            if child.type in ("command_substitution", "process_substitution"):
-                self.substitution(child)
-            else:
-                self.inside(child)
-
-    def substitution(self, node: Node) -> str:
-        self.carried += 1
-        self.substituted += 1
-        text = "".join(self.visit(child) for child in node.named_children)
-        self.substituted -= 1
-        self.carried -= 1
-        return text.rstrip("\n") if text else UNKNOWN
-
-    def quoted(self, node: Node) -> str:
-        """The text of a double-quoted string or a heredoc, expansions resolved."""
-        data = node.text or b""
-        base = node.start_byte
-        heredoc = node.type == "heredoc_body"
-        at = 0 if heredoc else data.index(b'"') + 1
-        end = len(data) if heredoc else len(data) - (1 if data.endswith(b'"') else 0)
-        text = ""
-        for child in node.named_children:
-            if child.type in ("string_content", "heredoc_content"):
-                continue
-            text += _plain(data[at : child.start_byte - base])
-            if child.type == "command_substitution":
-                text += self.substitution(child)
-            elif child.type in ("simple_expansion", "expansion"):
-                text += self.variable(child)
-            else:
-                self.inside(child)
-                text += UNKNOWN
-            at = child.end_byte - base
-        return text + _plain(data[at:end])
-
-    def variable(self, node: Node) -> str:
-        raw = _text(node)
-        self.inside(node)
-        plain = re.fullmatch(r"\$(\w+)|\$\{(\w+)\}", raw)
-        if plain:
-            name = plain.group(1) or plain.group(2)
-            if name == "IFS":
-                return " "
-            if name in self.variables:
-                return self.variables[name]
-        default = re.fullmatch(r"\$\{(\w+):?([-=+])(.*)\}", raw, re.DOTALL)
-        if default:
-            if default.group(2) == "=" and default.group(1) not in self.variables:
-                self.variables[default.group(1)] = UNKNOWN_WORDS
-            if default.group(3).lstrip("\"' ").startswith("-"):
-                return UNKNOWN_WORDS  # ${FORCE:+-rf}
-        return UNKNOWN_WORDS if maybe_options(raw) else UNKNOWN
-
-
-_EXPRESSIONS = {
-    "string",
-    "raw_string",
-    "ansi_c_string",
-    "translated_string",
-    "concatenation",
-    "simple_expansion",
-    "expansion",
-    "command_substitution",
-    "process_substitution",
-    "arithmetic_expansion",
-    "binary_expression",
-    "unary_expression",
-    "parenthesized_expression",
-    "ternary_expression",
-    "postfix_expression",
-    "array",
-}
-
 
 def _file_name(word: str) -> str:
     """The file that a word names: `x.sql`, `@x.sql`, `--file=x.sql`, `-fx.sql`, `source x.sql`."""
     parts = _FILE_IN_WORD.split(word.rstrip("; "))
     return posixpath.normpath(parts[-1]) if parts[-1] else ""
-
-
-def _bounded(text: str) -> str:
-    """What a line feeds to itself can double with every command."""
-    return text if len(text) <= _LONGEST else UNKNOWN
-
-
-def _last(node: Node) -> Node:
-    """The simple command to which a redirection behind a pipeline or a list belongs."""
-    while node.type in ("pipeline", "list", "negated_command") and node.named_children:
-        node = node.named_children[-1]
-    return node
-
-
-def _text(node: Node) -> str:
-    return (node.text or b"").decode("utf-8", "replace")
-
-
-def _between(node: Node, end: int, child: Node) -> bytes:
-    """What stands between the end of one child of a node and another child."""
-    return (node.text or b"")[end - node.start_byte : child.start_byte - node.start_byte]
-
-
-def _source(node: Node) -> str:
-    return " ".join(_text(node).split())
-
-
-def _plain(data: bytes) -> str:
-    text = data.decode("utf-8", "replace")
-    return _QUOTED_ESCAPE.sub(lambda m: "" if m.group(1) == "\n" else m.group(1), text)
-
-
-def _unescape(match: re.Match[str]) -> str:
-    return "" if match.group(1) == "\n" else match.group(1)
-
-
-def _decode(text: str) -> str:
-    try:
-        return codecs.decode(text.replace("\\'", "'"), "unicode_escape")
-    except UnicodeDecodeError:
-        return UNKNOWN
-
-
-def _expand_braces(raw: str) -> list[str]:
-    done: list[str] = []
-    waiting = [raw]
-    while waiting and len(done) + len(waiting) < 200:
-        text = waiting.pop(0)
-        match = _BRACES.search(text)
-        if match is None:
-            done.append(text)
-            continue
-        before, after = text[: match.start()], text[match.end() :]
-        waiting[:0] = [before + choice + after for choice in match.group(1).split(",")]
-    return [word for word in (done + waiting) if word]
-
-
-def _output(words: list[str], stdin: str | None, *, read: bool) -> str:
-    """What a command prints, where its words alone say so."""
-    program = words[0].rsplit("/", 1)[-1]
-    operands = words[1:]
-    if program == "echo":
-        escapes = False
-        while operands and re.fullmatch(r"-[neE]+", operands[0]):
-            escapes = escapes or "e" in operands[0]
-            operands = operands[1:]
-        text = " ".join(operands) + "\n"
-        return _decode_escapes(text) if escapes else text
-    if program == "printf" and operands:
-        form = operands[0]
-        rest = iter(operands[1:])
-        filled = _PRINTF_FIELD.sub(lambda _: next(rest, ""), form)
-        return _decode_escapes(filled) + " ".join(rest)
-    if program in ("cat", "tee") and (program == "tee" or read or operands in ([], ["-"])):
-        return UNKNOWN if stdin is None else stdin
-    if program == "which" and len(operands) == 1:
-        return operands[0] + "\n"
-    if len(operands) == 2 and (program, operands[0]) in _ASKED:
-        return operands[1] + "\n"
-    return UNKNOWN
-
-
-def _decode_escapes(text: str) -> str:
-    pairs = (("\\n", "\n"), ("\\t", "\t"), ("\\\\", "\\"))
-    for mark, char in pairs:
-        text = text.replace(mark, char)
-    return text

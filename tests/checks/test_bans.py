@@ -403,9 +403,9 @@ class TestLoading:
 class TestWithoutParsers:
     @pytest.fixture(autouse=True)
     def _no_parsers(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from skilltrace_mlflow.checks import _shell, _shell_tree, _sql_sources, _sql_tokens
+        from skilltrace_mlflow.checks import _shell, _shell_nodes, _sql_sources, _sql_tokens
 
-        monkeypatch.setattr(_shell_tree, "_parser", lambda: None)
+        monkeypatch.setattr(_shell_nodes, "_parser", lambda: None)
         monkeypatch.setitem(__import__("sys").modules, "sqlglot", None)
         for cached in (_shell.read_script, _sql_tokens.tokens, _sql_sources._of_line):
             cached.cache_clear()
