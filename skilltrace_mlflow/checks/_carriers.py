@@ -161,6 +161,9 @@ def _tails(words: Sequence[str], prefix: Prefix) -> list[Carried]:
         if word == "--":
             tail = tuple(words[index + 1 + operands :])
             return [*found, tail] if tail else found
+        if word == "-" and word in flags:
+            index += 1  # env - ls
+            continue
         if word.startswith("-") and len(word) > 1:
             name = word.split("=", 1)[0]
             if name in valued and "=" not in word:

@@ -40,7 +40,7 @@ _CARRIER_NAMES = """
     gosu gtimeout hatch heroku hyperfine infisical ionice ksh kubectl ltrace lxc lxc-attach mamba
     mise mksh nerdctl nice nix nix-shell nocorrect nodemon noglob nohup npm npx nsenter numactl oc
     op parallel pdm pipenv pipx pkexec pnpm podman poetry powershell prlimit proot proxychains
-    proxychains4 pwsh rbash rlwrap run0 runuser rye screen script setpriv setsid sh source ssh
+    proxychains4 pwsh rbash rlwrap run0 runuser rye screen script setpriv setsid sh shx source ssh
     sshpass stdbuf strace su su-exec sudo systemd-run taskset time timeout tini tmux toybox trap
     unbuffer unshare uv uvx vagrant valgrind watch winpty wsl xargs xvfb-run yarn zsh
 """

@@ -132,6 +132,7 @@ PREFIXES: Mapping[str, Prefix] = {
     "run0": Prefix(valued="-u -g --user --group --unit --property --slice"),
     "screen": Prefix(valued="-S -s -c -T -h -t -e -p", flags="-d -m -D -R -r -L"),
     "setpriv": Prefix(),
+    "shx": Prefix(),
     "sshpass": Prefix(valued="-p -f -d -P", flags="-e -v"),
     "su-exec": Prefix(operands=1),
     "systemd-run": Prefix(

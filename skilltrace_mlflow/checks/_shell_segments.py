@@ -10,10 +10,10 @@ import re
 
 from skilltrace_mlflow.checks._command import UNKNOWN, UNKNOWN_WORDS, Command
 
-__all__ = ["commands", "maybe_options"]
+__all__ = ["KEYWORDS", "commands", "maybe_options"]
 
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
-_KEYWORDS = {"!", "{", "}", "if", "then", "else", "elif", "fi", "do", "done", "while", "until"}
+KEYWORDS = {"!", "{", "}", "if", "then", "else", "elif", "fi", "do", "done", "while", "until"}
 _VARIABLE = re.compile(r"\$(?:\{[^}]*\}|\w+|[@*#?$!-])")
 _OPTIONISH = re.compile(r"opt|flag|arg|param|switch|[@*]", re.IGNORECASE)
 
@@ -30,7 +30,7 @@ def commands(text: str, depth: int = 0) -> tuple[Command, ...]:
     found: list[Command] = []
     for segment in _segments(text):
         words = [_resolve(word) for word in segment]
-        while words and (_ASSIGNMENT.match(words[0]) or words[0] in _KEYWORDS):
+        while words and (_ASSIGNMENT.match(words[0]) or words[0] in KEYWORDS):
             words.pop(0)
         if not words:
             continue

@@ -23,6 +23,7 @@ from skilltrace_mlflow.checks._shell_nodes import (
     text_of,
 )
 from skilltrace_mlflow.checks._shell_output import LONGEST, bounded, output_of
+from skilltrace_mlflow.checks._shell_segments import KEYWORDS
 from skilltrace_mlflow.checks._shell_words import Words
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _CONDITIONAL = {
 }
 _MOST_ROUNDS = 60
 _UNKNOWN_LINE = re.compile(rf"^{UNKNOWN}+$", re.MULTILINE)
+_BACKQUOTED = re.compile(r"(?<!\\)`((?:[^`\\]|\\.)*)`", re.DOTALL)
 _FILE_IN_WORD = re.compile(r"^-f|[\s=@]")
 _OPEN = set(f"{UNKNOWN}{UNKNOWN_WORDS}*?[{{")  # a word that stands for others, or for none known
 _SHELL_NAMES = {"sh", "bash", "zsh", "dash", "ksh", "ash", "fish", "mksh", "rbash", "source", "."}
@@ -158,15 +160,21 @@ class _Walk(Words):
 
     def heredoc(self, node: Node, after: list[Node], targets: list[tuple[str, bool]]) -> str:
         """The text of a heredoc; what stands behind its start on the same line goes to `after`."""
-        text = ""
+        text, literal = "", False
         for child in node.named_children:
-            if child.type == "heredoc_body":
+            if child.type == "heredoc_start":
+                literal = bool(set(text_of(child)) & set("\"'\\"))
+            elif child.type == "heredoc_body":
                 text = self.quoted(child)
+                for match in _BACKQUOTED.finditer("" if literal else text_of(child)):
+                    self.substituted += 1  # which the grammar leaves in the text
+                    self.script(match.group(1), carried=True, stdin=None)
+                    self.substituted -= 1
             elif child.type == "file_redirect":
                 targets.extend(self.file_redirect(child))
             elif child.type == "pipeline":
                 after.extend(child.named_children)
-            elif child.type not in ("heredoc_start", "heredoc_end"):
+            elif child.type != "heredoc_end":
                 after.append(child)
         return text
 
@@ -257,6 +265,8 @@ class _Walk(Words):
                 stdin = self.heredoc(child, [], [])
             elif child.type == "file_redirect":
                 self.file_redirect(child)
+            elif child.type == "subshell":  # time (…), coproc (…)
+                self.visit(child, stdin)
             elif child.type == "command_name":
                 words.extend(self.word(child, program=True))
             elif child.is_named or child.type not in ("<<<", "<", ">"):
@@ -297,6 +307,10 @@ class _Walk(Words):
     def add(self, words: tuple[str, ...], source: str, stdin: str | None) -> None:
         from skilltrace_mlflow.checks._carriers import carried
 
+        while words and words[0] in KEYWORDS:  # the grammar does not know `time { …; }`
+            words = words[1:]
+        if not words:
+            return
         command = Command(
             words=words,
             source=source,

@@ -19,6 +19,14 @@ def banned(entry: str, command: str) -> str:
         "rm>/dev/null -rf x",
         "find . 2>/dev/null -name x -exec rm -rf {} +",
         "ls | xargs 2>/dev/null rm -rf",
+        # where the grammar sees no command
+        "time (cd a; rm -rf x)",
+        "time { rm -rf x; }",
+        "! { rm -rf x; }",
+        "time if true; then rm -rf x; fi",
+        "cat <<EOF\na `rm -rf x`\nEOF",
+        "env - rm -rf x",
+        "npx -y shx rm -rf x",
         # a line may go on in the middle of a word
         "rm -r\\\nf x",
         "r\\\nm -rf x",
@@ -141,6 +149,8 @@ def test_what_could_be_anything_is_unknown(command: str) -> None:
         "echo x > rm; ls -rf",
         "rm x 2>/dev/null",
         "ssh host ls",
+        "cat <<'EOF'\n`rm -rf x`\nEOF",
+        "cat <<EOF\n\\`rm -rf x\\`\nEOF",
         'ssh $HOST "ls -la"',
     ],
 )
