@@ -252,7 +252,8 @@ class Collector:
         if len(results) > 1:
             extra = None  # it says nowhere which block it means
         for block in results:
-            call_id = recorded_id = block.tool_use_id or ""
+            recorded_id = block.tool_use_id or ""
+            call_id = self.talk.again.get(recorded_id, [recorded_id])[-1]
             if not recorded_id:
                 # Without an id on either side, a result still follows the entry that made the call.
                 parent = entry.parentUuid if entry is not None else None

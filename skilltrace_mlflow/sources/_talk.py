@@ -23,7 +23,8 @@ class Talk:
     """Gathers the records of all agents; API messages and calls count once, by their ids.
 
     `items` holds each agent's records in the agent's own order. `nameless` maps the uuid of an
-    entry that made a call without an id to the id that the call was given here.
+    entry that made a call without an id to the id that the call was given here. `again` holds the
+    calls of one recorded id, where other models' servers count theirs anew in every message.
     """
 
     def __init__(self, notes: Notes) -> None:
@@ -31,6 +32,7 @@ class Talk:
         self.steps: dict[str, ModelStep] = {}
         self.calls: dict[str, ToolCall] = {}
         self.nameless: dict[str, str] = {}
+        self.again: dict[str, list[str]] = {}
         self._notes = notes
         self._usages: dict[str, Usage | None] = {}
         self._texts: dict[str, list[str]] = {}
@@ -129,7 +131,13 @@ class Talk:
             if uuid is not None:
                 self.nameless.setdefault(uuid, call_id)
         elif call_id in self.calls:
-            return
+            again = self.again.get(call_id, [call_id])
+            if any(self.calls[known].message_id == step.id for known in again):
+                return  # a copy of the line
+            self._notes.note(f"the id of a call of {name} was used before ({call_id})")
+            self.again[call_id] = again
+            call_id = f"{call_id}#{len(again) + 1}"
+            again.append(call_id)
         arguments = block.input
         if not isinstance(arguments, dict):
             if arguments is not None:

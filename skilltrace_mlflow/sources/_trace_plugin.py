@@ -69,6 +69,7 @@ class _Reader:
         self.generation = generation
         self.covered: set[str] = set()
         self.own_calls: list[ToolCall] = []
+        self.own_inputs: dict[str, Any] = {}
         self.own_steps: dict[str, list[int]] = {}
         self.delegated = False
         self.thought: dict[str, int] = {}
@@ -174,6 +175,8 @@ class _Reader:
         name = span.text("tool_name") or span.name.removeprefix("tool_") or "unknown"
         call_id = span.text("tool_id") or span.id
         inputs = span.inputs
+        if self.own_inputs.setdefault(call_id, (name, inputs)) != (name, inputs):
+            call_id = f"{call_id}#{span.id}"  # one id for several calls of one trace
         text = result_text(span.outputs)
         outcome, reason = self._outcome(span, name, text)
         duration = None

@@ -118,6 +118,15 @@ def test_a_trace_given_twice_counts_once() -> None:
     assert session_from_trace([trace, trace.to_dict()]) == session_from_trace(trace)
 
 
+def test_an_id_that_is_used_again_in_a_trace_is_another_call() -> None:
+    turn = Turn("Fix it.")
+    for command in ("ls", "rm -rf x", "ls"):
+        turn.tool("Bash:0", "Bash", {"command": command}, "done")
+    calls = session_from_trace(turn.end()).tool_calls
+    assert [call.input for call in calls][:2] == [{"command": "ls"}, {"command": "rm -rf x"}]
+    assert len({call.id for call in calls}) == len(calls)
+
+
 def test_turns_merge_in_time_order() -> None:
     late = a_turn("Second.", "t2", start=START + 10**12)
     early = a_turn("First.", "t1")

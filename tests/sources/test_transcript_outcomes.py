@@ -272,3 +272,23 @@ def test_a_call_that_was_perhaps_refused_does_not_break_the_allow_rules() -> Non
     session = parse_transcript(dump(user("Go."), assistant("msg_a", call), answer))
     spec = get_check("permissions")
     assert run_check(spec, session, spec.parse({"allow": ["Read"]})).verdict is Verdict.UNKNOWN
+
+
+def test_an_id_that_is_used_again_is_another_call() -> None:
+    # Servers of other models count their calls anew in every message: Bash:0, Bash:0, ...
+    first = assistant("msg_a", tool("Bash", "Bash:0", command="ls"))
+    lines = [
+        user("Go."),
+        first,
+        result("Bash:0", "a.sql"),
+        assistant("msg_b", tool("Bash", "Bash:0", command="rm -rf x")),
+        result("Bash:0", "Exit code 1", is_error=True),
+        first,  # a copy, as a fork makes it
+        result("Bash:0", "a.sql"),
+    ]
+    calls = parse_transcript(dump(*lines)).tool_calls
+    assert [(call.input, call.outcome, call.result) for call in calls] == [
+        ({"command": "ls"}, "succeeded", "a.sql"),
+        ({"command": "rm -rf x"}, "failed", "Exit code 1"),
+    ]
+    assert len({call.id for call in calls}) == 2
