@@ -12,7 +12,7 @@ from datetime import datetime, timezone
 
 from skilltrace_mlflow.session import Evidence, ModelStep, Session
 
-__all__ = ["PRICES_AS_OF", "session_cost", "step_cost"]
+__all__ = ["PRICES_AS_OF", "TOKEN_KINDS", "session_cost", "step_cost"]
 
 # Sources: https://platform.claude.com/docs/en/about-claude/pricing (models, prompt caching, long
 # context, web search) and https://platform.claude.com/docs/en/build-with-claude/fast-mode, both as
@@ -93,7 +93,7 @@ _PRICES = {
 _MODEL = re.compile(r"(claude-[a-z0-9-]+?)(?:-0)?(?:-\d{8}|-latest)?(?:\[1m\])?")
 
 # What a price is put on.
-_USAGE: tuple[Evidence, ...] = (
+TOKEN_KINDS: tuple[Evidence, ...] = (
     "usage",
     "input_tokens",
     "output_tokens",
@@ -110,7 +110,7 @@ def session_cost(session: Session) -> float | None:
     """
     if session.cost_usd is not None:
         return session.cost_usd
-    if not session.steps or session.lacks(*_USAGE) is not None:
+    if not session.steps or session.lacks(*TOKEN_KINDS) is not None:
         return None
     total = 0.0
     for step in session.steps:

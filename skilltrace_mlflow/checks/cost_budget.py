@@ -18,7 +18,7 @@ from skilltrace_mlflow.checks._base import (
     unknown,
 )
 from skilltrace_mlflow.checks._schema import fixed, to_float
-from skilltrace_mlflow.pricing import session_cost
+from skilltrace_mlflow.pricing import TOKEN_KINDS, session_cost, step_cost
 from skilltrace_mlflow.session import Session
 
 __all__ = ["CostBudget", "cost_budget"]
@@ -71,7 +71,7 @@ def cost_budget(session: Session, parameters: CostBudget) -> Outcome:
     """
     cost = session_cost(session)
     if cost is None:
-        return missing(session, "cost", "usage") or unknown(
+        return missing(session, "cost", *TOKEN_KINDS) or unknown(
             f"no cost is recorded and no price is known for {_models(session)}"
         )
     if not math.isfinite(cost):
@@ -96,6 +96,8 @@ def cost_budget(session: Session, parameters: CostBudget) -> Outcome:
 
 
 def _models(session: Session) -> str:
-    return ", ".join(sorted({step.model or "a step without model" for step in session.steps})) or (
-        "a session without steps"
-    )
+    """What has no price, for people."""
+    names = {
+        step.model or "a step without model" for step in session.steps if step_cost(step) is None
+    }
+    return ", ".join(sorted(names)) or "a session without steps"

@@ -79,9 +79,10 @@ class TestCost:
 
     def test_an_unknown_model_is_unknown(self) -> None:
         step = ModelStep(id="a", model="nobody-knows-1", usage=TokenUsage(input_tokens=10))
-        outcome = judge("cost_budget", {"max_usd": 5}, make_session([], steps=(step,)))
+        known = ModelStep(id="b", model="claude-sonnet-4-5", usage=TokenUsage(input_tokens=10))
+        outcome = judge("cost_budget", {"max_usd": 5}, make_session([], steps=(step, known)))
         assert outcome.verdict == "unknown"
-        assert "nobody-knows-1" in outcome.rationale
+        assert outcome.rationale.endswith("no price is known for nobody-knows-1")
 
 
 class TestTimeAndTurns:
