@@ -12,6 +12,7 @@ from skilltrace_mlflow.checks._command import UNKNOWN, UNKNOWN_WORDS, Command
 from skilltrace_mlflow.checks._flags import read_arguments
 from skilltrace_mlflow.checks._paths import is_absolute, relative_to
 from skilltrace_mlflow.checks._rules import EDITORS, PATH_KEYS
+from skilltrace_mlflow.checks._select import shell_lines
 from skilltrace_mlflow.checks._shell import read_script
 from skilltrace_mlflow.session import Session
 
@@ -69,10 +70,10 @@ def shell_writes(session: Session) -> ShellWrites:
     folders: set[tuple[str, str]] = set()
     composed: list[str] = []
     moves: dict[str, list[str]] = {}  # by agent: earlier lines that may have changed its directory
-    for call in session.tool_calls:
-        line = (call.input or {}).get("command")
-        if call.name != "Bash" or call.outcome == "denied" or not isinstance(line, str):
+    for call, found in shell_lines(session):
+        if found is None or call.outcome == "denied":
             continue
+        line = found.text
         for path, below in _line_targets(line)[1] if _WRITES.search(line) else ():
             if UNKNOWN in path or UNKNOWN_WORDS in path:
                 composed.append(" ".join(line.split())[:80])

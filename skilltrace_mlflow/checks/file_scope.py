@@ -16,6 +16,7 @@ from skilltrace_mlflow.checks._files import (
 )
 from skilltrace_mlflow.checks._paths import PathPattern, RulePath, any_matches, expand_braces
 from skilltrace_mlflow.checks._schema import TEXTS, fixed
+from skilltrace_mlflow.checks._select import shell_lines
 from skilltrace_mlflow.session import Session
 
 __all__ = ["FileScope", "file_scope"]
@@ -100,8 +101,8 @@ def file_scope(session: Session, parameters: FileScope) -> Outcome:
 
 def _hidden_lines(session: Session) -> str | None:
     """Why a shell command may have written what nobody sees, None if all lines are recorded."""
-    hidden = any(call.name == "Bash" and call.input is None for call in session.tool_calls)
-    return "the commands of some Bash calls are not recorded" if hidden else None
+    hidden = any(line is None or call.input_truncated for call, line in shell_lines(session))
+    return "some command lines are not recorded, or not whole" if hidden else None
 
 
 def _allowed(

@@ -21,7 +21,13 @@ from skilltrace_mlflow.checks._base import (
 from skilltrace_mlflow.checks._paths import relative_to
 from skilltrace_mlflow.checks._rules import EDITORS, PATH_KEYS, READERS
 from skilltrace_mlflow.checks._schema import SCOPE
-from skilltrace_mlflow.checks._select import Selector, calls_by_name, parse_selectors, select
+from skilltrace_mlflow.checks._select import (
+    Selector,
+    calls_by_name,
+    is_shell,
+    parse_selectors,
+    select,
+)
 from skilltrace_mlflow.session import Session, ToolCall
 
 __all__ = ["Permissions", "permissions"]
@@ -231,7 +237,7 @@ def _allowed(rules: Sequence[Selector], call: ToolCall, cwd: str | None) -> tupl
         r.specifier and r.specifier.command is None and r.matches(call, cwd) is None for r in meant
     ):
         return None, "whether an allow rule covers it cannot be told"
-    if call.name != "Bash":
+    if not is_shell(call.name):
         return False, ""
     line = (call.input or {}).get("command")
     if not isinstance(line, str) or call.input_truncated:

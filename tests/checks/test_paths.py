@@ -172,6 +172,14 @@ class TestFileScope:
     def test_folders_as_targets(self, value: dict, command: str, expected: str) -> None:
         assert verdict("file_scope", value, bash(command), cwd="/repo") == expected
 
+    @pytest.mark.parametrize("name", ["PowerShell", "mcp__shell__exec"])
+    def test_other_shells(self, name: str) -> None:
+        value = {"forbidden": [".env"]}
+        call = make_call(name, {"command": "echo A=1 > .env"})
+        assert verdict("file_scope", value, call, cwd="/repo") == "fail"
+        cut = make_call(name, {"command": "ls && "}, input_truncated=True)
+        assert verdict("file_scope", value, cut, cwd="/repo") == "unknown"
+
     def test_calls_that_did_not_get_that_far(self) -> None:
         value = {"forbidden": [".env"]}
         assert (

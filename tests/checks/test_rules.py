@@ -283,3 +283,11 @@ def _session(*calls: ToolCall):
     from tests.builders import make_session
 
     return make_session(calls)
+
+
+def test_allow_rules_cover_the_lines_of_other_shells() -> None:
+    value = {"allow": ["PowerShell(Get-ChildItem:*)"]}
+    allowed = make_call("PowerShell", {"command": "Get-ChildItem -Recurse"})
+    assert verdict("permissions", value, allowed) == "pass"
+    other = make_call("PowerShell", {"command": "Get-ChildItem; Remove-Item x"})
+    assert verdict("permissions", value, other) == "fail"
