@@ -82,6 +82,14 @@ _SAME_SUBCOMMAND: Mapping[str, Mapping[str, str]] = {
     "helm": {"del": "uninstall", "delete": "uninstall", "un": "uninstall"},
     "npm": _NPM,
 }
+_KINDS = (  # of resources, by all their names; kubectl takes `ns/x` as well as `ns x`
+    "configmap configmaps cm", "cronjob cronjobs cj", "daemonset daemonsets ds",
+    "deployment deployments deploy", "ingress ingresses ing", "job jobs", "namespace namespaces ns",
+    "node nodes no", "persistentvolume persistentvolumes pv",
+    "persistentvolumeclaim persistentvolumeclaims pvc", "pod pods po", "secret secrets",
+    "service services svc", "serviceaccount serviceaccounts sa", "statefulset statefulsets sts",
+)  # fmt: skip
+_SAME_KIND = {name: kind.split()[0] for kind in _KINDS for name in kind.split()}
 
 # Programs whose options are words behind one dash: letters of such a word are no flags.
 _LONG_SINGLE_DASH = {
@@ -170,9 +178,11 @@ def flag_meets(program: str, wanted: str, flag: str) -> bool:
 
 
 def has_other_names(program: str, word: str) -> bool:
-    """Whether a subcommand goes by other names as well: `npm i` is `npm install`."""
-    known = _SAME_SUBCOMMAND.get(_SAME_PROGRAM.get(program, program), {})
-    return word in known.values()
+    """Whether an operand goes by other names as well: `npm i` is `npm install`."""
+    known = _SAME_PROGRAM.get(program, program)
+    if known == "kubectl" and word in _SAME_KIND:
+        return True
+    return word in _SAME_SUBCOMMAND.get(known, {}).values()
 
 
 def same_program(program: str) -> str:
@@ -224,7 +234,11 @@ def read_arguments(program: str, words: Sequence[str]) -> Arguments:
             starts.append(len(operands))
             word = _SAME_SUBCOMMAND.get(known, {}).get(word, word)
             settled = not may_be and word not in _GROUPS.get(known, ())
-        operands.append(word)
+        kind, slash, name = word.partition("/")
+        if known == "kubectl" and kind in _SAME_KIND:
+            operands.extend([_SAME_KIND[kind], name] if slash else [_SAME_KIND[kind]])
+        else:
+            operands.append(word)
         value_of = None
     flags |= _implied(known, flags, operands, starts)
     return Arguments(

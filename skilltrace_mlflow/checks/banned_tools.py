@@ -67,7 +67,7 @@ def parse(value: Any, ban_exceptions: Sequence[str] = ()) -> BannedTools:
 
 
 def _parse_ban(text: str) -> Ban:
-    if not looks_like_selector(text):
+    if not looks_like_selector(text) and not text.startswith("mcp__"):
         return Ban(text=text, pattern=parse_pattern(text))
     selector = parse_selector(text)
     if selector.kind != "name" or tool_category(text) != "other":  # no program is called WebFetch

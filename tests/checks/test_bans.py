@@ -390,6 +390,10 @@ class TestLoading:
             parse("banned_tools", ["Read", "Foo(bar)"])
         assert caught.value.path == (1,)
 
+    def test_what_can_be_no_tool_of_a_server_is_refused(self) -> None:
+        with pytest.raises(ParameterError, match="is no tool name, glob"):
+            parse("banned_tools", ["mcp__{dev,prod}__delete"])
+
     def test_an_option_alone_is_refused(self) -> None:
         with pytest.raises(ParameterError, match="as in git --no-verify") as caught:
             parse("banned_tools", ["Read", "--no-verify"])
