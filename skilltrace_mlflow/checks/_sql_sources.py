@@ -35,16 +35,17 @@ _TEXT = re.compile(r"(?:--?[\w-]+=)?(\S+\s.*)", re.DOTALL)  # a word of several 
 _FILLED_IN = re.compile(r"\{[^{}]*\}")
 _SEARCH = re.compile(r"search|find|lookup|docs?(_|$)|ask", re.IGNORECASE)
 _EXECUTES = re.compile(r"sql|query|execut|run|statement", re.IGNORECASE)
-_DIALECTS = (
-    "bigquery",
-    "clickhouse",
-    "duckdb",
-    "mysql",
-    "postgres",
-    "snowflake",
-    "sqlite",
-    "trino",
-)
+_DIALECTS = {  # by what the name of a tool or its server holds
+    **{
+        name: name
+        for name in (
+            "bigquery", "clickhouse", "duckdb", "mysql", "postgres", "snowflake", "sqlite", "trino",
+        )
+    },
+    "mariadb": "mysql", "mssql": "tsql", "neon": "postgres", "pg": "postgres", "psql": "postgres",
+    "redshift": "redshift", "sqlserver": "tsql", "supabase": "postgres",
+}  # fmt: skip
+_NAME_PART = re.compile(r"[a-z\d]+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +136,15 @@ def executes_sql(name: str) -> bool:
 
 
 def _of_arguments(call: ToolCall) -> Iterator[SqlText]:
-    dialect = next((d for d in _DIALECTS if d in call.name.lower()), "databricks")
+    name = call.name.lower()
+    parts = _NAME_PART.findall(name)
+    known = (
+        dialect
+        for key, dialect in _DIALECTS.items()
+        # short ones stand in other words too
+        if (key in name if len(key) > 4 else any(part.startswith(key) for part in parts))
+    )
+    dialect = next(known, "databricks")
     own = call.name.rsplit("__", 1)[-1].lower()
     given = call.input or {}
     runs_code = bool(_EXECUTES.search(own))

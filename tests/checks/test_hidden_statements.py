@@ -25,6 +25,8 @@ DROP = "DROP DATABASE x"
         "\ufeffDROP DATABASE x",
         "{{ config() }} DROP DATABASE x",
         "DELIMITER //\nDROP DATABASE x//",
+        "BEGIN TRY DROP DATABASE x END TRY",
+        "DO $$ BEGIN EXECUTE 'DROP DATABASE x'; END $$",
         "\\c a\nDROP DATABASE x",
     ],
 )
@@ -200,3 +202,11 @@ def test_arguments_of_a_tool_that_is_named_after_queries(key: str) -> None:
     assert verdict("banned_tools", ["DROP DATABASE"], make_call("mcp__pg__query", {key: DROP})) == (
         "fail"
     )
+
+
+@pytest.mark.parametrize("server", ["postgres", "pg", "my-neon", "supabase"])
+def test_servers_are_known_by_their_dialect(server: str) -> None:
+    call = make_call(f"mcp__{server}__query", {"sql": "SELECT $$; DROP DATABASE x$$"})
+    assert verdict("banned_tools", ["DROP DATABASE"], call) == "pass"
+    call = make_call(f"mcp__{server}__query", {"sql": "SELECT $$a;$$; DROP DATABASE x"})
+    assert verdict("banned_tools", ["DROP DATABASE"], call) == "fail"
