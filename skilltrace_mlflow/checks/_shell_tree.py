@@ -251,7 +251,8 @@ class _Walk(Words):
         source_from = end = node.start_byte
         for child in node.children:
             # the grammar ends a word where a line goes on in its middle
-            goes_on = between(node, end, child) == b"\\\n" and len(words) > 0
+            apart = child.start_byte - end
+            goes_on = apart == 2 and bool(words) and between(node, end, child) == b"\\\n"
             end = child.end_byte
             if child.type == "variable_assignment":
                 # X=1 cmd: for that command only
