@@ -185,9 +185,9 @@ def tool_trajectory(session: Session, parameters: ToolTrajectory) -> Outcome:
     matchers. An optional step counts on neither side. `extras` (`allow`, `forbid`, or selectors)
     says which other calls may be made.
 
-    The pairing is the best there is. Score: matched / expected; where extra calls are forbidden,
-    matched / the larger of expected and made; for `subset` matched / made. It passes at 1, or at
-    `threshold` and above.
+    The pairing matches as many expected calls as can be, and of such pairings leaves the fewest
+    calls over. Score: matched / expected; where extra calls are forbidden, matched / the larger of
+    expected and made; for `subset` matched / made. It passes at 1, or at `threshold` and above.
     """
     needed = ("tool_names", "tool_order") if parameters.ordered else ("tool_names",)
     lost = missing(session, *needed)
