@@ -11,6 +11,7 @@ import pytest
 from skilltrace_mlflow.cli._app import run
 from skilltrace_mlflow.importing import import_transcripts
 from skilltrace_mlflow.sources import mlflow_store
+from tests.driver.stores import use_store
 
 ROOT = Path(__file__).resolve().parents[2]
 RESUMED = next((ROOT / "tests/data/recordings/resume").glob("*.jsonl"))
@@ -100,10 +101,7 @@ def test_a_run_stands_for_its_claude_code_traces_only(
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     import_transcripts([RESUMED], experiment="ex", tracking_uri=uri)
     traces = mlflow_store.search_experiment_traces("ex", tracking_uri=uri)
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(uri)
-    try:
-        mlflow.set_experiment("ex")
+    with use_store(uri, "ex"):
         with mlflow.start_run() as started:
             with mlflow.start_span("row"):
                 pass
@@ -112,8 +110,6 @@ def test_a_run_stands_for_its_claude_code_traces_only(
         with mlflow.start_run() as bare, mlflow.start_span("row"):
             pass
         mlflow.flush_trace_async_logging()
-    finally:
-        mlflow.set_tracking_uri(before)
     capsys.readouterr()
 
     def codes(run_id: str) -> tuple[int, list[str]]:
