@@ -44,7 +44,7 @@ class AutologStatus:
 
 @dataclass(frozen=True, kw_only=True)
 class SettingsChange:
-    """What a command changed in one settings file; `diff` is a unified diff."""
+    """What a command changed in one settings file; `diff` is a unified diff of its values."""
 
     path: Path
     diff: str
@@ -190,9 +190,28 @@ def _environment(path: Path) -> dict[str, Any]:
 
 def _diff(path: Path, before: bytes | None) -> str:
     after = path.read_bytes() if path.exists() else b""
-    old = (before or b"").decode("utf-8", "replace").splitlines()
-    new = after.decode("utf-8", "replace").splitlines()
-    return "\n".join(difflib.unified_diff(old, new, str(path), str(path), lineterm=""))
+    if after == (before or b""):
+        return ""
+    old, new = _flat(before or b"{}"), _flat(after or b"{}")
+    changed = difflib.unified_diff(old, new, str(path), str(path), lineterm="", n=0)
+    return "\n".join(changed) or f"{path}: only its layout changed"
+
+
+def _flat(content: bytes) -> list[str]:
+    """Settings as a line per value, so that a change shows no neighbour: `env` holds secrets too,
+    and in JSON a line loses its comma when the next one goes.
+    """
+
+    def lines(value: Any, name: str) -> list[str]:
+        if isinstance(value, dict) and value:
+            return [
+                line
+                for key, inner in value.items()
+                for line in lines(inner, f"{name}.{key}" if name else key)
+            ]
+        return [f"{name}: {json.dumps(value, ensure_ascii=False)}"] if name else []
+
+    return lines(json.loads(content), "")
 
 
 def _reason(text: str) -> str:

@@ -68,7 +68,9 @@ def test_disable_removes_tracing_and_nothing_else(tmp_path: Path) -> None:
     assert settings["permissions"] == {"allow": ["Read"]}
     assert settings["env"] == {"KEEP": "me"}
     assert change.path == path
-    assert "MLFLOW_CLAUDE_TRACING_ENABLED" in change.diff
+    assert '-env.MLFLOW_CLAUDE_TRACING_ENABLED: "true"' in change.diff.splitlines()
+    assert "KEEP" not in change.diff, "a neighbour may be a secret"
+    assert "permissions" not in change.diff
 
 
 @pytest.mark.parametrize(
