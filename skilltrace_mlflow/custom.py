@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from mlflow.genai.scorers import Scorer
@@ -12,7 +13,7 @@ from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.expectations import Manifest
 from skilltrace_mlflow.results import Evaluation
 from skilltrace_mlflow.scorer_config import build_scorers, is_model_based
-from skilltrace_mlflow.scorers import custom_judge, spec_of
+from skilltrace_mlflow.scorers import LONGEST_CALL, custom_judge, outcomes_within, spec_of
 
 __all__ = ["judge_custom"]
 
@@ -23,10 +24,10 @@ def judge_custom(
     """Add what the manifest's `package.module:function` scorers say of each result's session.
 
     Runs the user's code, so it is called only where that was allowed. Raises ConfigurationError if
-    a function cannot be found.
+    a function cannot be found. A function that hangs is an error after its time limit.
     """
     scorers = build_scorers(manifest, allow_custom=True, no_llm=True)
-    judges = [judge for judge in map(custom_judge, scorers) if judge is not None]
+    judges = [(item, judge) for item in scorers if (judge := custom_judge(item)) is not None]
     # Scorer objects of the user's: they may need the MLflow trace, which a file does not have.
     unheard = tuple(
         Outcome(
@@ -40,14 +41,17 @@ def judge_custom(
     results = []
     for result in evaluation.results:
         outcomes = [*result.outcomes, *unheard]
-        for judge in judges:
+        for item, judge in judges:
             response = None if result.session is None else result.session.response
-            outcomes += judge(
+            judged = partial(
+                judge,
                 inputs={"prompt": result.prompt},
                 outputs={"response": response},
                 expectations=expectations,
                 session=result.session,
             )
+            longest = float(item.timeout or LONGEST_CALL)
+            outcomes += outcomes_within(longest, judged, name=item.name)
         results.append(replace(result, outcomes=tuple(sorted(outcomes, key=lambda o: o.check))))
     return replace(evaluation, results=tuple(results))
 

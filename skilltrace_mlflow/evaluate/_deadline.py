@@ -1,22 +1,19 @@
-"""Time: one deadline for a whole evaluation, and calls that cannot be trusted to end."""
+"""Time: one deadline for a whole evaluation, and what becomes of it when the time is up."""
 
 from __future__ import annotations
 
-import contextvars
 import ctypes
 import sys
 import threading
 import time
-from collections.abc import Callable, Container
+from collections.abc import Container
 from concurrent.futures import thread as _pool
 from types import FrameType
-from typing import Any
 
 from skilltrace_mlflow.errors import EvaluationError
 
-__all__ = ["Deadline", "HangingCall", "abandon", "call_bounded", "settle", "unfinished"]
+__all__ = ["Deadline", "abandon", "settle", "unfinished"]
 
-# The main thread has to wake up to see a signal; a lock it waits on without end would hide it.
 _WAKE = 0.2
 # Threads of ours, and those of `mlflow.genai.evaluate` that write or wait for one that does. (Its
 # thread that submits rows is left out: it waits on a lock for good, and does nothing else.)
@@ -34,10 +31,6 @@ _NAMES = (
 _WORKER = _pool._worker.__code__
 _TASK = _pool._WorkItem.run.__code__
 _abandoned: list[threading.Thread] = []
-
-
-class HangingCall(Exception):  # noqa: N818 - it is not an error yet
-    """A call did not return in time; its thread goes on in the background."""
 
 
 class Deadline:
@@ -65,36 +58,6 @@ class Deadline:
                 f"--timeout {self.seconds:g}: the time was up before {doing}; give it more, or "
                 "finish the run with --resume"
             )
-
-
-def call_bounded(function: Callable[[], Any], seconds: float, *, name: str = "call") -> Any:
-    """`function()` in a thread of its own; HangingCall if it takes longer than `seconds`.
-
-    What it raises is raised here. The thread is a daemon, so it does not hold up the exit.
-    """
-    result: dict[str, Any] = {}
-    done = threading.Event()
-    context = contextvars.copy_context()
-
-    def target() -> None:
-        try:
-            result["value"] = context.run(function)
-        except BaseException as error:  # raised again by whoever waits
-            result["error"] = error
-        finally:
-            done.set()
-
-    thread = threading.Thread(target=target, name=f"skilltrace-{name}", daemon=True)
-    thread.start()
-    end = time.monotonic() + seconds
-    # Not `join`: interrupted by a signal, it takes the thread for ended (Python 3.11, bpo-45274).
-    while not done.is_set() and (left := end - time.monotonic()) > 0:
-        done.wait(min(left, _WAKE))
-    if "error" in result:
-        raise result["error"]
-    if "value" not in result:
-        raise HangingCall(f"{name} did not end within {seconds:.0f} s")
-    return result["value"]
 
 
 def abandon(since: Container[threading.Thread] = ()) -> None:

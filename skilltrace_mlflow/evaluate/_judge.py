@@ -10,19 +10,24 @@ from typing import Any
 
 from mlflow.genai.scorers import Scorer
 
-from skilltrace_mlflow.checks import CheckSpec, Outcome, Verdict
-from skilltrace_mlflow.evaluate._deadline import Deadline, HangingCall, call_bounded
+from skilltrace_mlflow.checks import CheckSpec, Outcome
+from skilltrace_mlflow.evaluate._deadline import Deadline
 from skilltrace_mlflow.evaluate._rows import Found
 from skilltrace_mlflow.expectations import TestCase
 from skilltrace_mlflow.responses import ResponseSpec, run_response
 from skilltrace_mlflow.score import score_session
 from skilltrace_mlflow.scorer_config import is_model_based
-from skilltrace_mlflow.scorers import as_response, custom_judge, spec_of, value_to_outcomes
+from skilltrace_mlflow.scorers import (
+    LONGEST_CALL,
+    as_response,
+    custom_judge,
+    outcomes_within,
+    spec_of,
+    value_to_outcomes,
+)
 
 __all__ = ["Judges", "expectations_of", "response_of"]
 
-# What MLflow allows a scorer.
-_LONGEST_CALL = 300.0
 _AT_ONCE = 8
 
 
@@ -108,7 +113,7 @@ class Judges:
 
         def run(job: tuple[int, Found, Scorer]) -> tuple[int, tuple[Outcome, ...]]:
             index, found, item = job
-            longest = _LONGEST_CALL if not item.timeout else float(item.timeout)
+            longest = LONGEST_CALL if not item.timeout else float(item.timeout)
             if end is not None:
                 longest = max(0.1, min(longest, end - time.monotonic()))
             return index, _call(item, found, longest)
@@ -157,21 +162,10 @@ def _call(item: Scorer, found: Found, seconds: float) -> tuple[Outcome, ...]:
     def judged() -> tuple[Outcome, ...]:
         if judge is not None:
             return judge(**arguments, trace=found.trace, session=found.session)
-        try:
-            if item.is_session_level_scorer:
-                value = run(session=[found.trace] if found.trace is not None else [])
-            else:
-                value = run(**arguments, trace=found.trace)
-        except SystemExit as error:  # of this scorer alone, it must not end the evaluation
-            raise RuntimeError(f"SystemExit: {error}") from error
+        if item.is_session_level_scorer:
+            value = run(session=[found.trace] if found.trace is not None else [])
+        else:
+            value = run(**arguments, trace=found.trace)
         return value_to_outcomes(item.name, value, pass_if=item.pass_if)
 
-    try:
-        outcomes: tuple[Outcome, ...] = call_bounded(judged, seconds, name=item.name)
-    except HangingCall:
-        message = f"the scorer did not return within {seconds:.0f} s"
-        return (Outcome(check=item.name, verdict=Verdict.ERROR, rationale=message),)
-    except Exception as error:  # a stranger's code may do anything; the other checks go on
-        message = f"{type(error).__name__}: {error}"
-        return (Outcome(check=item.name, verdict=Verdict.ERROR, rationale=message),)
-    return outcomes
+    return outcomes_within(seconds, judged, name=item.name)

@@ -9,12 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from skilltrace_mlflow.bounded import HangingCall, call_bounded
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError, SkillTraceError
 from skilltrace_mlflow.evaluate._deadline import (
     Deadline,
-    HangingCall,
     abandon,
-    call_bounded,
     settle,
 )
 from skilltrace_mlflow.evaluate._find import Finder

@@ -14,7 +14,12 @@ from skilltrace_mlflow.scorers._adapter import (
     scorer_map,
     spec_of,
 )
-from skilltrace_mlflow.scorers._custom import custom_judge, wrap_custom
+from skilltrace_mlflow.scorers._custom import (
+    LONGEST_CALL,
+    custom_judge,
+    outcomes_within,
+    wrap_custom,
+)
 from skilltrace_mlflow.scorers._evidence import as_response, as_session
 from skilltrace_mlflow.scorers._feedback import (
     VERDICT_KEY,
@@ -24,6 +29,7 @@ from skilltrace_mlflow.scorers._feedback import (
 )
 
 __all__ = [
+    "LONGEST_CALL",
     "TRACE_SCORER_MAP",
     "VERDICT_KEY",
     "as_response",
@@ -33,6 +39,7 @@ __all__ = [
     "get_trace_scorers",
     "make_scorer",
     "outcome_to_feedback",
+    "outcomes_within",
     "spec_of",
     "value_to_outcomes",
     "wrap_custom",

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlflow.genai.scorers import Scorer, scorer
 
+from skilltrace_mlflow.bounded import HangingCall, call_bounded
 from skilltrace_mlflow.checks import NO_TRACE, Outcome, Verdict
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.metrics import compute_trace_summary
@@ -16,7 +17,10 @@ from skilltrace_mlflow.scorers._evidence import as_session
 from skilltrace_mlflow.scorers._feedback import outcome_to_feedback, value_to_outcomes
 from skilltrace_mlflow.session import Session
 
-__all__ = ["custom_judge", "wrap_custom"]
+__all__ = ["LONGEST_CALL", "custom_judge", "outcomes_within", "wrap_custom"]
+
+LONGEST_CALL = 300.0
+"""Seconds that a scorer may take where nobody says otherwise: MLflow's own limit."""
 
 _MLFLOW = ("expectations", "inputs", "outputs", "trace")
 _OURS = ("session", "trace_summary")
@@ -117,6 +121,31 @@ def _judge_of(function: Callable[..., Any], label: str) -> Judge:
         return value_to_outcomes(label, value)
 
     return judge
+
+
+def outcomes_within(
+    seconds: float, judged: Callable[[], tuple[Outcome, ...]], *, name: str
+) -> tuple[Outcome, ...]:
+    """What `judged()` returns; an error of the check `name` where it raises or takes longer.
+
+    One that hangs is left behind in a thread that does not hold up the exit.
+    """
+
+    def contained() -> tuple[Outcome, ...]:
+        try:
+            return judged()
+        except SystemExit as error:  # of this scorer alone, it must not end the evaluation
+            raise RuntimeError(f"SystemExit: {error}") from error
+
+    try:
+        outcomes: tuple[Outcome, ...] = call_bounded(contained, seconds, name=name)
+    except HangingCall:
+        message = f"the scorer did not return within {seconds:.0f} s"
+        return (Outcome(check=name, verdict=Verdict.ERROR, rationale=message),)
+    except Exception as error:  # a stranger's code may do anything; the other checks go on
+        message = f"{type(error).__name__}: {error}"
+        return (Outcome(check=name, verdict=Verdict.ERROR, rationale=message),)
+    return outcomes
 
 
 async def _result(value: Any) -> Any:

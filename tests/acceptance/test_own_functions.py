@@ -15,6 +15,8 @@ GOOD = (
     Path(__file__).resolve().parents[2] / "examples/skills/bronze-ingestion/traces/demo-good.jsonl"
 )
 MODULE = """
+import time
+
 from mlflow.genai.scorers import scorer
 
 def no_bash(trace_summary):
@@ -25,6 +27,9 @@ def has_read(session):
 
 def silent(session):
     return None
+
+def hangs(session):
+    time.sleep(600)
 
 @scorer
 def ready_made(trace):
@@ -82,3 +87,11 @@ def test_a_ready_made_scorer_is_unknown_without_mlflow(
 ) -> None:
     code, verdicts = evaluate(tmp_path, capsys, "ready_made", "--allow-custom")
     assert (code, verdicts) == (3, {"ready_made": "unknown", "required_tools": "pass"})
+
+
+def test_one_that_hangs_is_left_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("skilltrace_mlflow.custom.LONGEST_CALL", 0.3)
+    code, checks = evaluate(tmp_path, capsys, "hangs", "--allow-custom")
+    assert (code, checks["hangs"]) == (3, "error")

@@ -9,12 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from skilltrace_mlflow.bounded import HangingCall, call_bounded
 from skilltrace_mlflow.errors import EvaluationError
 from skilltrace_mlflow.evaluate._deadline import (
     Deadline,
-    HangingCall,
     abandon,
-    call_bounded,
     settle,
     unfinished,
 )
