@@ -13,7 +13,6 @@ from skilltrace_mlflow.evaluate._deadline import Deadline, settle
 from skilltrace_mlflow.evaluate._find import Importer, by_time, experiment_of, session_of
 from skilltrace_mlflow.evaluate._import import importer_into
 from skilltrace_mlflow.evaluate._judge import Judges
-from skilltrace_mlflow.evaluate._resume import Plan
 from skilltrace_mlflow.evaluate._rows import Found
 from skilltrace_mlflow.evaluate._skill import Folder, run_work
 from skilltrace_mlflow.evaluate._surroundings import quiet_mlflow, terminable, tracking
@@ -48,7 +47,8 @@ def log_evaluation(
         folder = Folder(experiment, create=True)
         log = importer_into(folder.id)
         work = Work(
-            plan=Plan(skill=evaluation.skill, include_traces=True),
+            skill=evaluation.skill,
+            plan=None,
             judges=_Judged(traces=True, outcomes=[r.outcomes for r in evaluation.results]),
             deadline=deadline,
             find=lambda: [_found(result, log) for result in evaluation.results],

@@ -125,8 +125,8 @@ class Plan:
                 text = run.data.tags.get(OPTIONS_TAG)
         if text is None:
             raise ConfigurationError(
-                f"--resume {run_id}: the run stopped before it stored what it was to do; start a "
-                "new one"
+                f"--resume {run_id}: nothing says what the run was to do (trace-eval --log made "
+                "it, or it stopped too early); start a new one"
             )
         values = json.loads(text)
         for name in ("test_ids", "categories", "tags"):

@@ -136,6 +136,7 @@ def evaluate_skill(
             pinned=plan.traces,
         )
         work = Work(
+            skill=manifest.name,
             plan=plan,
             judges=judges,
             deadline=deadline,
@@ -178,7 +179,8 @@ def run_work(work: Work, deadline: Deadline) -> Evaluation:
     _mark(work, "incomplete", others)
     if work.run_id is None or not work.outcomes:
         raise EvaluationError(f"{problem} before anything could be logged")
-    work.incomplete.append(f"{problem}; finish the run with --resume {work.run_id}")
+    way_out = "log again" if work.plan is None else f"finish the run with --resume {work.run_id}"
+    work.incomplete.append(f"{problem}; {way_out}")
     return work.evaluation()
 
 

@@ -7,14 +7,12 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Expectation as StoredExpectation
-from mlflow.entities import Feedback
-from mlflow.genai.scorers import Scorer
 from mlflow.tracking import MlflowClient
 from mlflow.tracking.context.registry import resolve_tags
 
@@ -26,16 +24,16 @@ from skilltrace_mlflow.evaluate._deadline import Deadline
 from skilltrace_mlflow.evaluate._figures import run_metrics
 from skilltrace_mlflow.evaluate._find import experiment_of
 from skilltrace_mlflow.evaluate._judge import Judges, expectations_of
-from skilltrace_mlflow.evaluate._mlflow import hand_out, rounds, run_scorers
+from skilltrace_mlflow.evaluate._mlflow import hand_out, rounds
+from skilltrace_mlflow.evaluate._models import ModelJudges
 from skilltrace_mlflow.evaluate._resume import SKILL_TAG, STATUS_TAG, Plan
-from skilltrace_mlflow.evaluate._rows import Found, Item, Row, identity_of, marks_of
-from skilltrace_mlflow.evaluate._store import SOURCE_RUN, STORE_ERRORS, RunStore, first_line
+from skilltrace_mlflow.evaluate._rows import Found, Item, Row
+from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore, first_line
 from skilltrace_mlflow.evaluate._surroundings import few_workers, lifted_rate_limit
 from skilltrace_mlflow.evaluate._verify import complete, standing
 from skilltrace_mlflow.responses import all_responses
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.score import SESSION_PREFIX
-from skilltrace_mlflow.scorers import feedbacks_to_outcomes
 
 __all__ = ["Work"]
 
@@ -45,10 +43,12 @@ class Work:
     """One evaluation under way. `run()` does it all; what it has got so far is readable from
     another thread at any time, for when it is interrupted or takes too long.
 
-    `find` gives the attempts, `experiment` the id of the experiment to fall back on.
+    `find` gives the attempts, `experiment` the id of the experiment to fall back on. `plan` is what
+    somebody needs to finish the run later, None where nobody can.
     """
 
-    plan: Plan
+    skill: str
+    plan: Plan | None
     judges: Judges
     deadline: Deadline
     find: Callable[[], Sequence[Found]]
@@ -89,7 +89,7 @@ class Work:
         """The result as far as it has got."""
         results = self._results()
         return Evaluation(
-            skill=self.plan.skill,
+            skill=self.skill,
             results=results,
             gates=self.gates(results),
             run_id=self.run_id,
@@ -118,9 +118,9 @@ class Work:
             store.tag(STATUS_TAG, "running")
             return store
         tags = {
-            SKILL_TAG: self.plan.skill,
+            SKILL_TAG: self.skill,
             STATUS_TAG: "running",
-            **self.plan.tag,
+            **({} if self.plan is None else self.plan.tag),
             "skilltrace.version": __version__,
         }
         store = RunStore("", experiment_id, self.deadline)
@@ -133,7 +133,8 @@ class Work:
         store.run_id = self.run_id = run.info.run_id
         self.store = store  # from here on there is a run to mark if we are stopped
         try:
-            self.plan.with_traces(self.attempts).save(store)
+            if self.plan is not None:
+                self.plan.with_traces(self.attempts).save(store)
         except STORE_ERRORS as error:
             self.notes.append(f"the run's plan could not be stored: {first_line(error)}")
         return store
@@ -165,7 +166,7 @@ class Work:
                 continue
             items = [
                 Item(
-                    skill=self.plan.skill,
+                    skill=self.skill,
                     test_id=found.case.id,
                     attempt=found.attempt,
                     outcome=outcome,
@@ -271,89 +272,23 @@ class Work:
         return experiment_of(row.trace) in (None, store.experiment_id)
 
     def _models(self, store: RunStore) -> None:
-        """MLflow's own scorers, with MLflow's own rate limits; their verdicts are read back."""
-        scorers = self.judges.models
-        if not scorers:
+        """What MLflow's own scorers say, added to the outcomes."""
+        if not self.judges.models:
             return
         rows = {row.key: row for row in reversed(self.rows) if row.trace_id is not None}
         for row in rows.values():
             if row.trace is None:
                 row.trace = store.trace(str(row.trace_id))
-        for batch in rounds(reversed(rows.values())):
-            self.deadline.require("all models had judged")
-            left = [row for row in batch if not self._judged_by(row, scorers, store)]
-            if not left:
-                continue
-            before = self._feedbacks(left, store)
-            try:
-                run_scorers(left, scorers, store.run_id)
-            except Exception as error:  # one judge's trouble is no reason to lose the verdicts
-                self.notes.append(
-                    f"model-based scorers stopped ({type(error).__name__}: {first_line(error)})"
-                )
-            self._mark(left, {a.assessment_id for _, a in before}, store)
-        verdicts = store.assessments({row.trace_id for row in rows.values() if row.trace_id})
+        judges = ModelJudges(
+            scorers=self.judges.models, skill=self.skill, store=store, resumed=self.resumed
+        )
+        judges.judge(reversed(rows.values()))
+        self.notes += judges.notes
+        said = judges.outcomes(rows)
         for index, found in enumerate(self.attempts):
-            home = rows.get((found.case.id, found.attempt))
-            stored = verdicts.get(home.trace_id or "", ()) if home is not None else ()
-            extra = _model_outcomes(scorers, self._of(found, stored, store.run_id))
+            extra = said.get((found.case.id, found.attempt), judges.missing())
             merged = (*self.outcomes[index], *extra)
             self.outcomes[index] = tuple(sorted(merged, key=lambda outcome: outcome.check))
-
-    def _judged_by(self, row: Row, scorers: Iterable[Scorer], store: RunStore) -> bool:
-        if not self.resumed or row.trace is None:
-            return False
-        names = {a.name for a in self._of(row.found, row.trace.info.assessments, store.run_id)}
-        return all(scorer.name in names for scorer in scorers)
-
-    def _feedbacks(self, rows: Sequence[Row], store: RunStore) -> list[tuple[Row, Any]]:
-        """Every Feedback of this run on the traces of these rows, one row per trace."""
-        held = store.assessments({row.trace_id for row in rows if row.trace_id})
-        return [
-            (row, a)
-            for row in rows
-            for a in held.get(row.trace_id or "", ())
-            if a.feedback is not None and (a.metadata or {}).get(SOURCE_RUN) == store.run_id
-        ]
-
-    def _mark(self, rows: Sequence[Row], before: Container[str], store: RunStore) -> None:
-        """Say of the Feedbacks that MLflow has just logged which test they are about: another one
-        may be judged on the same trace, by other expectations. An earlier verdict on the same is
-        superseded, which can only be said of a new one: MLflow's own goes for it.
-        """
-        for row, made in self._feedbacks(rows, store):
-            if made.assessment_id in before or identity_of(made) is not None:
-                continue
-            test_id, attempt = row.key
-            marks = marks_of(self.plan.skill, test_id, attempt)
-            older = row.superseded().get((self.plan.skill, test_id, str(attempt), made.name))
-            marked = Feedback(
-                name=made.name,
-                value=made.feedback.value,
-                error=made.feedback.error,
-                rationale=made.rationale,
-                source=made.source,
-                metadata={**(made.metadata or {}), **marks},
-                overrides=older,
-            )
-            if older is None:
-                store.correct(made.trace_id, made.assessment_id, marked)
-            else:
-                store.log(made.trace_id, marked, made.span_id)
-                store.delete(made.trace_id, made.assessment_id)
-
-    def _of(self, found: Found, assessments: Iterable[Any], run_id: str) -> list[Any]:
-        """What this run says of an attempt, the newest of each name."""
-        marks = marks_of(self.plan.skill, found.case.id, found.attempt).items()
-        mine = [
-            a
-            for a in assessments
-            if a.feedback is not None
-            and (a.metadata or {}).get(SOURCE_RUN) == run_id
-            and marks <= a.metadata.items()
-        ]
-        newest = {a.name: a for a in sorted(mine, key=lambda a: a.create_time_ms or 0)}
-        return list(newest.values())
 
     def _close(self, store: RunStore) -> None:
         results = self._results()
@@ -400,7 +335,7 @@ class Work:
         return tuple(
             TestResult(
                 test_id=found.case.id,
-                skill=self.plan.skill,
+                skill=self.skill,
                 attempt=found.attempt,
                 outcomes=outcomes if found.error is None else (),
                 session=found.session,
@@ -416,19 +351,6 @@ class Work:
             )
             for found, outcomes in zip(self.attempts, judged, strict=True)
         )
-
-
-def _model_outcomes(scorers: Iterable[Scorer], mine: Sequence[Any]) -> Iterable[Outcome]:
-    for scorer in scorers:
-        given = [a for a in mine if a.name == scorer.name or a.name.startswith(f"{scorer.name}/")]
-        if given:
-            yield from feedbacks_to_outcomes(given, name=scorer.name, pass_if=scorer.pass_if)
-        else:
-            yield Outcome(
-                check=scorer.name,
-                verdict=Verdict.ERROR,
-                rationale="the scorer left no assessment on the trace",
-            )
 
 
 def _same(stored: Any, value: Any) -> bool:

@@ -13,6 +13,7 @@ from mlflow.tracking import MlflowClient
 
 from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.cli._app import run
+from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.evaluate import evaluate_skill, log_evaluation
 from skilltrace_mlflow.results import Evaluation
 from skilltrace_mlflow.score import trace_eval
@@ -214,6 +215,8 @@ def test_verdicts_reached_without_mlflow_are_logged_afterwards(store: str, tmp_p
     ]
     assert logged.exit_code == 1
     assert logged.incomplete == ()
+    with pytest.raises(ConfigurationError, match="trace-eval --log made it"):
+        evaluate_skill(skill, resume=logged.run_id)
 
 
 def test_results_of_a_run_can_be_compared(
