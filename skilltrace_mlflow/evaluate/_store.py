@@ -17,6 +17,8 @@ from tenacity import (
     Retrying,
     retry_if_exception,
     stop_after_attempt,
+    stop_after_delay,
+    stop_any,
     wait_exponential,
     wait_random,
 )
@@ -34,6 +36,8 @@ STORE_ERRORS = (MlflowException, RequestException, OSError)
 
 _PAGE = 100
 _TRIES = 4
+# MLflow repeats an HTTP request by itself for half a minute: after that there is no fifth chance.
+_LONGEST = 20.0
 _PASSING = (408, 429)
 
 
@@ -76,7 +80,8 @@ class RunStore:
             return isinstance(error, STORE_ERRORS)
 
         def stop(state: Any) -> bool:
-            return bool(stop_after_attempt(_TRIES)(state)) or self.deadline.passed
+            given_up = stop_any(stop_after_attempt(_TRIES), stop_after_delay(_LONGEST))
+            return bool(given_up(state)) or self.deadline.passed
 
         def attempt() -> T:
             if self.closed:
