@@ -8,7 +8,6 @@ resumed sessions and progress entries repeat what stands elsewhere.
 from __future__ import annotations
 
 from datetime import datetime
-from math import isfinite
 
 import msgspec
 
@@ -22,7 +21,7 @@ from skilltrace_mlflow.sources._notes import Notes
 from skilltrace_mlflow.sources._person import first_text, person_text, slash_command, spoken
 from skilltrace_mlflow.sources._results import Results
 from skilltrace_mlflow.sources._talk import Talk
-from skilltrace_mlflow.sources._wire import Block, Entry, decode_raw, text_of
+from skilltrace_mlflow.sources._wire import Block, Entry, amount, decode_raw, text_of
 
 __all__ = ["Collector"]
 
@@ -54,11 +53,6 @@ _KNOWN = frozenset(
         "worktree-state",
     )
 )
-
-
-def finite(value: float | None) -> float | None:
-    """The number, None for infinities and what is no number: JSON has a spelling for both."""
-    return value if value is None or isfinite(value) else None
 
 
 class Collector:
@@ -148,7 +142,7 @@ class Collector:
             elif entry.isApiErrorMessage or message.model == _SYNTHETIC:
                 self._synthetic(entry, message)
             else:
-                self.talk.assistant(message, entry.uuid, time, agent, finite(entry.costUSD))
+                self.talk.assistant(message, entry.uuid, time, agent, amount(entry.costUSD))
         elif kind in _KNOWN:
             self.known += 1
             if kind == "progress":
@@ -165,7 +159,7 @@ class Collector:
             self.notes.damage("an entry without a type")
         else:
             if kind == "result" and entry.total_cost_usd is not None:
-                self.total_cost = finite(entry.total_cost_usd)
+                self.total_cost = amount(entry.total_cost_usd)
             self.notes.unknown(kind)
 
     def _state(self, entry: Entry) -> None:

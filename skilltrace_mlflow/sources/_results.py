@@ -13,7 +13,7 @@ from skilltrace_mlflow.sources._lines import Source
 from skilltrace_mlflow.sources._notes import Notes
 from skilltrace_mlflow.sources._outcome import MAYBE_REFUSED, classify_error, may_be_refusal
 from skilltrace_mlflow.sources._record import fill, record
-from skilltrace_mlflow.sources._wire import Block, ToolUseResult, decode_raw, text_of
+from skilltrace_mlflow.sources._wire import Block, ToolUseResult, amount, decode_raw, text_of
 
 __all__ = ["LAUNCHED", "Results"]
 
@@ -227,8 +227,8 @@ def _detail(call: ToolCall, structured: ToolUseResult) -> None:
         details["agent_id"] = structured.agentId
     if structured.backgroundTaskId is not None:
         details["background_task_id"] = structured.backgroundTaskId
-    duration = structured.totalDurationMs
+    duration = amount(structured.totalDurationMs)
     if duration is None:
-        duration = structured.durationMs
+        duration = amount(structured.durationMs)
     if duration is not None:
         call.__dict__["duration_ms"] = duration

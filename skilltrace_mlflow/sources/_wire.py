@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timezone
+from math import isfinite
 from typing import Annotated, Any, get_type_hints
 
 import msgspec
@@ -23,6 +24,7 @@ __all__ = [
     "Progress",
     "ToolUseResult",
     "Usage",
+    "amount",
     "decode_entry",
     "decode_json",
     "decode_raw",
@@ -32,27 +34,32 @@ __all__ = [
 
 _EMPTY = msgspec.Raw(b"")
 _Time = Annotated[datetime, msgspec.Meta(tz=True)]
+# Beyond what a float holds exactly a count is damage, and no cost can be put on it.
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+_DAMAGED = -1
 
 
 class CacheCreation(msgspec.Struct, gc=False):
     """Cache writes by lifetime; the rest of them lives five minutes."""
 
-    ephemeral_1h_input_tokens: int | None = None
+    ephemeral_1h_input_tokens: _Count | None = None
 
 
 class ServerToolUse(msgspec.Struct, gc=False):
     """What the API itself did for the response."""
 
-    web_search_requests: int | None = None
+    web_search_requests: _Count | None = None
 
 
 class Usage(msgspec.Struct, gc=False):
-    """Token counts as the API sent them; a field that is missing or no number is None."""
+    """Token counts as the API sent them: None where a field is missing or null, negative where
+    something stands there that is no count.
+    """
 
-    input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    output_tokens: int | None = None
+    input_tokens: _Count | None = None
+    cache_creation_input_tokens: _Count | None = None
+    cache_read_input_tokens: _Count | None = None
+    output_tokens: _Count | None = None
     server_tool_use: ServerToolUse | None = None
     cache_creation: CacheCreation | None = None
     iterations: list[msgspec.Raw] | None = None
@@ -224,6 +231,13 @@ def decode_raw(raw: msgspec.Raw) -> Any:
         return None
 
 
+def amount(value: float | None) -> float | None:
+    """The number, None for infinities, what is no number (JSON has a spelling for both) and what is
+    below zero: no duration and no cost.
+    """
+    return value if value is not None and isfinite(value) and value >= 0 else None
+
+
 def text_of(content: object) -> str:
     """The text of a message's or a result's content: a string, or its text blocks, one a line."""
     if isinstance(content, str):
@@ -304,10 +318,13 @@ def _struct(struct: type[Any], value: dict[str, Any]) -> Any:
         elif name == "timestamp":
             fields[name] = _time(item)
         else:
+            if isinstance(item, float) and item.is_integer():
+                item = int(item) if hint == _Count | None else item
             try:
                 fields[name] = msgspec.convert(item, hint)
             except msgspec.ValidationError:
-                continue
+                if hint == _Count | None:
+                    fields[name] = _DAMAGED
     return struct(**fields)
 
 

@@ -131,6 +131,14 @@ def test_interrupted_calls(content: str, extra: object) -> None:
     assert call.outcome == "interrupted"
 
 
+@pytest.mark.parametrize("duration", ["1e400", "NaN", "-3"])
+def test_a_duration_that_is_none_is_measured_instead(duration: str) -> None:
+    extra = {"stdout": "", "durationMs": 777}
+    call = call_of("Bash", dump(result("toolu_1", extra=extra))[0].replace("777", duration))
+    assert call.duration_ms is not None
+    assert 0 <= call.duration_ms < 3_600_000
+
+
 def test_a_call_without_a_result_is_unknown() -> None:
     call = call_of("Bash", None)
     assert (call.outcome, call.result, call.end_timestamp) == ("unknown", None, None)

@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
+from skilltrace_mlflow.pricing import session_cost
 from skilltrace_mlflow.session import Session, TokenUsage
 from skilltrace_mlflow.sources.transcript import parse_transcript
 from tests.sources.lines import assistant, dump, entry, result, text, tool, usage, user
@@ -109,6 +110,36 @@ def test_usage_that_is_missing_or_no_number_is_a_lower_bound(figures: object) ->
     session = read(assistant("msg_a", text("a"), usage=figures))
     assert not session.steps[0].usage_complete
     assert session.usage.output_tokens == 0
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["input_tokens", "output_tokens", "cache_creation_input_tokens", "cache_read_input_tokens"],
+)
+@pytest.mark.parametrize("figure", ["7", 1.5, True, [3], -5, 2**64, 10**400])
+def test_a_figure_that_is_no_count_is_not_taken_for_none_at_all(name: str, figure: object) -> None:
+    session = read(assistant("msg_a", text("a"), usage={**usage(3, 40), name: figure}))
+    assert not session.usage_complete
+    assert getattr(session.usage, name) == 0
+    assert session_cost(session) is not None
+    good = assistant("msg_a", text("b"), usage=usage(3, 40, read=5))
+    assert read(assistant("msg_a", text("a"), usage={**usage(3, 0), name: figure}), good).usage == (
+        TokenUsage(input_tokens=3, output_tokens=40, cache_read_input_tokens=5)
+    )
+
+
+def test_a_whole_number_written_as_a_float_is_a_count() -> None:
+    session = read(assistant("msg_a", text("a"), usage={**usage(), "input_tokens": 12.0}))
+    assert session.usage_complete
+    assert session.usage.input_tokens == 12
+
+
+@pytest.mark.parametrize("cost", ["-5", "1e400", "NaN"])
+def test_a_cost_that_is_no_amount_is_not_recorded(cost: str) -> None:
+    line = dump(assistant("msg_a", text("a"), costUSD=777))[0].replace("777", cost)
+    session = read(line)
+    assert session.cost_usd is None
+    assert (session_cost(session) or 0) > 0
 
 
 def test_synthetic_messages_have_no_tokens_and_are_no_turn() -> None:
