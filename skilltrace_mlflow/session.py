@@ -333,6 +333,16 @@ class Session:
                 return self.missing[kind]
         return None
 
+    @property
+    def lost_apart(self) -> bool:
+        """Whether usage is lost that no step marks (a file missing, a line cut): any part of the
+        session may have lost it. One note is about all the marked steps together.
+        """
+        if self.usage_complete:
+            return False
+        marked = any(not step.usage_complete for step in self.steps)
+        return not marked or len(self.usage_notes) > 1 or bool(self.incomplete)
+
     def scoped(self, scope: Scope) -> Session:
         """This session as seen by `main` or `subagents` only; `all` is the session itself.
 
@@ -348,8 +358,6 @@ class Session:
                 return (agent == MAIN_AGENT) == want_main
 
             steps = tuple(s for s in self.steps if inside(s.agent))
-            # Notes without a step to hang on (a span lost, a file missing) concern every part.
-            whole = not self.usage_complete and all(s.usage_complete for s in self.steps)
             self.cache[key] = replace(
                 self,
                 steps=steps,
@@ -358,7 +366,7 @@ class Session:
                 files=tuple(f for f in self.files if inside(f.agent)),
                 skills=tuple(s for s in self.skills if inside(s.agent)),
                 subagents=() if want_main else self.subagents,
-                usage_complete=not whole and all(s.usage_complete for s in steps),
+                usage_complete=not self.lost_apart and all(s.usage_complete for s in steps),
                 cost_usd=None,
             )
         scoped: Session = self.cache[key]

@@ -137,7 +137,7 @@ def _part(
     }
     steps = parts["steps"]
     # A gap that hangs on no step (a file missing, a line lost) concerns every turn.
-    anywhere = not session.usage_complete and all(s.usage_complete for s in session.steps)
+    anywhere = session.lost_apart
     moments = list(_moments(parts))
     # Entries that are no record (a queued prompt, a hook's summary) begin and end the session.
     if number == 0 and session.start_time is not None:

@@ -55,6 +55,10 @@ _KNOWN = frozenset(
 )
 
 
+def _is_silent(block: Block) -> bool:
+    return block.type == "text" and block.text is None
+
+
 class Collector:
     """Feed it every entry, then read what it gathered.
 
@@ -216,6 +220,8 @@ class Collector:
         if isinstance(content, list):
             if self._results(content, entry.toolUseResult, entry.timestamp, entry):
                 return
+            if any(block.type is None or _is_silent(block) for block in content):
+                self.notes.damage("a user message with a block that is none")
         elif content is None:
             self.notes.note("a user message without content")
             return
@@ -278,6 +284,8 @@ class Collector:
             return
         self.messages += 1
         time = nested.timestamp or entry.timestamp
+        if message.model == _SYNTHETIC:
+            return
         if nested.type == "assistant":
             self.talk.assistant(message, nested.uuid, time, agent.id, None)
         elif nested.type == "user" and isinstance(message.content, list):

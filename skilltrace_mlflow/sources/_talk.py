@@ -46,7 +46,7 @@ class Talk:
         cost: float | None,
     ) -> None:
         """Take in a line of an API message that `agent` got."""
-        key = message.id or uuid or f"line {self._notes.number}"
+        key = message.id or uuid or self._notes.where()
         step = self.steps.get(key)
         if step is None:
             usage = message.usage
@@ -109,6 +109,8 @@ class Talk:
 
     def _text(self, step: ModelStep, text: str | None, time: datetime | None) -> None:
         if not text or text == _NO_TEXT or text.isspace():
+            if text is None:
+                self._notes.damage("a text block without text")
             return
         known = self._texts.get(step.id)
         if known is None:

@@ -241,6 +241,19 @@ def test_an_input_that_is_no_object_is_unknown_not_empty() -> None:
     assert session.diagnostics[0].message == "the input of Bash is no object"
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        user([["nested"], [text("words")]]),
+        user([{"type": "text", "text": ["words"]}]),
+        assistant("msg_x", {"type": "text", "text": ["words"]}),
+        assistant("msg_x", ["nested"]),
+    ],
+)
+def test_words_where_no_text_stands_leave_a_gap(line: dict[str, Any]) -> None:
+    assert parse_transcript(dump(user("Go."), line)).incomplete
+
+
 def test_a_line_of_a_hundred_megabytes(tmp_path: Path) -> None:
     big = "x" * 100_000_000
     path = write_lines(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -258,6 +259,41 @@ def test_an_agent_without_a_transcript_leaves_a_gap() -> None:
     assert not session.usage_complete
     nameless = parse_transcript(dump(*main_lines()))
     assert nameless.incomplete == ("the transcript of sub-agent toolu_task is not at hand",)
+
+
+def test_a_gap_of_nobody_s_makes_every_part_a_lower_bound() -> None:
+    task = tool("Task", "toolu_t", prompt="Look.", subagent_type="Explore")
+    inner = assistant("msg_s", text("Seen."), stop_reason=None)
+    lines = [user("Go."), assistant("msg_a", task), assistant("msg_b", text("Done."))]
+    lines.insert(2, progress(inner, agent="a1", call_id="toolu_t", prompt="Look."))
+    whole = parse_transcript(dump(*lines))
+    assert [whole.scoped(s).usage_complete for s in ("main", "subagents")] == [True, False]
+    cut = parse_transcript([*dump(*lines), '{"type":"assistant","message":{"id":"msg_c","usa'])
+    assert [cut.scoped(s).usage_complete for s in ("main", "subagents")] == [False, False]
+
+
+def test_synthetic_messages_of_a_sub_agent_are_no_api_messages() -> None:
+    task = tool("Task", "toolu_t", prompt="Look.", subagent_type="Explore")
+    inner = assistant("58505170", text("API Error: overloaded"), model="<synthetic>")
+    session = parse_transcript(
+        dump(
+            user("Go."),
+            assistant("msg_a", task),
+            progress(inner, agent="a1", call_id="toolu_t", prompt="Look."),
+        )
+    )
+    assert [step.id for step in session.steps] == ["msg_a"]
+    assert [message.text for message in session.messages] == ["Go."]
+
+
+def test_messages_without_any_id_in_two_files_stay_apart(tmp_path: Path) -> None:
+    def nameless(figure: int) -> dict[str, Any]:
+        return assistant(None, text("x"), usage=usage(figure, 1), uuid=None)
+
+    path = write_lines(tmp_path / f"{SESSION}.jsonl", user("Go."), nameless(100))
+    folder = tmp_path / SESSION / "subagents"
+    write_lines(folder / "agent-a1.jsonl", user("Look."), nameless(1000))
+    assert parse_transcript(path).usage.input_tokens == 1100
 
 
 def test_leaving_sub_agents_out_is_said(tmp_path: Path) -> None:
