@@ -84,6 +84,8 @@ class Results:
             outcome = "failed"
         elif is_error is not None and is_error is not False:
             outcome, reason = "unknown", "is_error is neither true nor false"
+        elif structured is not None and structured.interrupted is True:
+            outcome, reason = "interrupted", "interrupted"
         elif structured is None:
             if call is None or call.name == "Write":
                 self._heads[call_id] = text_of(decode_raw(block.content))[:_HEAD]

@@ -139,6 +139,13 @@ def test_a_duration_that_is_none_is_measured_instead(duration: str) -> None:
     assert 0 <= call.duration_ms < 3_600_000
 
 
+@pytest.mark.parametrize("flag", [False, None])
+def test_an_interrupted_call_that_is_no_error_has_not_succeeded(flag: bool | None) -> None:
+    extra = {"stdout": "partial", "stderr": "", "interrupted": True}
+    call = call_of("Bash", result("toolu_1", "partial", is_error=flag, extra=extra))
+    assert (call.outcome, call.outcome_reason) == ("interrupted", "interrupted")
+
+
 def test_a_call_without_a_result_is_unknown() -> None:
     call = call_of("Bash", None)
     assert (call.outcome, call.result, call.end_timestamp) == ("unknown", None, None)
