@@ -1,7 +1,8 @@
 """Secrets out of a session before it is stored, found by detect-secrets' rules.
 
-Every text of the record is scanned line by line: prompts, answers, arguments, results, reasons.
-What is found is replaced by `[REDACTED: <kind>]`, the rest of the line stays.
+Every text of the record is scanned line by line: prompts, answers, arguments, results, reasons,
+names of files, tools, agents and branches. What is found is replaced by `[REDACTED: <kind>]`, the
+rest of the line stays. Ids and models stay as they are.
 """
 
 from __future__ import annotations
@@ -58,22 +59,38 @@ class Redactor:
                 tool_calls=tuple(
                     replace(
                         call,
+                        name=self.text(call.name),
                         input=None if call.input is None else self.value(call.input),
                         outcome_reason=self.text(call.outcome_reason),
                         details=self.value(call.details),
-                        load_result=None if (text := call.result) is None else self.text(text),
+                        load_result=self._maybe(call.result),
                     )
                     for call in session.tool_calls
                 ),
                 files=tuple(
-                    replace(f, content=None if f.content is None else self.text(f.content))
+                    replace(f, file_path=self.text(f.file_path), content=self._maybe(f.content))
                     for f in session.files
                 ),
                 subagents=tuple(
-                    replace(a, prompt=None if a.prompt is None else self.text(a.prompt))
-                    for a in session.subagents
+                    replace(
+                        agent,
+                        type=self._maybe(agent.type),
+                        prompt=self._maybe(agent.prompt),
+                        status=self._maybe(agent.status),
+                    )
+                    for agent in session.subagents
                 ),
+                skills=tuple(replace(use, name=self.text(use.name)) for use in session.skills),
                 api_errors=tuple(self.text(error) for error in session.api_errors),
+                cwd=self._maybe(session.cwd),
+                git_branch=self._maybe(session.git_branch),
+                usage_notes=tuple(self.text(note) for note in session.usage_notes),
+                incomplete=tuple(self.text(gap) for gap in session.incomplete),
+                source=self.text(session.source),
+                diagnostics=tuple(
+                    replace(d, message=self.text(d.message), file=self._maybe(d.file))
+                    for d in session.diagnostics
+                ),
                 cache={},
             )
 
@@ -99,6 +116,9 @@ class Redactor:
             if secret == item:
                 return self._replacement(kind)
         return item
+
+    def _maybe(self, text: str | None) -> str | None:
+        return None if text is None else self.text(text)
 
     def text(self, text: str) -> str:
         """The text with every secret replaced."""
