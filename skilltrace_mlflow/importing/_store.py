@@ -96,6 +96,7 @@ class TraceStore:
         for trace in traces:
             turn = trace.turn
             found = self.turns_of(turn.session_id).setdefault(turn.number, [])
+            found[:] = [item for item in found if item.trace_id != trace.trace_id]
             found.append(
                 Existing(
                     trace_id=trace.trace_id,

@@ -198,6 +198,10 @@ class _Importer:
             with told(str(path), self.tracking_uri):
                 known = self.store.turns_of(turns[0].session_id)
             todo, unchanged, older = self._compare(turns, known)
+            left = self._left_over(turns, known)
+            if left:
+                with told(str(path), self.tracking_uri):
+                    self.store.delete(turns[0].session_id, left)
             if not todo:
                 return _Done(unchanged=unchanged, older=older)
             shown = self._shown(session, turns, redactor, path) if self.redact else turns
@@ -212,9 +216,8 @@ class _Importer:
                 superseded.update([number] if old else [])
                 tags[trace_id] = _tags(old, redacted=self.redact)
                 traces.append(build_trace(turn, trace_id, _costs(turn.session.steps)))
-            broken = [item for turn in known.values() for item in turn if item.trace_id in tags]
             with told(str(path), self.tracking_uri):
-                self.store.delete(turns[0].session_id, broken)
+                # Over what stands there half-written: another import may be at it this moment.
                 self.store.write(traces, tags)
                 # The old ones go last: there is no moment without evidence.
                 self.store.delete(turns[0].session_id, stale)
@@ -242,6 +245,24 @@ class _Importer:
             else:
                 todo.append(turn.number)
         return todo, unchanged, older
+
+    def _left_over(
+        self, turns: Sequence[Turn], known: Mapping[int, list[Existing]]
+    ) -> list[Existing]:
+        """Traces beside the one that replaced them: an import that was killed, or two at once that
+        saw different lengths of the same session, had no time to delete them.
+        """
+        beyond = max(known, default=-1) >= len(turns)
+        if beyond:
+            return []
+        left: list[Existing] = []
+        for turn in turns:
+            found = known.get(turn.number, [])
+            same = [item for item in found if self._is_same(item, turn, beyond=False)]
+            if same:
+                others = (item for item in found if item not in same)
+                left.extend(item for item in others if item.size <= size_of(turn))
+        return left
 
     def _is_same(self, item: Existing, turn: Turn, *, beyond: bool) -> bool:
         if item.digest != turn.digest or (self.redact and not item.redacted):

@@ -72,7 +72,7 @@ def split_turns(session: Session, *, name: str) -> tuple[Turn, ...]:
         for place, record in enumerate(getattr(session, kind)):
             members[kind][owner.turn_of(record)].append(place)
     whole = _whole(session)
-    session_digest = _digest(session_to_json(replace(whole, source="")))
+    session_digest = _digest(session_to_json(_anywhere(whole)))
     turns = []
     for number in range(count):
         places = {kind: tuple(members[kind][number]) for kind in RECORDS}
@@ -174,6 +174,12 @@ def _whole(session: Session) -> Session:
     """What concerns the session as a whole."""
     empty: dict[str, Any] = dict.fromkeys(RECORDS, ())
     return replace(session, **empty, cache={})
+
+
+def _anywhere(session: Session) -> Session:
+    """The session without the place of its file: a copy of it is the same session."""
+    notes = tuple(replace(note, file=None) for note in session.diagnostics)
+    return replace(session, source="", diagnostics=notes)
 
 
 def _bare(session: Session) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from skilltrace_mlflow.sources.trace_names import TURN_ATTRIBUTE
 from skilltrace_mlflow.sources.transcript import parse_transcript
 from tests.builders import START, make_call, make_session
 from tests.driver.stores import free_port
+from tests.sources.lines import assistant, entry, result, tool, user, write_lines
 from tests.sources.shapes import START as TRACED
 from tests.sources.shapes import Turn, usage
 
@@ -160,6 +161,17 @@ class TestOnceEach:
         report = import_transcripts([tmp_path / "a", tmp_path / "b"], experiment="traces")
         assert (report.logged, report.unchanged) == (1, 1)
 
+    def test_a_copy_elsewhere_is_the_same_though_something_in_it_is_odd(
+        self, store: str, tmp_path: Path
+    ) -> None:
+        odd = recording("plain").read_bytes() + b'{"type": "news", "text": "of an odd kind"}\n'
+        for folder in ("one", "two"):
+            path = tmp_path / folder / recording("plain").name
+            path.parent.mkdir()
+            path.write_bytes(odd)
+        assert import_transcripts([tmp_path / "one"], experiment="traces").logged == 1
+        assert import_transcripts([tmp_path / "two"], experiment="traces").unchanged == 1
+
     def test_a_session_that_went_on_keeps_its_earlier_turns(
         self, store: str, grown: tuple[Path, list[bytes]]
     ) -> None:
@@ -222,6 +234,53 @@ class TestOnceEach:
                 import_transcripts([path], experiment="traces")
         report = import_transcripts([path], experiment="traces")
         assert report.logged == 1
+        assert session_from_trace(traces(store)) == parse_transcript(path)
+
+    def test_what_a_killed_import_had_no_time_to_delete_goes_with_the_next(
+        self, store: str, monkeypatch: pytest.MonkeyPatch, grown: tuple[Path, list[bytes]]
+    ) -> None:
+        from mlflow.tracing.client import TracingClient
+
+        def fail(*_: Any, **__: Any) -> None:
+            raise OSError("the line is dead")
+
+        path, rest = grown
+        import_transcripts([path], experiment="traces")
+        with path.open("ab") as file:
+            file.writelines(rest[:2])
+        import_transcripts([path], experiment="traces")
+        with path.open("ab") as file:
+            file.writelines(rest[2:])
+        with monkeypatch.context() as patch:
+            patch.setattr(TracingClient, "delete_traces", fail)
+            with pytest.raises(EvaluationError, match="the line is dead"):
+                import_transcripts([path], experiment="traces")
+        assert len(traces(store)) == 3
+        report = import_transcripts([path], experiment="traces")
+        assert report.unchanged == 2
+        assert [t.info.tags["skilltrace.turn"] for t in traces(store)] == ["0", "1"]
+        assert session_from_trace(traces(store)) == parse_transcript(path)
+
+    def test_another_import_s_half_written_trace_is_not_taken_away(
+        self, store: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from mlflow.tracing.client import TracingClient
+
+        path, log_spans = recording("plain"), TracingClient.log_spans
+
+        def fail(*_: Any) -> None:
+            raise OSError("killed")
+
+        def meanwhile(*given: Any) -> Any:
+            monkeypatch.setattr(TracingClient, "log_spans", log_spans)
+            with monkeypatch.context() as patch:
+                patch.setattr(TracingClient, "start_trace", fail)
+                with pytest.raises(EvaluationError, match="killed"):
+                    import_transcripts([path], experiment="traces")
+            return log_spans(*given)
+
+        monkeypatch.setattr(TracingClient, "log_spans", meanwhile)
+        import_transcripts([path], experiment="traces")
         assert session_from_trace(traces(store)) == parse_transcript(path)
 
     def test_another_experiment_is_another_place(self, store: str) -> None:
@@ -365,6 +424,34 @@ class TestRedaction:
         text = self.stored(store)
         assert not [secret for secret in present if secret in text]
         assert "[REDACTED: Databricks Token]" in text
+
+    def test_names_of_files_and_places_are_no_hiding_place(
+        self, store: str, tmp_path: Path
+    ) -> None:
+        secret = SECRETS["GitHub Token"]
+        where = {"cwd": f"/home/{secret}", "gitBranch": f"try-{secret}"}
+        task = tool("Task", "toolu_t", prompt="Look.", subagent_type=f"type-{secret}")
+        path = write_lines(
+            tmp_path / "session.jsonl",
+            user("Go.", **where),
+            assistant(
+                "msg_a",
+                tool("Write", "toolu_w", file_path=f"/x/{secret} a.txt", content="x"),
+                tool("Skill", "toolu_s", skill=secret),
+                tool(f"mcp__{secret}__ask", "toolu_m"),
+                task,
+                **where,
+            ),
+            result("toolu_w", extra={"type": "create", "filePath": f"/x/{secret} a.txt"}),
+            result("toolu_s"),
+            result("toolu_m", f"{secret} is unknown", is_error=True),
+            result("toolu_t", extra={"status": secret, "agentId": "a1"}),
+            entry(f"kind-{secret}"),
+        )
+        import_transcripts([path], experiment="traces", redact=True)
+        assert secret not in self.stored(store)
+        (written,) = session_from_trace(traces(store)).files
+        assert written.file_path == "/x/[REDACTED: GitHub Token] a.txt"
 
     def test_nothing_but_secrets_changes(self, store: str) -> None:
         import_transcripts([recording("tool-errors")], experiment="traces", redact=True)
