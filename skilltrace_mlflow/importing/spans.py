@@ -337,7 +337,7 @@ def _ns(moment: datetime | None) -> int | None:
         return None
     delta = moment - _EPOCH
     total = (delta.days * 86_400 + delta.seconds) * _SECOND + delta.microseconds * 1000
-    return total if total > 0 else None
+    return total if 0 < total < 2**63 else None
 
 
 def _hash(*parts: str) -> bytes:

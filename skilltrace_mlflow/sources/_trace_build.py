@@ -26,7 +26,7 @@ from skilltrace_mlflow.session import (
 from skilltrace_mlflow.sources._trace_text import file_operation, implied_subagent, skill_use
 from skilltrace_mlflow.sources._trace_wire import TraceView, as_count, as_mapping
 
-__all__ = ["Parts", "read_usage"]
+__all__ = ["Parts", "is_whole_usage", "read_usage"]
 
 # A prompt comes before the answer, the answer before the calls that it makes.
 PROMPT, STEP, ANSWER, CALL = range(4)
@@ -182,6 +182,20 @@ def _place(item: tuple[_Order, Any]) -> _Order:
     return item[0]
 
 
+_INPUT = ("input_tokens", "prompt_tokens")
+_OUTPUT = ("output_tokens", "completion_tokens")
+_CACHE = ("cache_creation_input_tokens", "cache_read_input_tokens")
+
+
+def is_whole_usage(values: Mapping[str, Any]) -> bool:
+    """Whether these token counts are all: input and output are there, and nothing that should be a
+    count is none. The cache may be absent, as from writers that counted none.
+    """
+    there = all(any(values.get(key) is not None for key in keys) for keys in (_INPUT, _OUTPUT))
+    given = (values.get(key) for key in (*_INPUT, *_OUTPUT, *_CACHE))
+    return there and all(as_count(value) is not None for value in given if value is not None)
+
+
 def read_usage(values: Mapping[str, Any]) -> TokenUsage:
     """Token counts under the names that MLflow and the API give them; what is missing is 0."""
 
@@ -194,8 +208,8 @@ def read_usage(values: Mapping[str, Any]) -> TokenUsage:
         as_count(lifetimes.get("ephemeral_1h_input_tokens")) or 0
     )
     return TokenUsage(
-        input_tokens=count("input_tokens", "prompt_tokens"),
-        output_tokens=count("output_tokens", "completion_tokens"),
+        input_tokens=count(*_INPUT),
+        output_tokens=count(*_OUTPUT),
         cache_creation_input_tokens=created,
         cache_read_input_tokens=count("cache_read_input_tokens"),
         cache_creation_1h_input_tokens=min(hour, created),

@@ -96,7 +96,7 @@ def _with_span(call: ToolCall, span: SpanView | None, silent: bool, hidden: bool
     inputs = span.inputs
     return replace(
         call,
-        input=None if hidden else (inputs if isinstance(inputs, Mapping) else {}),
+        input=inputs if isinstance(inputs, Mapping) and not hidden else None,
         load_result=None if silent else result_text(span.outputs),
     )
 

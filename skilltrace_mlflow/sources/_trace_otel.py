@@ -21,9 +21,17 @@ from skilltrace_mlflow.session import (
     ToolCall,
 )
 from skilltrace_mlflow.sources._outcome import classify_error
-from skilltrace_mlflow.sources._trace_build import ANSWER, CALL, PROMPT, STEP, Parts, read_usage
+from skilltrace_mlflow.sources._trace_build import (
+    ANSWER,
+    CALL,
+    PROMPT,
+    STEP,
+    Parts,
+    is_whole_usage,
+    read_usage,
+)
 from skilltrace_mlflow.sources._trace_text import is_person
-from skilltrace_mlflow.sources._trace_wire import SpanView, TraceView, as_count, as_mapping, as_time
+from skilltrace_mlflow.sources._trace_wire import SpanView, TraceView, as_mapping, as_time
 from skilltrace_mlflow.sources.trace_names import USAGE
 
 __all__ = ["add_trace"]
@@ -132,8 +140,8 @@ def _usage(span: SpanView) -> TokenUsage | None:
         "cache_creation_input_tokens": span.get("cache_creation_tokens"),
     }
     translated = span.mapping(USAGE)
-    if translated is None:
-        return read_usage(own) if as_count(own["output_tokens"]) is not None else None
+    if translated is None or not is_whole_usage(translated):
+        return read_usage(own) if is_whole_usage(own) else None
     usage = read_usage(translated)
     apart = usage.input_tokens - usage.cache_read_input_tokens - usage.cache_creation_input_tokens
     return TokenUsage(

@@ -35,6 +35,7 @@ from skilltrace_mlflow.sources._trace_spans import (
     agent_type,
     cost_of,
     difference,
+    has_whole_usage,
     message_id,
     model_of,
     prompt_of,
@@ -185,7 +186,7 @@ class _Reader:
         call = ToolCall(
             id=call_id,
             name=name,
-            input=inputs if isinstance(inputs, Mapping) else ({} if inputs is None else None),
+            input=inputs if isinstance(inputs, Mapping) else None,
             timestamp=self._time(span.start_ns),
             end_timestamp=as_time(span.end_ns) if self.generation.durations else None,
             outcome=outcome,
@@ -259,7 +260,8 @@ class _Reader:
                 id=span.id,
             )
             self.parts.messages.append((self.parts.place(span.start_ns, ANSWER), message))
-        if usage is not None:
+        whole = has_whole_usage(span)
+        if whole:
             self.covered.update(tools)
         if self.generation.name.endswith("process_transcript") or not new:
             return  # its step comes from the recovered messages, or from an earlier trace
@@ -271,7 +273,7 @@ class _Reader:
             timestamp=self._time(span.start_ns),
             agent=agent,
             usage=usage or TokenUsage(),
-            usage_complete=usage is not None or (self.has_sum and agent == MAIN_AGENT),
+            usage_complete=whole or (self.has_sum and agent == MAIN_AGENT),
         )
         self._add_step(replace(step, cost_usd=cost_of(span, step)), span.start_ns)
         if (
@@ -321,6 +323,8 @@ class _Reader:
         if usage is None:
             self.parts.usage_gap(f"{self.generation.name}: the root carries no sum of the usage")
             return
+        if not has_whole_usage(root):
+            self.parts.usage_gap(f"{self.generation.name}: the sum of the usage is damaged")
         own = self.own_steps.get(agent, [])
         if not own:
             self._add_step(

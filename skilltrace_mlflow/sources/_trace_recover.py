@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skilltrace_mlflow.session import ModelStep, TokenUsage
-from skilltrace_mlflow.sources._trace_build import read_usage
+from skilltrace_mlflow.sources._trace_build import is_whole_usage, read_usage
 from skilltrace_mlflow.sources._trace_generation import input_messages
 from skilltrace_mlflow.sources._trace_text import result_text
 from skilltrace_mlflow.sources._trace_wire import SpanView, as_count, as_mapping
@@ -35,6 +35,7 @@ class _Group:
     speed: str | None = None
     searches: int = 0
     cache_apart: bool = True
+    damaged: bool = False
     tools: list[str] = field(default_factory=list)
 
     def take(self, usage: TokenUsage | None) -> None:
@@ -130,6 +131,7 @@ def _add_message(group: _Group, message: Mapping[str, Any], tools: list[str]) ->
         group.model = model
     usage = as_mapping(message.get("usage"))
     if usage is not None:
+        group.damaged = group.damaged or not is_whole_usage(usage)
         if not group.from_message:
             output = group.usage.output_tokens if group.usage else -1
             group.usage = None  # the message's own figures are the whole truth
@@ -168,6 +170,7 @@ def _add_span(groups: list[_Group], span: SpanView, answered: bool) -> _Group:
         group = _Group(nanoseconds=span.start_ns, usage=usage)
         groups.append(group)
         group.cache_apart = values is None or any(key.startswith("cache_") for key in values)
+    group.damaged = group.damaged or (values is not None and not is_whole_usage(values))
     group.span_id = span.id
     model = span.get("model") or span.get("mlflow.llm.model")
     group.model = group.model or (model if isinstance(model, str) else None)
@@ -175,7 +178,7 @@ def _add_span(groups: list[_Group], span: SpanView, answered: bool) -> _Group:
 
 
 def _step(group: _Group, agent: str, cached: bool) -> ModelStep:
-    complete = group.usage is not None
+    complete = group.usage is not None and not group.damaged
     if group.from_message:
         complete = complete and group.stop_reason is not None
     elif cached and not group.cache_apart:

@@ -9,7 +9,7 @@ from typing import Any
 
 from skilltrace_mlflow.pricing import step_cost
 from skilltrace_mlflow.session import ModelStep, TokenUsage
-from skilltrace_mlflow.sources._trace_build import read_usage
+from skilltrace_mlflow.sources._trace_build import is_whole_usage, read_usage
 from skilltrace_mlflow.sources._trace_text import result_text
 from skilltrace_mlflow.sources._trace_wire import SpanView
 from skilltrace_mlflow.sources.trace_names import USAGE
@@ -18,6 +18,7 @@ __all__ = [
     "agent_type",
     "cost_of",
     "difference",
+    "has_whole_usage",
     "message_id",
     "model_of",
     "prompt_of",
@@ -66,10 +67,20 @@ def message_id(span: SpanView) -> str | None:
 
 def span_usage(span: SpanView) -> TokenUsage | None:
     """The usage on a span, in either of its two forms; None if it carries none."""
+    values = _usage_values(span)
+    return read_usage(values) if values else None
+
+
+def has_whole_usage(span: SpanView) -> bool:
+    """Whether a span carries usage of which nothing is missing or damaged."""
+    return is_whole_usage(_usage_values(span))
+
+
+def _usage_values(span: SpanView) -> Mapping[str, Any]:
     values = span.mapping(USAGE)
     if values is None:
         values = {key: span.get(key) for key in _BARE_USAGE if key in span.raw}
-    return read_usage(values) if values else None
+    return values
 
 
 def difference(whole: TokenUsage, part: TokenUsage) -> TokenUsage | None:

@@ -120,6 +120,14 @@ class TestProcessTranscript:
     def test_a_placeholder_is_a_lower_bound(self) -> None:
         assert not session_from_trace(self.trace(last_stop=None)).usage_complete
 
+    def test_a_recovered_message_with_half_its_usage_is_a_lower_bound(self) -> None:
+        text = self.trace().to_json()
+        cut = text.replace('\\"output_tokens\\": 264, ', "")
+        assert cut != text
+        session = session_from_trace(cut)
+        assert session.usage.output_tokens == 133 + 20
+        assert not session.usage_complete
+
     def test_messages_of_an_earlier_turn_are_not_this_turn_s(self) -> None:
         before = assistant("msg_0", [tool_use("t0", "Bash", {})], {"input_tokens": 7777})
         turn = Turn("Now this.")

@@ -233,6 +233,42 @@ def test_damaged_usage_is_not_counted(value: str) -> None:
     assert not session.usage_complete
 
 
+@pytest.mark.parametrize(
+    ("value", "whole"),
+    [
+        (usage(7, 7), True),
+        (usage(7, 7, read=1, created=1), True),
+        ({"total_tokens": 14}, False),
+        ({"output_tokens": 7}, False),
+        ({"input_tokens": 7}, False),
+        ({"input_tokens": 7, "output_tokens": -7}, False),
+        ({**usage(7, 7), "cache_read_input_tokens": "many"}, False),
+    ],
+)
+def test_usage_of_which_a_part_is_missing_or_damaged_is_a_lower_bound(
+    value: dict[str, Any], whole: bool
+) -> None:
+    turn = Turn(metadata={"mlflow.trace.permission_mode": "default"})
+    turn.llm([tool_use("toolu_1", "Bash", {"command": "ls"})], counts=usage(7, 7))
+    turn.tool("toolu_1", "Bash", {"command": "ls"}, "a.txt")
+    document = turn.end().to_dict()
+    for span in document["data"]["spans"]:
+        if span["name"] == "llm":
+            span["attributes"]["mlflow.chat.tokenUsage"] = json.dumps(value)
+    assert session_from_trace(document).usage_complete is whole
+
+
+def test_arguments_that_were_not_recorded_are_not_taken_for_none() -> None:
+    turn = Turn()
+    turn.llm([tool_use("toolu_1", "Bash", {"command": "ls"})], counts=usage(7, 7))
+    turn.tool("toolu_1", "Bash", {"command": "ls"}, "a.txt")
+    document = turn.end().to_dict()
+    for span in document["data"]["spans"]:
+        if span["name"] == "tool_Bash":
+            del span["attributes"]["mlflow.spanInputs"]
+    assert session_from_trace(document).tool_calls[0].input is None
+
+
 def test_counts_as_texts_are_read() -> None:
     value = json.dumps({"input_tokens": "12", "output_tokens": 3.0})
     session = session_from_trace(edited("mlflow.chat.tokenUsage", value))
