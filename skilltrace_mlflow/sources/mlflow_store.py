@@ -199,7 +199,7 @@ def with_agents(turns: Sequence[Trace], *, tracking_uri: str | None = None) -> l
     return list(found.values())
 
 
-def _background_calls(traces: Sequence[Trace]) -> set[str | None]:
+def _background_calls(traces: Sequence[Trace]) -> set[str]:
     """Ids of the tool calls by which these traces started agents in the background."""
     from skilltrace_mlflow.sources.mlflow_trace import session_from_trace
 
@@ -207,7 +207,7 @@ def _background_calls(traces: Sequence[Trace]) -> set[str | None]:
         agent.parent_call_id
         for trace in traces
         for agent in session_from_trace(trace).subagents
-        if agent.background
+        if agent.background and agent.parent_call_id
     }
 
 

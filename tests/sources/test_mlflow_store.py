@@ -8,6 +8,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+from mlflow.entities import Trace
 
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError, TraceNotFoundError
 from skilltrace_mlflow.sources import mlflow_store
@@ -92,6 +93,27 @@ class TestSessions:
         experiment = turn.info.experiment_id
         found = mlflow_store.fetch_session_traces(SESSION, experiment, tracking_uri=store)
         assert [t.info.trace_id for t in found] == [turn.info.trace_id, agent.info.trace_id]
+
+    def test_agents_that_background_agents_started_belong_to_the_turn(self, store: str) -> None:
+        def turn(number: int, *, by: str | None, starts: str | None) -> Trace:
+            tags = {
+                "mlflow.claude_code.agent_id": f"a{number}",
+                "mlflow.claude_code.parent_tool_use_id": by or "",
+            }
+            made = Turn(start=START + number * 10**10, tags=tags if by else {})
+            if starts:
+                made.tool(
+                    starts, "Agent", {"prompt": "x"}, background=True, agent_id=f"a{number + 1}"
+                )
+            else:
+                made.tool("t9", "Bash", {"command": "rm -rf build"})
+            return made.end()
+
+        first = turn(0, by=None, starts="t1")
+        third = turn(2, by="t2", starts=None)
+        second = turn(1, by="t1", starts="t2")
+        found = mlflow_store.with_agents([first], tracking_uri=store)
+        assert [t.info.trace_id for t in found] == [t.info.trace_id for t in (first, second, third)]
 
     @pytest.mark.parametrize("session", ["it's", 'a "b"'])
     def test_an_id_with_quotes(self, store: str, session: str) -> None:
