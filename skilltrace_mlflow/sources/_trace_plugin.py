@@ -76,7 +76,7 @@ class _Reader:
         self.thought: dict[str, int] = {}
         self.flags = generation.flags and not self._contradicts_flags()
         root = trace.root
-        self.has_sum = generation.root_usage and root is not None and bool(span_usage(root))
+        self.has_sum = generation.root_usage and root is not None and has_whole_usage(root)
 
     def _contradicts_flags(self) -> bool:
         """Whether a failure stands in a result, and none is marked: then the writer marks none."""
@@ -320,11 +320,12 @@ class _Reader:
         if not self.generation.root_usage:
             return
         usage = span_usage(root)
-        if usage is None:
-            self.parts.usage_gap(f"{self.generation.name}: the root carries no sum of the usage")
+        if usage is None or not self.has_sum:
+            what = "no" if usage is None else "only half a"
+            self.parts.usage_gap(
+                f"{self.generation.name}: the root carries {what} sum of the usage"
+            )
             return
-        if not has_whole_usage(root):
-            self.parts.usage_gap(f"{self.generation.name}: the sum of the usage is damaged")
         own = self.own_steps.get(agent, [])
         if not own:
             self._add_step(

@@ -450,6 +450,13 @@ class TestAgentSdkStreams:
         assert session.usage.output_tokens == 30
         assert not session.usage_complete
 
+    def test_half_a_sum_on_the_root_takes_nothing_away_from_the_spans(self) -> None:
+        turn = Turn(inputs={"prompt": "Fix it.", "options": {}})
+        turn.llm("Done.", counts=usage(5, 7, read=0, created=0))
+        session = session_from_trace(turn.end(root_usage={"input_tokens": 9}))
+        assert (session.usage.input_tokens, session.usage.output_tokens) == (5, 7)
+        assert not session.usage_complete
+
     def test_thinking_and_text_of_one_message_count_once(self) -> None:
         turn = Turn(inputs=SENT)
         given = {"prompt": "Look.", "subagent_type": "Explore"}
