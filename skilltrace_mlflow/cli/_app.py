@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import os
 import sys
 from collections.abc import Iterator, Sequence
 
 import click
 
 from skilltrace_mlflow import __version__
-from skilltrace_mlflow.cli._common import EXIT_INTERRUPTED, note
+from skilltrace_mlflow.cli._common import EXIT_INTERRUPTED, drop_output, note
 from skilltrace_mlflow.errors import SkillTraceError
 
 __all__ = ["app", "run"]
@@ -119,5 +118,4 @@ def _quiet_pipe() -> Iterator[None]:
     try:
         yield
     except BrokenPipeError:
-        # Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_output()

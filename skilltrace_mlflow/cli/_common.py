@@ -21,6 +21,7 @@ __all__ = [
     "EXIT_INTERRUPTED",
     "ExpandedPath",
     "colourful",
+    "drop_output",
     "emit",
     "evaluation_options",
     "format_option",
@@ -206,11 +207,26 @@ def resolve_format(path: Path) -> str:
 def write_result(text: str) -> None:
     """The result itself, to standard output and nowhere else.
 
-    What an old code page cannot show is written as an escape; a verdict must not die of a dash.
+    What an old code page cannot show is written as an escape; a verdict must not die of a dash. A
+    reader that went away (`| head`) is no error, and the verdict's exit code stays what it is.
+    Raises ConfigurationError for an output that cannot be written.
     """
     encoding = sys.stdout.encoding or "utf-8"
     text = text.encode(encoding, "backslashreplace").decode(encoding)
-    sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
+    try:
+        sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
+        sys.stdout.flush()
+    except OSError as error:
+        drop_output()
+        if not isinstance(error, BrokenPipeError):
+            raise ConfigurationError(
+                f"standard output: cannot be written: {error.strerror or error}; send it elsewhere"
+            ) from error
+
+
+def drop_output() -> None:
+    """Give up on standard output: Python would complain once more when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def colourful() -> bool:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -226,3 +230,28 @@ def test_a_result_that_cannot_be_written_leaves_no_half_file(
     assert (code, out) == (2, "")
     assert str(target) in err[-1]
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_reader_that_went_away_leaves_the_verdict_s_exit_code() -> None:
+    failing = SKILL / "traces" / "demo-failing.jsonl"
+    for trace, code in ((GOOD, 0), (failing, 1)):
+        reader, writer = os.pipe()
+        os.close(reader)
+        with os.fdopen(writer, "wb") as output:
+            done = _run("trace-eval", SKILL, "--trace", trace, stdout=output)
+        assert (done.returncode, done.stderr) == (code, b"")
+
+
+def test_a_standard_output_that_cannot_be_written_is_no_verdict(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.touch()
+    with closed.open("rb") as output:  # as a full disk would, it refuses what is written
+        done = _run("summarize", GOOD, stdout=output)
+    assert done.returncode == 2
+    assert done.stderr.startswith(b"error: standard output: cannot be written: ")
+    assert done.stderr.count(b"\n") == 1
+
+
+def _run(*arguments: object, stdout: IO[bytes]) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "skilltrace_mlflow", *map(str, arguments)]
+    return subprocess.run(command, stdout=stdout, stderr=subprocess.PIPE, check=False)
