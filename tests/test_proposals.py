@@ -110,6 +110,14 @@ def test_incomplete_usage_gives_no_budget() -> None:
     assert "token_budget" in proposal.dropped
 
 
+def test_a_name_that_no_expectation_can_spell_is_left_out() -> None:
+    odd = session(extra="<b>Bash</b>")
+    proposal = propose([odd])
+    assert proposal.expectations["required_tools"] == ["Read", "Skill", "Write"]
+    assert "<b>Bash</b>" not in proposal.expectations["tool_limits"]
+    assert proposal.expectations == propose([session()]).expectations
+
+
 def test_a_trace_without_a_call_teaches_nothing() -> None:
     with pytest.raises(EvaluationError, match="no tool call"):
         propose([make_session()])

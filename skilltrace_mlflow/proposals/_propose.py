@@ -6,10 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from skilltrace_mlflow.checks import Verdict, all_checks, run_check
-from skilltrace_mlflow.errors import EvaluationError
+from skilltrace_mlflow.errors import ConfigurationError, EvaluationError
 from skilltrace_mlflow.expectations import parse_expectations
 from skilltrace_mlflow.metrics import tool_category
 from skilltrace_mlflow.proposals._generalise import file_pattern, lasting_input
@@ -106,7 +107,10 @@ def to_yaml(
 def _not_passed(key: str, value: Any, sessions: Sequence[Session]) -> str | None:
     """Why a candidate does not hold on the traces it was made from."""
     for number, session in enumerate(sessions, start=1):
-        verdict, rationale = _judge(key, value, session)
+        try:
+            verdict, rationale = _judge(key, value, session)
+        except ConfigurationError as error:  # a name that no expectation can spell
+            return str(error)
         if verdict is not Verdict.PASS:
             return f"trace {number} does not pass it ({verdict}): {rationale}"
     return None
@@ -123,6 +127,16 @@ def _judge(key: str, value: Any, session: Session) -> tuple[Verdict, str]:
     return outcome.verdict, outcome.rationale
 
 
+@cache
+def _is_speakable(name: str) -> bool:
+    """Whether an expectation can name a tool: some transcripts hold names with markup in them."""
+    try:
+        parse_expectations({"required_tools": [name]}, where="proposal")
+    except ConfigurationError:
+        return False
+    return True
+
+
 def _required_tools(sessions: Sequence[Session]) -> list[str]:
     return sorted(_common_tools(sessions))
 
@@ -137,7 +151,7 @@ def _common_tools(sessions: Sequence[Session]) -> set[str]:
         }
         for session in sessions
     ]
-    return set.intersection(*used)
+    return {name for name in set.intersection(*used) if _is_speakable(name)}
 
 
 def _trajectory(sessions: Sequence[Session]) -> dict[str, Any] | None:
@@ -174,6 +188,8 @@ def _steps(session: Session) -> list[_Step]:
     steps: dict[_Step, None] = {}
     for call in session.scoped("main").tool_calls:
         if call.outcome not in ("succeeded", "unknown") or tool_category(call.name) == "planning":
+            continue
+        if not _is_speakable(call.name):
             continue
         values = lasting_input(call.input, session.cwd)
         fields = tuple((key, repr(value)) for key, value in values.items())
@@ -222,7 +238,11 @@ def _limits(sessions: Sequence[Session]) -> dict[str, int]:
     for session in sessions:
         for name, count in Counter(call.name for call in session.tool_calls).items():
             most[name] = max(most[name], count)
-    return {name: _with_headroom(count, 1) for name, count in sorted(most.items())}
+    return {
+        name: _with_headroom(count, 1)
+        for name, count in sorted(most.items())
+        if _is_speakable(name)
+    }
 
 
 def _budget(sessions: Sequence[Session]) -> dict[str, int] | None:
