@@ -94,6 +94,7 @@ def _local(limit: int, progress: Any, *, verbose: bool) -> list[dict[str, Any]]:
 
 
 def _stored(experiment: str | None, tracking_uri: str | None, limit: int) -> list[dict[str, Any]]:
+    from skilltrace_mlflow.errors import InputError
     from skilltrace_mlflow.sources import mlflow_store
     from skilltrace_mlflow.sources.mlflow_trace import is_claude_code_trace, session_from_trace
 
@@ -104,10 +105,14 @@ def _stored(experiment: str | None, tracking_uri: str | None, limit: int) -> lis
     rows = []
     for trace in traces:
         if is_claude_code_trace(trace):
-            rows.append(_row(trace.info.trace_id, session_from_trace(trace)))
-        else:  # another program's trace: listed, so that nobody looks for it in vain
-            moment = trace.info.request_time / 1000
-            rows.append(_foreign(trace.info.trace_id, moment, trace.info.request_preview))
+            try:
+                rows.append(_row(trace.info.trace_id, session_from_trace(trace)))
+                continue
+            except InputError as error:  # one damaged trace hides none of the others
+                note(f"without figures: {error}")
+        # Another program's trace: listed, so that nobody looks for it in vain.
+        moment = trace.info.request_time / 1000
+        rows.append(_foreign(trace.info.trace_id, moment, trace.info.request_preview))
     return rows
 
 

@@ -548,6 +548,19 @@ class TestCommands:
         (row,) = json.loads(run.stdout)
         assert row["calls"] is None
 
+    def test_list_traces_shows_the_others_beside_a_damaged_one(self, store: str) -> None:
+        import_transcripts([recording("plain")], experiment="traces")
+        damaged = Turn(session="damaged")
+        damaged.root.set_attribute(TURN_ATTRIBUTE, "{")
+        identity = damaged.end().info.trace_id
+        run = CliRunner().invoke(
+            list_command, ["--experiment", "traces", "--tracking-uri", store, "--format", "json"]
+        )
+        calls = {row["id"]: row["calls"] for row in json.loads(run.stdout)}
+        assert calls.pop(identity) is None
+        assert list(calls.values()) == [0]
+        assert f"without figures: trace {identity}" in run.stderr
+
     def test_list_traces_lists_this_machine(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
