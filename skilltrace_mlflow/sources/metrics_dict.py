@@ -47,6 +47,7 @@ _FIGURES: Mapping[str, Evidence] = {
 }
 _OUTCOMES: tuple[str, ...] = get_args(CallOutcome)
 _MOST_CALLS = 1_000_000
+_LARGEST = 1e15  # of seconds or dollars: infinities and what is no number are none
 # A name whose category is the key; MCP categories are built from their server's name.
 _STAND_INS = {
     "agent": "Agent",
@@ -99,7 +100,9 @@ def _calls(tools: Mapping[str, Any] | None, missing: dict[Evidence, str]) -> tup
     counts_only: tuple[Evidence, ...] = ("tool_order", "tool_inputs", "tool_outcomes", "agents")
     listed = None if tools is None else tools.get("calls")
     if tools is not None and listed is not None:
-        return _listed_calls(listed, missing)
+        calls = _listed_calls(listed, missing)
+        _compare(calls, tools, missing)
+        return calls
     by_name = None if tools is None else _counts(tools, "by_name")
     by_category = None if tools is None else _counts(tools, "by_category")
     total = None if tools is None else _count(tools.get("total_calls"), "tools.total_calls")
@@ -174,6 +177,22 @@ def _listed_calls(listed: Any, missing: dict[Evidence, str]) -> tuple[ToolCall, 
     return tuple(calls)
 
 
+def _compare(
+    calls: Sequence[ToolCall], tools: Mapping[str, Any], missing: dict[Evidence, str]
+) -> None:
+    """Where the counts beside the list say otherwise, neither is evidence."""
+    by_name = _counts(tools, "by_name")
+    total = _count(tools.get("total_calls"), "tools.total_calls")
+    listed = Counter(call.name for call in calls)
+    if (by_name is not None and +Counter(by_name) != listed) or total not in (None, len(calls)):
+        for kind in ("tool_names", "tool_categories"):
+            missing[kind] = "tools.calls is not what tools.by_name and tools.total_calls count"
+    outcomes = Counter[str](call.outcome for call in calls)
+    for key in _OUTCOMES:
+        if _count(tools.get(key), f"tools.{key}") not in (None, outcomes[key]):
+            missing["tool_outcomes"] = f"tools.calls is not what tools.{key} counts"
+
+
 def _common_outcome(tools: Mapping[str, Any], number: int) -> CallOutcome:
     """The outcome that all calls share, where the counts by outcome leave only one possible."""
     given = {key: _count(tools.get(key), f"tools.{key}") or 0 for key in _OUTCOMES}
@@ -227,7 +246,9 @@ def _steps(
         steps.append(
             ModelStep(id="step_subagents", agent="subagents", usage=rest, position=len(steps))
         )
-    complete = bool(metrics.get("usage_complete", True))
+    complete = metrics.get("usage_complete", True) or False
+    if not isinstance(complete, bool):
+        raise InputError(f"usage_complete: expected true or false, got {complete!r:.80}")
     notes = () if complete else ("the figures say usage_complete: false",)
     return tuple(steps), complete, notes
 
@@ -291,11 +312,13 @@ def _files(
     if files is None or "created" not in files or "modified" not in files:
         missing["files"] = "the figures lack files.created or files.modified"
     kinds = (("created", "create"), ("modified", "edit"), ("read", "read"))
-    return tuple(
-        FileOperation(type=kind, file_path=str(path))  # type: ignore[arg-type]
-        for key, kind in kinds
-        for path in _sequence((files or {}).get(key) or (), f"files.{key}")
-    )
+    found = []
+    for key, kind in kinds:
+        for path in _sequence((files or {}).get(key) or (), f"files.{key}"):
+            if not isinstance(path, str):
+                raise InputError(f"files.{key}: expected paths, got {path!r:.80}")
+            found.append(FileOperation(type=kind, file_path=path))  # type: ignore[arg-type]
+    return tuple(found)
 
 
 def _subagents(listed: Any, missing: dict[Evidence, str]) -> tuple[SubAgent, ...]:
@@ -338,19 +361,27 @@ def _times(
     if (start is None or end is None) and duration is not None:
         # Only the difference is evidence; the day it happened on is not.
         start = start or datetime(1970, 1, 1, tzinfo=timezone.utc)
-        end = start + timedelta(seconds=duration)
+        try:
+            end = start + timedelta(seconds=duration)
+        except OverflowError:
+            raise InputError(f"duration_seconds: {duration:g} leads beyond all time") from None
     if start is None or end is None:
         missing["times"] = "the figures have no start_time and end_time"
     return start, end
 
 
 def _time(value: Any, where: str) -> datetime | None:
-    if value is None or isinstance(value, datetime):
-        return value
+    if value is None:
+        return None
     try:  # Python 3.10 does not know the ending Z
-        return datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+        time: datetime = (
+            value
+            if isinstance(value, datetime)
+            else datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+        )
     except ValueError:
         raise InputError(f"{where}: {value!r:.80} is no ISO 8601 time") from None
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
 
 
 def _mapping(container: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
@@ -378,7 +409,11 @@ def _counts(container: Mapping[str, Any], key: str) -> dict[str, int] | None:
     counts = _mapping(container, key)
     if counts is None:
         return None
-    return {str(name): _count(n, f"tools.{key}.{name}") or 0 for name, n in counts.items()}
+    found = {str(name): _count(n, f"tools.{key}.{name}") for name, n in counts.items()}
+    empty = next((name for name, number in found.items() if number is None), None)
+    if empty is not None:
+        raise InputError(f"tools.{key}.{empty}: expected a count, got None")
+    return {name: number for name, number in found.items() if number is not None}
 
 
 def _count(value: Any, where: str) -> int | None:
@@ -392,6 +427,7 @@ def _count(value: Any, where: str) -> int | None:
 def _number(value: Any, where: str) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= _LARGEST:
         raise InputError(f"{where}: expected a number, got {value!r:.80}")
     return float(value)

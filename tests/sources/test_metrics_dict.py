@@ -87,7 +87,13 @@ def test_the_whole_dictionary_gives_the_same_figures() -> None:
         ({"tools": {"by_name": {"Bash": "ten"}}}, "tools.by_name.Bash"),
         ({"tools": {"by_name": {"Bash": True}}}, "tools.by_name.Bash"),
         ({"tools": {"by_name": {"Bash": -1}}}, "tools.by_name.Bash"),
+        ({"tools": {"by_name": {"Bash": None}}}, "tools.by_name.Bash"),
         ({"tools": {"by_name": ["Bash"]}}, "by_name"),
+        ({"usage_complete": "false"}, "usage_complete"),
+        ({"files": {"created": [None], "modified": []}}, "files.created"),
+        ({"duration_seconds": float("nan")}, "duration_seconds"),
+        ({"duration_seconds": 1e14}, "duration_seconds"),
+        ({"cost_usd": float("inf")}, "cost_usd"),
         ({"tools": {"by_name": {"Bash": 10**9}}}, "tools"),
         ({"tools": {"calls": [{"id": "x"}]}}, r"tools.calls\[0\]"),
         ({"tools": {"calls": [{"name": "x", "outcome": "fine"}]}}, "outcome"),
@@ -98,6 +104,29 @@ def test_the_whole_dictionary_gives_the_same_figures() -> None:
 def test_a_value_of_the_wrong_kind_is_named(metrics: dict[str, Any], key: str) -> None:
     with pytest.raises(InputError, match=key):
         session_from_metrics_dict(metrics)
+
+
+@pytest.mark.parametrize(
+    ("beside", "expectations", "verdict"),
+    [
+        ({"by_name": {"Bash": 2}, "total_calls": 2}, {"tool_limits": {"Bash": 5}}, Verdict.PASS),
+        ({"by_name": {"Bash": 7}}, {"tool_limits": {"Bash": 5}}, Verdict.UNKNOWN),
+        ({"by_name": {"Bash": 2, "Read": 1}}, {"banned_tools": ["Read"]}, Verdict.UNKNOWN),
+        ({"total_calls": 7}, {"category_limits": {"bash": 5}}, Verdict.UNKNOWN),
+        ({"failed": 0, "succeeded": 2}, {"tool_errors": {"max": 0}}, Verdict.PASS),
+        ({"failed": 1}, {"tool_errors": {"max": 0}}, Verdict.UNKNOWN),
+    ],
+)
+def test_counts_that_contradict_the_list_of_calls_leave_it_open(
+    beside: dict[str, Any], expectations: dict[str, Any], verdict: Verdict
+) -> None:
+    listed = [{"name": "Bash", "outcome": "succeeded", "agent": "main", "input": {}}] * 2
+    assert judge({"tools": {"calls": listed, **beside}}, expectations) is verdict
+
+
+def test_a_time_without_a_zone_is_utc() -> None:
+    times = {"start_time": "2026-01-01T00:00:00", "end_time": "2026-01-01T00:00:12Z"}
+    assert judge(times, {"duration": {"max_seconds": 11}}) is Verdict.FAIL
 
 
 def test_a_call_that_was_perhaps_refused_stays_in_doubt() -> None:
