@@ -27,6 +27,7 @@ _KINDS = {  # `toolDenialKind`, since 2.1.205
 _UNJUDGED = "auto mode could not judge it"
 _DENIED = (
     (re.compile(r"The user doesn't want to (proceed|take this action)"), "rejected by the user"),
+    (re.compile(r"User rejected tool use"), "rejected by the user"),
     (re.compile(r"Claude requested permissions to "), "permission not granted"),
     (re.compile(r"This command requires approval"), "permission not granted"),
     (re.compile(r"Your organization requires approval"), "permission not granted"),
@@ -47,10 +48,11 @@ _DENIED = (
     (re.compile(r"Hook PreToolUse:\S+ denied"), "blocked by a hook"),
 )
 _INTERRUPTED = (
-    (re.compile(r"\[Request interrupted by user"), "interrupted by the user"),
+    # A command that the user stopped has the exit code of the signal before it.
+    (re.compile(r"(Exit code -?\d+\n)?\[Request interrupted by user"), "interrupted by the user"),
     (re.compile(r"Permission prompt was aborted"), "permission prompt aborted"),
-    (re.compile(r"(Error: )?(Sibling tool call errored|Cancelled: parallel)"), "cancelled sibling"),
-    (re.compile(r"(Error: )?Streaming fallback - tool execution discarded"), "discarded"),
+    (re.compile(r"(Sibling tool call errored|Cancelled: parallel)"), "cancelled sibling"),
+    (re.compile(r"Streaming fallback - tool execution discarded"), "discarded"),
 )
 _WRAPPER = "<tool_use_error>"
 _EXIT_CODE = re.compile(r"Exit code -?\d+")
@@ -88,11 +90,12 @@ def classify_error(
     wrapped = plain.startswith(_WRAPPER)
     if wrapped:
         plain = plain[len(_WRAPPER) :].lstrip()
+    said = plain.removeprefix("Error: ")
     for pattern, reason in _INTERRUPTED:
-        if pattern.match(plain):
+        if pattern.match(said):
             return "interrupted", reason
     for pattern, reason in _DENIED:
-        if pattern.match(plain):
+        if pattern.match(said):
             return "denied", reason
     if result == "User rejected tool use":
         return "denied", "rejected by the user"

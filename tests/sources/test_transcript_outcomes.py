@@ -69,6 +69,8 @@ def test_the_word_error_in_an_output_means_nothing(content: str, flag: bool | No
         (REJECTED, "User rejected tool use"),
         ("The user doesn't want to take this action right now. STOP.", None),
         ("no.", "User rejected tool use"),
+        ("User rejected tool use", None),
+        ("Error: Permission to use Bash has been denied.", None),
         ("Claude requested permissions to write to /x, but you haven't granted it yet.", None),
         ("This command requires approval", "Error: This command requires approval"),
         ("Permission to use Bash with command rm -rf x has been denied.", None),
@@ -121,6 +123,7 @@ def test_a_blocking_hook_on_record_makes_its_call_denied() -> None:
     ("content", "extra"),
     [
         ("[Request interrupted by user for tool use]", None),
+        ("Exit code 137\n[Request interrupted by user for tool use]\n\n42 rows", None),
         ("Permission prompt was aborted.", "Error: Permission prompt was aborted."),
         ("<tool_use_error>Sibling tool call errored</tool_use_error>", None),
         ("partial output", {"stdout": "partial output", "interrupted": True}),
