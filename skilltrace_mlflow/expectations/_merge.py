@@ -135,7 +135,7 @@ def _merge_ban(
     elif "" in spec.additive:
         value = _united_lists(spec, below_value, above_value)
     else:
-        value = _merge(below_value, above_value)
+        value = _merge(below_value, None if above_value == [] else above_value)
         if isinstance(below_value, Mapping) and (value is None or isinstance(value, Mapping)):
             bans = {
                 part: _united(below_value[part], _list(above_value, part))
@@ -159,11 +159,13 @@ def _united_lists(spec: CheckSpec, below: Any, above: Any) -> Any:
     """Two lists of bans as one, keeping what else either long form says."""
     if above is None or below is None:
         return below if above is None else above
-    lists, rest = [], {}
+    lists: list[list[Any]] = []
+    rest: dict[str, Any] = {}
     for value in (below, above):
         if isinstance(value, Mapping):
-            rest.update({key: item for key, item in value.items() if key != spec.main})
+            rest = _merge(rest, {key: item for key, item in value.items() if key != spec.main})
             value = value.get(spec.main or "")
+            value = [] if value is None else value  # `{}`, `{scope: main}`: no ban of its own
         if not isinstance(value, list):
             return above  # refused by the schema, with the test's position
         lists.append(value)

@@ -89,6 +89,11 @@ def test_mappings_merge_lists_and_scalars_replace_null_removes(
         ({}, ["curl"]),
         ({"banned_tools": {"tools": ["wget"]}}, ["curl", "wget"]),
         ({"banned_tools": ["curl"]}, ["curl"]),
+        ({"banned_tools": {}}, ["curl"]),
+        ({"banned_tools": {"tools": None}}, ["curl"]),
+        ({"banned_tools": {"tools": []}}, ["curl"]),
+        ({"banned_tools": {"scope": "main"}}, ["curl"]),
+        ({"banned_tools": {"tools": None, "scope": None}}, ["curl"]),
     ],
 )
 def test_bans_only_add_up(override: Mapping[str, Any], banned: list[str]) -> None:
@@ -244,6 +249,17 @@ def test_overriding_by_nothing_changes_nothing(layer: dict[str, Any]) -> None:
 
 def test_a_manifest_without_a_file_is_an_empty_base() -> None:
     assert Manifest(name="x").trace_expectations == {}
+
+
+@pytest.mark.parametrize(
+    ("key", "part"),
+    [("subagents", "banned"), ("file_scope", "forbidden"), ("permissions", "deny")],
+)
+@pytest.mark.parametrize("empty", [None, [], {}])
+def test_nothing_in_place_of_such_a_check_lifts_none(key: str, part: str, empty: Any) -> None:
+    merged = merge_expectations({key: {part: ["A"]}}, {key: empty})
+    (found,) = parse_expectations(merged)
+    assert found.value == {part: ["A"]}
 
 
 @pytest.mark.parametrize(
