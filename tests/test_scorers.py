@@ -43,6 +43,18 @@ def test_the_plans_example() -> None:
     assert "10 > 5" in feedback.rationale
 
 
+def test_a_row_may_disable_a_bound_check_but_lifts_no_ban() -> None:
+    bound = {"tool_limits": {"Bash": 1}, "banned_tools": ["Bash"]}
+    by_name = {scorer.name: scorer for scorer in get_trace_scorers(bound)}
+    trace = {"tools": {"by_name": {"Bash": 10}}}
+    row = {"trace_expectations": {"disabled": ["tool_count", "banned_tools"]}}
+    assert by_name["tool_count"](trace=trace, expectations=row) is None
+    assert by_name["banned_tools"](trace=trace, expectations=row).value == "no"
+    row = {"trace_expectations": {"disabled": ["bannd_tools"]}}
+    with pytest.raises(ConfigurationError, match="banned_tools"):
+        by_name["tool_count"](trace=trace, expectations=row)
+
+
 def test_every_kind_of_trace_gives_the_same_verdict() -> None:
     session = make_session(["Bash"] * 6)
     metrics = compute_metrics(session)

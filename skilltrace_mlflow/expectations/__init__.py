@@ -1,7 +1,7 @@
 """`manifest.yaml` and `ground_truth.yaml` → validated expectations; their JSON Schemas."""
 
 from skilltrace_mlflow.expectations._locate import find_skills, skills_root
-from skilltrace_mlflow.expectations._merge import merge_expectations
+from skilltrace_mlflow.expectations._merge import drop_disabled, merge_expectations
 from skilltrace_mlflow.expectations._parse import Expectation, parse_expectations
 from skilltrace_mlflow.expectations._schema import ground_truth_schema, manifest_schema
 from skilltrace_mlflow.expectations.ground_truth import TestCase, load_ground_truth, select_cases
@@ -12,6 +12,7 @@ __all__ = [
     "Manifest",
     "ScorerEntry",
     "TestCase",
+    "drop_disabled",
     "find_skills",
     "ground_truth_schema",
     "load_ground_truth",

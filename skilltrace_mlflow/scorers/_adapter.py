@@ -16,6 +16,7 @@ from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.expectations import (
     Expectation,
     Manifest,
+    drop_disabled,
     merge_expectations,
     parse_expectations,
 )
@@ -131,7 +132,7 @@ def _trace_scorer(
 
     def judge_trace(trace: Any = None, expectations: Any = None) -> Feedback | None:
         row = _own(expectations or {}, "trace")
-        return judge(trace, _find(spec, merge_expectations(base, row) if base else row))
+        return judge(trace, _find(spec, _on_top(base, row) if base else row))
 
     def judge_session(session: Any) -> Feedback | None:
         return judge(session, _find(spec, base or {}))
@@ -195,6 +196,17 @@ def _own(expectations: Mapping[str, Any], scope: ScorerScope) -> Mapping[str, An
     if nested and flat:
         return merge_expectations(nested, flat)
     return nested or flat
+
+
+def _on_top(base: Mapping[str, Any], row: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A row's expectations on the bound ones, as a test's on its manifest's: what a row disables
+    is off, but for the bans."""
+    names = row.get("disabled")
+    if not names:
+        return merge_expectations(base, row)
+    parse_expectations({"disabled": names})
+    rest = {key: value for key, value in row.items() if key != "disabled"}
+    return drop_disabled(merge_expectations(base, rest), manifest=(), test=names)
 
 
 def _trace_keys() -> frozenset[str]:
