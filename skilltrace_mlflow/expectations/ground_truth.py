@@ -16,7 +16,7 @@ from skilltrace_mlflow.expectations._schema import ground_truth_schema, trace_ke
 from skilltrace_mlflow.expectations.documents import Document, KeyPath, Problems, load_document
 from skilltrace_mlflow.expectations.explain import describe, find_problems
 from skilltrace_mlflow.expectations.manifest import Manifest
-from skilltrace_mlflow.expectations.names import RESPONSE_KEYS, did_you_mean
+from skilltrace_mlflow.expectations.names import RESPONSE_KEYS, did_you_mean, misspelt
 from skilltrace_mlflow.expectations.patterns import response_problems
 
 __all__ = ["TestCase", "load_ground_truth", "select_cases"]
@@ -33,6 +33,15 @@ _CASE_KEYS = (
     "trace",
     "trace_expectations",
 )
+_CONTAINERS = ("trace_expectations", "session_expectations")
+# What is read of mappings that hold anything else besides: a slip of one of these would be judged
+# on other evidence, or not at all.
+_READ = {
+    "inputs": ("prompt",),
+    "metadata": ("category", "session_id", "tags", "trace_id", "trace_run_id"),
+    "outputs": ("execution_success", "response", "trace", "trace_ref"),
+}
+_OF_MANIFESTS = ("default_guidelines", "evaluation", "quality_gates", "scorers")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,6 +176,7 @@ class _Reader:
                 self.report((key,), f"unknown key {key!r}; did you mean 'test_cases'?", True)
             if near:
                 return []
+        self._top_level(data)
         for path, message, at_key in find_problems(data, ground_truth_schema()):
             self.report(path, message, at_key)
         items = data.get("test_cases")
@@ -186,6 +196,20 @@ class _Reader:
             cases.append(case)
         return cases
 
+    def _top_level(self, data: Mapping[str, Any]) -> None:
+        of_tests = {*trace_keys(), *RESPONSE_KEYS, "expectations", *_CONTAINERS}
+        for key in data:
+            if key in of_tests:
+                where = "under a test case's expectations, or in manifest.yaml for all of them"
+            elif key in _OF_MANIFESTS:
+                where = "in manifest.yaml"
+            elif key != "test_cases" and misspelt(key, ["test_cases"]):
+                self.report((key,), f"unknown key {key!r}; did you mean 'test_cases'?", True)
+                continue
+            else:
+                continue
+            self.report((key,), f"{key!r} is not read here; it belongs {where}", at_key=True)
+
     def _case(self, item: Mapping[str, Any], path: KeyPath) -> TestCase:
         inputs, outputs = _mapping(item, "inputs"), _mapping(item, "outputs")
         metadata, raw = _mapping(item, "metadata"), _mapping(item, "expectations")
@@ -193,7 +217,7 @@ class _Reader:
         disabled: tuple[str, ...] = ()
         merged: dict[str, dict[str, Any]] = {}
         built: dict[str, tuple[Expectation, ...]] = {}
-        for name in ("trace_expectations", "session_expectations"):
+        for name in _CONTAINERS:
             layer, places = self._layer(item, raw, path, name)
             off = layer.pop("disabled", None) or ()
             if isinstance(off, list):
@@ -259,6 +283,16 @@ class _Reader:
                 self.report((*path, key), f"unknown key {key!r}; {hint}", at_key=True)
             else:
                 notices.append(self._notice((*path, key), f"{key}: not read by skilltrace-mlflow"))
+        for name, known in _READ.items():
+            values = _mapping(item, name)
+            for key in values:
+                meant = None if key in known else misspelt(key, known)
+                if meant is not None and meant not in values:
+                    self.report(
+                        (*path, name, key),
+                        f"unknown key {key!r}; did you mean {meant!r}?",
+                        at_key=True,
+                    )
         return notices
 
     def _layer(

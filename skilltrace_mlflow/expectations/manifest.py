@@ -12,7 +12,7 @@ from typing import Any
 from skilltrace_mlflow.checks import all_checks
 from skilltrace_mlflow.expectations._files import resolve_files
 from skilltrace_mlflow.expectations._locate import find_manifest
-from skilltrace_mlflow.expectations._merge import flatten
+from skilltrace_mlflow.expectations._merge import drop_disabled, flatten
 from skilltrace_mlflow.expectations._parse import build, check_disabled
 from skilltrace_mlflow.expectations._schema import manifest_schema, trace_keys
 from skilltrace_mlflow.expectations.documents import Document, KeyPath, Problems, load_document
@@ -23,6 +23,7 @@ from skilltrace_mlflow.expectations.names import (
     MLFLOW_SCORERS,
     RESPONSE_CHECKS,
     did_you_mean,
+    misspelt,
     snake_case,
 )
 
@@ -49,6 +50,8 @@ _TOP = (
 )
 # Keys that decide a verdict: a near miss of one of them is a typo, not another tool's key.
 _GUARDED = tuple(key for key in _TOP if key not in ("description", "skill", "skill_name"))
+_EVALUATION = ("datasets", "quality_gates", "scorers")
+_SKILL = ("description", "name", "source_path")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,9 +152,14 @@ def scorer_problem(name: str) -> str | None:
         return None  # `Guidelines:name` has the shape of a custom scorer
     if name.isidentifier() and name[:1].isupper() and _is_mlflow_scorer(name):
         return None
-    by_key = {spec.key: spec.name for spec in all_checks().values()}
-    hint = f"did you mean {by_key[name]!r}?" if name in by_key else did_you_mean(name, known)
+    hint = _by_key(name) or did_you_mean(name, known)
     return f"no scorer is named {name!r}; {hint}"
+
+
+def _by_key(name: str) -> str | None:
+    """The check that is meant where the key of its expectation stands instead of its name."""
+    names = {spec.key: spec.name for spec in all_checks().values()}
+    return f"did you mean {names[name]!r}?" if name in names else None
 
 
 class _Reader:
@@ -232,6 +240,20 @@ class _Reader:
                 self.notices.append(
                     f"{self.document.path}:{line}:{column}: {key}: not read by skilltrace-mlflow"
                 )
+        for section, known in (("evaluation", _EVALUATION), ("skill", _SKILL)):
+            values = data.get(section)
+            for key in values if isinstance(values, dict) else ():
+                if key in known:
+                    continue
+                if key in keys or key in _GUARDED:
+                    where = (
+                        "under scorers.trace_expectations" if key in keys else "at the top level"
+                    )
+                    self.report((section, key), f"{key!r} belongs {where}", at_key=True)
+                elif meant := misspelt(key, known):
+                    self.report(
+                        (section, key), f"unknown key {key!r}; did you mean {meant!r}?", at_key=True
+                    )
 
     def _entries(self, data: Mapping[str, Any]) -> Iterable[ScorerEntry]:
         scorers = data.get("scorers")
@@ -291,6 +313,7 @@ class _Reader:
     def _layer(self, data: Mapping[str, Any], name: str) -> dict[str, Any]:
         """The trace keys under `name`, which may stand at the top level and under `scorers`."""
         flat: dict[str, Any] = {}
+        off: list[Any] = []
         for path in (("scorers", name), (name,)):
             layer = _at(data, *path)
             if not isinstance(layer, dict):
@@ -300,6 +323,10 @@ class _Reader:
                     self.report(
                         (*path, key), f"{key!r} is written under scorers.{name} too", at_key=True
                     )
+            names = layer.get("disabled")
+            if name == "session_expectations" and isinstance(names, list):
+                check_disabled(names, self.report, (*path, "disabled"))
+                off += names
             layer = {k: v for k, v in flatten(layer).items() if k != "disabled"}
 
             def place(inner: KeyPath, message: str, at_key: bool, path: KeyPath = path) -> None:
@@ -309,7 +336,7 @@ class _Reader:
             layer = resolve_files(layer, self.document.path.parent, place)
             build(layer, place, shapes=False, skip=skip)
             flat.update(layer)
-        return flat
+        return drop_disabled(flat, manifest=off, test=()) if off else flat
 
     def _gates(self, data: Mapping[str, Any], entries: Iterable[ScorerEntry]) -> dict[str, float]:
         known = gate_names(entries)
@@ -318,7 +345,7 @@ class _Reader:
             found = _at(data, *path)
             for name, value in found.items() if isinstance(found, dict) else ():
                 if name not in known:
-                    hint = did_you_mean(name, known)
+                    hint = _by_key(name) or did_you_mean(name, known)
                     self.report((*path, name), f"no check is named {name!r}; {hint}", at_key=True)
                 elif name in gates:
                     self.report((*path, name), f"{name!r} is written twice", at_key=True)

@@ -18,6 +18,7 @@ __all__ = [
     "RESPONSE_CHECKS",
     "RESPONSE_KEYS",
     "did_you_mean",
+    "misspelt",
     "outcome_name",
     "snake_case",
 ]
@@ -177,6 +178,19 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 12) -> str:
         return "no key is known here"
     listed = ", ".join(names[:most])
     return f"known: {listed}" + (", …" if len(names) > most else "")
+
+
+def misspelt(name: str, known: Iterable[str]) -> str | None:
+    """The known name that `name` must be a slip of: another case or a letter or two apart.
+
+    For mappings that other tools may write into; a plural is theirs.
+    """
+    names = {n.lower().replace("_", ""): n for n in known}
+    folded = name.lower().replace("_", "").replace("-", "")
+    if folded.endswith("s") and folded[:-1] in names:
+        return None
+    near = difflib.get_close_matches(folded, names, n=1, cutoff=0.85)
+    return names[near[0]] if near else None
 
 
 def outcome_name(scorer: str) -> str:

@@ -185,6 +185,18 @@ def test_dates_and_odd_keys_in_metadata_are_free(tmp_path: Path) -> None:
     assert (case.tags, case.category) == (("x", "y"), "z")
 
 
+def test_what_is_disabled_for_sessions_is_off_for_them_alone(tmp_path: Path) -> None:
+    (tmp_path / "manifest.yaml").write_text(
+        "trace_expectations: {tool_limits: {Bash: 3}}\n"
+        "session_expectations: {tool_limits: {Bash: 9}, turn_limit: {max_turns: 5}, "
+        "disabled: [tool_count]}\n",
+        encoding="utf-8",
+    )
+    manifest = load_manifest(tmp_path)
+    assert manifest.trace_expectations == {"tool_limits": {"Bash": 3}}
+    assert manifest.session_expectations == {"turn_limit": {"max_turns": 5}}
+
+
 def test_merge_keys_and_anchors_work(tmp_path: Path) -> None:
     path = tmp_path / "gt.yaml"
     path.write_text(

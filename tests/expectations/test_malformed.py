@@ -28,6 +28,28 @@ TE = "scorers.trace_expectations"
 EX = "test_cases[0].expectations"
 
 MANIFESTS = {
+    "trace expectations under skill": (
+        "skill: {name: x, trace_expectations: {tool_limits: {Bash: 3}}}\n",
+        "1:18: skill.trace_expectations: 'trace_expectations' belongs at the top level",
+    ),
+    "trace key under evaluation": (
+        "evaluation: {tool_limits: {Bash: 3}}\n",
+        "1:14: evaluation.tool_limits: 'tool_limits' belongs under scorers.trace_expectations",
+    ),
+    "misspelt gates under evaluation": (
+        "evaluation: {quality_gate: {tool_count: 1}}\n",
+        "1:14: evaluation.quality_gate: unknown key 'quality_gate'; did you mean 'quality_gates'?",
+    ),
+    "key of an expectation as a gate": (
+        "quality_gates: {tool_limits: 1}\n",
+        "1:17: quality_gates.tool_limits: no check is named 'tool_limits'; "
+        "did you mean 'tool_count'?",
+    ),
+    "misspelt name disabled for sessions": (
+        "session_expectations: {banned_tools: [Bash], disabled: [bannd_tools]}\n",
+        "1:57: session_expectations.disabled[0]: no check is named 'bannd_tools'; "
+        "did you mean 'banned_tools'?",
+    ),
     "misspelt trace key": (
         trace("tool_limit: {Bash: 3}"),
         f"4:5: {TE}.tool_limit: unknown key 'tool_limit'; did you mean 'tool_limits'?",
@@ -207,6 +229,36 @@ MANIFESTS = {
 }
 
 GROUND_TRUTHS = {
+    "trace expectations outside any test": (
+        "test_cases: [{id: a}]\ntrace_expectations: {tool_limits: {Bash: 1}}\n",
+        "2:1: trace_expectations: 'trace_expectations' is not read here; it belongs under a test",
+    ),
+    "gates beside the tests": (
+        "test_cases: [{id: a}]\nquality_gates: {tool_count: 1}\n",
+        "2:1: quality_gates: 'quality_gates' is not read here; it belongs in manifest.yaml",
+    ),
+    "tests in two lists": (
+        "test_cases: [{id: a}]\ntest_case: [{id: b}]\n",
+        "2:1: test_case: unknown key 'test_case'; did you mean 'test_cases'?",
+    ),
+    "misspelt key of outputs": (
+        "test_cases: [{id: a, outputs: {traceRef: x.jsonl}}]\n",
+        "1:32: test_cases[0].outputs.traceRef: unknown key 'traceRef'; did you mean 'trace_ref'?",
+    ),
+    "misspelt recorded success": (
+        "test_cases: [{id: a, outputs: {execution_succes: false}}]\n",
+        "1:32: test_cases[0].outputs.execution_succes: unknown key 'execution_succes'; "
+        "did you mean 'execution_success'?",
+    ),
+    "misspelt link to a trace": (
+        "test_cases: [{id: a, metadata: {trace_runid: x}}]\n",
+        "1:33: test_cases[0].metadata.trace_runid: unknown key 'trace_runid'; "
+        "did you mean 'trace_run_id'?",
+    ),
+    "misspelt prompt": (
+        "test_cases: [{id: a, inputs: {promt: x}}]\n",
+        "1:31: test_cases[0].inputs.promt: unknown key 'promt'; did you mean 'prompt'?",
+    ),
     "misspelt response key": (
         test_keys("expected_fact: [x]"),
         f"4:7: {EX}.expected_fact: unknown key 'expected_fact'; did you mean 'expected_facts'?",
