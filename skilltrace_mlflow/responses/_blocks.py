@@ -11,8 +11,14 @@ from skilltrace_mlflow.checks import Outcome, Verdict
 
 __all__ = ["Block", "code_blocks", "judge_blocks"]
 
-_OPENING = re.compile(r"^([ \t>]*)(`{3,}|~{3,})[ \t]*([^\s`{]*)(.*)$")
-
+# The fence may begin a list item. Of the info string the language is what counts: `python:a.py`,
+# `{.python}` and `python,linenos` are Python.
+_OPENING = re.compile(
+    r"^((?:[ \t>]|[-*+][ \t]|\d{1,9}[.)][ \t])*)(`{3,}|~{3,})[ \t]*"
+    r"(?:\{[ \t]*\.?)?([A-Za-z][\w+-]*)?(.*)$"
+)
+# Markdown's line ends only: a form feed or U+2028 in a string does not end the line.
+_LINE_END = re.compile(r"\r\n?|\n")
 _QUOTE = re.compile(r"^[ \t]*> ?")
 
 
@@ -36,12 +42,12 @@ def code_blocks(text: str, languages: Iterable[str] | None = None) -> list[Block
     opened: tuple[str, str, int] | None = None
     quoted = False
     body: list[str] = []
-    for number, line in enumerate([*text.splitlines(), None], start=1):
+    for number, line in enumerate([*_LINE_END.split(text), None], start=1):
         if opened is None:
             match = _OPENING.match(line) if line is not None else None
             # ```inline``` on one line is no block.
             if match and not (match[2][0] == "`" and "`" in match[4]):
-                opened, body = (match[2], match[3].lower(), number + 1), []
+                opened, body = (match[2], (match[3] or "").lower(), number + 1), []
                 quoted = ">" in match[1]
             continue
         fence, language, first = opened

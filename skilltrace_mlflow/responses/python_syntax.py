@@ -14,9 +14,12 @@ from skilltrace_mlflow.responses._blocks import Block, judge_blocks
 
 __all__ = ["SPECS"]
 
-_LANGUAGES = ("py", "py3", "pyspark", "python", "python3")
-# Notebook lines that are no Python: `%pip install x`, `!ls`, `%%time`.
-_MAGIC = re.compile(r"^([ \t]*)(?:%{1,2}|!)[A-Za-z].*$", re.MULTILINE)
+_LANGUAGES = ("ipython", "ipython3", "py", "py3", "pycon", "pyspark", "python", "python3")
+# Notebook lines that are no Python: `%pip install x`, `!ls`, `%%time`, `files = !ls`.
+_MAGIC = re.compile(
+    r"^([ \t]*)(?:[A-Za-z_][\w., ]*=[ \t]*)?(?:%{1,2}[A-Za-z]|![^=\s]).*$", re.MULTILINE
+)
+_PROMPT = re.compile(r"(?:>>>|\.\.\.)(?: |$)")
 
 
 def _judge(response: Response, parameters: Any) -> Outcome:
@@ -29,7 +32,16 @@ def _judge(response: Response, parameters: Any) -> Outcome:
 
 
 def _problem(block: Block) -> str | None:
-    source = _MAGIC.sub(r"\1pass", _without_prompts(block.text))
+    source = _without_prompts(block.text)
+    found = _syntax_problem(source, block)
+    if found is None:
+        return None
+    # Only now, since `%b` may go on with an expression of the line before.
+    masked = _MAGIC.sub(r"\1pass", source)
+    return found if masked == source else _syntax_problem(masked, block)
+
+
+def _syntax_problem(source: str, block: Block) -> str | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an invalid escape is no syntax error yet
@@ -50,11 +62,15 @@ def _problem(block: Block) -> str | None:
 
 
 def _without_prompts(text: str) -> str:
-    lines = text.splitlines()
-    if not any(line.startswith(">>>") for line in lines):
+    """The statements of an interactive session; a block that begins otherwise is taken whole."""
+    if not text.lstrip().startswith(">>>"):
         return text
-    kept = [line[4:] for line in lines if line.startswith((">>>", "..."))]
-    return "\n".join(kept) + "\n"
+    # What the session printed becomes an empty line, so that line numbers stay right.
+    lines = (
+        line[4:] if _PROMPT.match(line) else line if line.startswith(">>>") else ""
+        for line in text.split("\n")
+    )
+    return "\n".join(lines) + "\n"
 
 
 SPECS = (

@@ -12,7 +12,8 @@ __all__ = ["SPECS"]
 
 
 def _judge(response: Response, parameters: Any) -> Outcome:
-    """Every YAML code block of the response parses; tags and several documents are fine.
+    """Every YAML code block of the response parses; tags and several documents are fine, an alias
+    without its anchor is not.
 
     No YAML block: nothing to judge.
     """
@@ -24,8 +25,16 @@ def _problem(block: Block) -> str | None:
 
     try:
         # Events only: nothing is built, so tags and aliases can do no harm.
-        for _ in yaml.parse(block.text, Loader=yaml.SafeLoader):
-            pass
+        anchors: set[str] = set()
+        for event in yaml.parse(block.text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.DocumentStartEvent):
+                anchors.clear()
+            elif isinstance(event, yaml.AliasEvent):
+                if event.anchor not in anchors:
+                    line = event.start_mark.line + block.line
+                    return f"the alias *{event.anchor} has no anchor at line {line}"
+            elif getattr(event, "anchor", None):
+                anchors.add(event.anchor)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + block.line if error.problem_mark else block.line
         return f"{error.problem} at line {line}"

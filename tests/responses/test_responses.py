@@ -80,6 +80,15 @@ def test_a_crash_or_an_impossible_score_is_an_error(behaviour: Any, verdict: Ver
         ("\x00", FAIL),
         ("    indented = 1\n    too = 2", PASS),
         ("...", PASS),
+        ("x = (a\n  %b)", PASS),
+        ("x = (a\n  !=b)", PASS),
+        ("!{sys.executable} -m pip install x", PASS),
+        ("files = !ls\nx, y = %sql SELECT 1", PASS),
+        ("x = 1 !ls", FAIL),
+        ("def f(:\n    pass\n>>> f()", FAIL),
+        (">>>x = (", FAIL),
+        (">>> x = (\n... )\nprinted (\n>>> y = 2", PASS),
+        ("x = 'a\u2028b\x0c'", PASS),
     ],
 )
 def test_python_blocks_must_parse(code: str, verdict: Verdict) -> None:
@@ -91,6 +100,30 @@ def test_a_syntax_error_is_placed_in_the_response() -> None:
     assert outcome.verdict is FAIL
     assert "Python block 1 (line 4)" in outcome.rationale
     assert "at line 5" in outcome.rationale
+
+
+@pytest.mark.parametrize(
+    "info",
+    [
+        "python:src/app.py",
+        "{python}",
+        "{.python .numberLines}",
+        "python,linenos",
+        "python=",
+        'Python title="app.py"',
+        "ipython3",
+    ],
+)
+def test_the_language_is_read_from_every_kind_of_info_string(info: str) -> None:
+    assert judge("python_syntax", fenced(info, "x = (")).verdict is FAIL
+
+
+@pytest.mark.parametrize("marker", ["- ", "* ", "1. ", "> - ", "- - "])
+def test_a_fence_may_begin_a_list_item(marker: str) -> None:
+    text = f"{marker}```python\n    x = (\n    ```\n\nThen\n\n```python\ny = (\n```\n"
+    outcome = judge("python_syntax", text)
+    assert outcome.verdict is FAIL
+    assert len(outcome.misses) == 2
 
 
 @pytest.mark.parametrize("name", ["python_syntax", "sql_syntax", "yaml_syntax"])
@@ -136,6 +169,9 @@ def test_sql_that_the_parser_does_not_know_is_said() -> None:
     [
         ("a: 1\nb: [x, y]", PASS),
         ("a: b: c", FAIL),
+        ("a: *x", FAIL),
+        ("a: &x 1\nb: *x", PASS),
+        ("a: &x 1\n---\nb: *x", FAIL),
         ("a: [1", FAIL),
         ("a: !Ref x\n---\nb: 2", PASS),
         ("\ta: 1", FAIL),
