@@ -31,9 +31,9 @@ def _problem(block: Block) -> str | None:
                 anchors.clear()
             elif isinstance(event, yaml.AliasEvent):
                 if event.anchor not in anchors:
-                    line = event.start_mark.line + block.line
+                    line = block.line + (event.start_mark.line if event.start_mark else 0)
                     return f"the alias *{event.anchor} has no anchor at line {line}"
-            elif getattr(event, "anchor", None):
+            elif isinstance(event, yaml.NodeEvent) and event.anchor:
                 anchors.add(event.anchor)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + block.line if error.problem_mark else block.line
