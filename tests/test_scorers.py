@@ -14,9 +14,11 @@ from skilltrace_mlflow.checks import NO_TRACE, Outcome, Verdict, all_checks
 from skilltrace_mlflow.errors import ConfigurationError, InputError
 from skilltrace_mlflow.expectations import Manifest
 from skilltrace_mlflow.metrics import compute_metrics
+from skilltrace_mlflow.responses import all_responses
 from skilltrace_mlflow.scorers import (
     TRACE_SCORER_MAP,
     get_trace_scorers,
+    make_scorer,
     outcome_to_feedback,
     tool_count,
     tool_trajectory,
@@ -53,6 +55,13 @@ def test_a_row_may_disable_a_bound_check_but_lifts_no_ban() -> None:
     row = {"trace_expectations": {"disabled": ["bannd_tools"]}}
     with pytest.raises(ConfigurationError, match="banned_tools"):
         by_name["tool_count"](trace=trace, expectations=row)
+
+
+@pytest.mark.parametrize("facts", ["abc", [" "], [3]])
+def test_a_row_cannot_expect_what_no_file_could_say(facts: Any) -> None:
+    facts_present = make_scorer(all_responses()["expected_facts_present"])
+    with pytest.raises(ConfigurationError, match="expected_facts"):
+        facts_present(outputs="a, b and c", expectations={"expected_facts": facts})
 
 
 def test_every_kind_of_trace_gives_the_same_verdict() -> None:

@@ -150,7 +150,7 @@ def _expected(rule: str, wanted: Any, value: Any) -> str:
         "minItems": f"at least {wanted} item(s)",
         "minLength": "text that is not empty",
         "minProperties": f"at least {wanted} key(s)",
-        "pattern": f"text that matches {wanted}",
+        "pattern": "text that is not empty" if wanted == r"\S" else f"text that matches {wanted}",
         "uniqueItems": "each item once",
         "not": "something else here",
         "additionalProperties": "other keys",

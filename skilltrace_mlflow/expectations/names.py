@@ -23,7 +23,8 @@ __all__ = [
     "snake_case",
 ]
 
-_TEXTS = {"type": "array", "items": {"type": "string", "minLength": 1}}
+# A blank text is contained in every response.
+_TEXTS = {"type": "array", "items": {"type": "string", "pattern": r"\S"}}
 _COUNT = {"type": "integer", "minimum": 0}
 
 RESPONSE_KEYS: Mapping[str, Mapping[str, Any]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +11,12 @@ from skilltrace_mlflow.checks import Outcome
 from skilltrace_mlflow.responses._base import Response, ResponseSpec
 
 __all__ = ["SPECS"]
+
+# Marks of Markdown around a text: **bold**, *slanted*, `code`; bounded, since a text of lone stars
+# would be searched to its end for each.
+_MARKS = re.compile(
+    r"(?<![\w*])(\*{1,3})(?=\S)(.{1,200}?)(?<=\S)\1(?![\w*])|(`+)(.{1,200}?)\3", re.DOTALL
+)
 
 Facts = tuple[tuple[str, ...], tuple[str, ...]]
 
@@ -22,14 +30,21 @@ def _parse(expectations: Mapping[str, Any]) -> Facts | None:
 def _judge(response: Response, parameters: Facts) -> Outcome:
     """Every text of `expected_facts` occurs in the response, none of `unexpected_facts` does.
 
-    Case and the kind of white space do not matter; the words must be there as written.
+    Case, the kind of white space, invisible characters and Markdown's marks for bold, slanted and
+    code do not matter; the words must be there as written.
     """
-    text = _fold(response.text or "")
+    text = response.text or ""
+    bare = _MARKS.sub(r"\2\4", _MARKS.sub(r"\2\4", text))  # twice: **`x`**
+    forms = (_fold(text), _fold(bare))
+
+    def occurs(fact: str) -> bool:
+        return any(_fold(fact) in form for form in forms)
+
     wanted, unwanted = parameters
-    hits = [fact for fact in wanted if _fold(fact) in text]
-    misses = [f"missing: {fact}" for fact in wanted if _fold(fact) not in text]
-    misses += [f"must not occur: {fact}" for fact in unwanted if _fold(fact) in text]
-    hits += [f"absent: {fact}" for fact in unwanted if _fold(fact) not in text]
+    hits = [fact for fact in wanted if occurs(fact)]
+    misses = [f"missing: {fact}" for fact in wanted if not occurs(fact)]
+    misses += [f"must not occur: {fact}" for fact in unwanted if occurs(fact)]
+    hits += [f"absent: {fact}" for fact in unwanted if not occurs(fact)]
     return Outcome.of(
         not misses,
         hits=tuple(hits),
@@ -39,7 +54,9 @@ def _judge(response: Response, parameters: Facts) -> Outcome:
 
 
 def _fold(text: str) -> str:
-    return " ".join(text.casefold().split())
+    """One spelling of all that look alike: composed, without invisible characters, in one case."""
+    seen = "".join(char for char in text if unicodedata.category(char) != "Cf")
+    return " ".join(unicodedata.normalize("NFC", seen.casefold()).split())
 
 
 SPECS = (ResponseSpec(name="expected_facts_present", parse=_parse, judge=_judge),)

@@ -20,6 +20,9 @@ from skilltrace_mlflow.expectations import (
     merge_expectations,
     parse_expectations,
 )
+from skilltrace_mlflow.expectations.documents import show
+from skilltrace_mlflow.expectations.explain import find_problems
+from skilltrace_mlflow.expectations.names import RESPONSE_KEYS
 from skilltrace_mlflow.responses import ResponseSpec, all_responses, run_response
 from skilltrace_mlflow.score import SESSION_PREFIX
 from skilltrace_mlflow.scorers._evidence import as_response, as_session
@@ -156,7 +159,9 @@ def _response_scorer(
     def run(
         inputs: Any = None, outputs: Any = None, expectations: Any = None, trace: Any = None
     ) -> Feedback | None:
-        parameters = spec.parse({**(bound or {}), **(expectations or {})})
+        wanted = {**(bound or {}), **(expectations or {})}
+        _check_shapes(spec, wanted)
+        parameters = spec.parse(wanted)
         if parameters is None:
             return None
         response = as_response(inputs=inputs, outputs=outputs, trace=trace)
@@ -166,6 +171,18 @@ def _response_scorer(
     setattr(run, _MARK, spec)
     pass_if = (lambda value: value >= 1.0) if spec.graded else None
     return scorer(run, name=spec.name, pass_if=pass_if, timeout=timeout)
+
+
+def _check_shapes(spec: ResponseSpec, wanted: Mapping[str, Any]) -> None:
+    """ConfigurationError for a value that a file could not hold: the text "abc" where a list of
+    texts belongs would be looked for letter by letter."""
+    for key in spec.keys:
+        value = wanted.get(key)
+        if value is None:
+            continue
+        value = list(value) if isinstance(value, tuple) else value
+        for path, message, _ in find_problems(value, RESPONSE_KEYS[key]):
+            raise ConfigurationError(f"expectations.{show((key, *path))}: {message}")
 
 
 def _own(expectations: Mapping[str, Any], scope: ScorerScope) -> Mapping[str, Any]:

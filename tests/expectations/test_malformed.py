@@ -237,6 +237,10 @@ GROUND_TRUTHS = {
         "test_cases: [{id: a}]\nquality_gates: {tool_count: 1}\n",
         "2:1: quality_gates: 'quality_gates' is not read here; it belongs in manifest.yaml",
     ),
+    "blank fact": (
+        test_keys("expected_facts: [' ']"),
+        f"4:24: {EX}.expected_facts[0]: got the text ' ', expected text that is not empty",
+    ),
     "tests in two lists": (
         "test_cases: [{id: a}]\ntest_case: [{id: b}]\n",
         "2:1: test_case: unknown key 'test_case'; did you mean 'test_cases'?",

@@ -251,12 +251,20 @@ def test_a_runaway_pattern_is_an_error_and_not_a_hang() -> None:
         ({"unexpected_facts": ["Hive"]}, PASS),
         ({"unexpected_facts": ["unity catalog"]}, FAIL),
         ({"expected_facts": ["Unity"], "unexpected_facts": ["Catalog"]}, FAIL),
+        ({"unexpected_facts": ["drop table"]}, FAIL),
+        ({"unexpected_facts": ["rm -rf"]}, FAIL),
+        ({"unexpected_facts": ["cafe\u0301"]}, FAIL),
+        ({"expected_facts": ["soft hyphen", "2*3*4"]}, PASS),
+        ({"unexpected_facts": ["234"]}, PASS),
     ],
 )
 def test_facts_are_present_and_unexpected_ones_absent(
     expectations: Mapping[str, Any], verdict: Verdict
 ) -> None:
-    text = "It is registered in Unity\nCatalog."
+    text = (
+        "It is registered in Unity\nCatalog. Never **`DROP`** *TABLE* or `rm` -rf, "
+        "says the caf\u00e9: soft hy\u00adphen, 2*3*4."
+    )
     assert judge("expected_facts_present", text, expectations).verdict is verdict
 
 
