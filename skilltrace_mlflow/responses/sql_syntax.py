@@ -9,6 +9,7 @@ from typing import Any
 from skilltrace_mlflow.checks import Outcome
 from skilltrace_mlflow.responses._base import Response, ResponseSpec
 from skilltrace_mlflow.responses._blocks import Block, code_blocks, judge_blocks
+from skilltrace_mlflow.responses._sql_slips import find_slip
 
 __all__ = ["SPECS"]
 
@@ -31,9 +32,18 @@ _BEYOND = re.compile(
     re.IGNORECASE,
 )
 # What a reader is meant to fill in: {{ x }}, ${x}, {x}, <your_catalog>, :parameter stays as it is.
+# ARRAY<STRING> is a type, and `a <b AND c> d` compares.
 _PLACEHOLDER = re.compile(
-    r"\{\{\s*[\w.]+\s*\}\}|\$\{[\w.\-]+\}|\{[A-Za-z_][\w.\-]*\}|<[A-Za-z_][\w\- ]*>"
+    r"\{\{\s*[\w.]+\s*\}\}|\$\{[\w.\-]+\}|\{[A-Za-z_][\w.\-]*\}"
+    r"|(?<!ARRAY)(?<!MAP)(?<!STRUCT)<[A-Za-z_](?:(?!\s(?:AND|OR)\s)[\w\- ])*>",
+    re.IGNORECASE,
 )
+# The body of a function in another language; its line breaks are kept for the numbers of lines.
+_BODY = re.compile(r"\$\$(.*?)\$\$", re.DOTALL)
+# A notebook's mark of the cell's language.
+_CELL_MARK = re.compile(r"\A\s*%{1,2}sql\b")
+# The function of that name, which sqlglot takes for the beginning of a WINDOW clause.
+_WINDOW = re.compile(r"\bwindow(?=\s*\(|\.(?:start|end)\b)", re.IGNORECASE)
 
 
 _QUERY = re.compile(r"\bAS\s+((?:SELECT|WITH)\b.*)\Z", re.IGNORECASE | re.DOTALL)
@@ -65,7 +75,9 @@ def _judge(response: Response, parameters: Any) -> Outcome:
 
 
 def _problem(block: Block, partly: list[str]) -> str | None:
-    text = _PLACEHOLDER.sub("placeholder", block.text)
+    text = _BODY.sub(lambda body: f"'{chr(10) * body[1].count(chr(10))}'", block.text)
+    text = _PLACEHOLDER.sub("placeholder", _CELL_MARK.sub("", text))
+    text = _WINDOW.sub("time_window", text)
     try:
         statements = _split(text)
     except _TokenError as problem:
@@ -77,7 +89,7 @@ def _problem(block: Block, partly: list[str]) -> str | None:
         if not _HEADS.fullmatch(head):
             shown = head or statement.strip()[:20]
             return f"{shown!r} begins no SQL statement"
-        found = _parse(statement, partly)
+        found = _slip(statement) or _parse(statement, partly)
         if found is not None:
             return found
     return None
@@ -123,6 +135,12 @@ def _split(text: str) -> list[str]:
 def _has_code(statement: str) -> bool:
     without = re.sub(r"--[^\n]*|/\*.*?\*/", "", statement, flags=re.DOTALL)
     return bool(without.strip(" ;\n\t"))
+
+
+def _slip(statement: str) -> str | None:
+    import sqlglot
+
+    return find_slip(_uncommented(statement), sqlglot.tokenize(statement, read="databricks"))
 
 
 def _parse(statement: str, partly: list[str]) -> str | None:

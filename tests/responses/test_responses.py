@@ -158,6 +158,58 @@ def test_sql_blocks_must_parse_as_databricks_sql(code: str, verdict: Verdict) ->
     assert judge("sql_syntax", fenced("sql", code)).verdict is verdict
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "SELECT a, FROM t",
+        "SELECT FROM t",
+        "SELECT DISTINCT FROM t",
+        "SELECT * FROM t,",
+        "SELECT * FROM a JOIN b ON",
+        "SELECT a FROM t WHERE a IN",
+        "SELECT count(*) FROM t GROUP BY",
+        "SELECT * FROM t UNION ALL SELECT",
+        "CREATE TABLE t (a INT,)",
+        "CREATE TABLE t AS",
+        "CREATE STREAMING TABLE x AS SELEC * FROM y",
+        "CREATE OR REFRESH STREAMING TABLE",
+        "INSERT INTO t (a, b)",
+        "UPDATE t SET",
+        "-- all of them\nDELETE t WHERE a",
+        "DROP TABEL t",
+        "CREATE OR REPLACE TABEL t (a INT)",
+        "ALTER TABEL t ADD COLUMN a INT",
+    ],
+)
+def test_slips_that_the_parser_lets_pass_are_found(code: str) -> None:
+    assert judge("sql_syntax", fenced("sql", code)).verdict is FAIL
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "SELECT CAST(x AS ARRAY<STRING>) FROM t",
+        "CREATE TABLE t (a ARRAY<STRING>, b MAP<STRING, INT>, c STRUCT<d: ARRAY<STRING>>)",
+        "SELECT * FROM t WHERE a <b AND c> d",
+        "SELECT * FROM <your catalog>.s.t",
+        "SELECT window(ts, '1 hour').start, window.end FROM t GROUP BY window(ts, '1 hour')",
+        "SELECT sum(a) OVER w FROM t WINDOW w AS (PARTITION BY b)",
+        "%sql\nSELECT 1",
+        "CREATE FUNCTION f(x STRING) RETURNS STRING LANGUAGE PYTHON AS $$\n# it's; (\nf(a,)\n$$",
+        "SELECT msg.from, raw:order, x AS table FROM t",
+        "SELECT a FROM t WHERE x IS DISTINCT FROM y",
+        "SET spark.sql.ansi.enabled = on",
+        "GRANT SELECT, MODIFY ON TABLE t TO `a b`",
+        "INSERT INTO t TABLE s",
+        "CREATE TABLE t (a INT GENERATED ALWAYS AS (b + 1)) AS (SELECT 1)",
+        "CREATE VIEW v WITH METRICS LANGUAGE YAML AS $$ a: 1 $$",
+        "DROP ${kind} x",
+    ],
+)
+def test_databricks_own_sql_is_no_slip(code: str) -> None:
+    assert judge("sql_syntax", fenced("sql", code)).verdict is PASS
+
+
 def test_sql_that_the_parser_does_not_know_is_said() -> None:
     outcome = judge("sql_syntax", fenced("sql", "OPTIMIZE t ZORDER BY (a)"))
     assert outcome.verdict is PASS
