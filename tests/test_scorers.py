@@ -146,6 +146,13 @@ class TestExpectations:
         session_level = get_trace_scorers(manifest, scope="session")
         assert [item.name for item in session_level] == ["session.turn_limit"]
         assert session_level[0].is_session_level_scorer
+        assert session_level[0](session=make_session(["Bash"])).value == "yes"
+        for own in (LIMIT, {"session_expectations": LIMIT, "trace_expectations": {}}):
+            (item,) = get_trace_scorers(own, scope="session")
+            feedback = item(session=make_session(["Bash"] * 6))
+            assert (feedback.name, feedback.value) == ("session.tool_count", "no")
+        with pytest.raises(ConfigurationError, match="write turn_limit"):
+            make_scorer(all_checks()["turn_limit"], expectations=LIMIT, scope="session")
         with pytest.raises(ConfigurationError, match="needs a manifest"):
             get_trace_scorers(scope="session")
 

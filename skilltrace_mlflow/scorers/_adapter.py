@@ -54,7 +54,7 @@ def make_scorer(
     `trace_expectations`); `expectations` given here hold for every row, the row's are merged into
     them as a test case's are into its manifest's. With `scope="session"` it judges the turns of a
     session together, named `session.<check>`; MLflow gives such a scorer no row, so it needs
-    `expectations` here.
+    `expectations` here, directly or under `session_expectations`.
 
     Raises ConfigurationError for expectations that are wrong, also when called.
     """
@@ -101,10 +101,7 @@ def get_trace_scorers(
         disabled = set(manifest.disabled)
         _parse(raw)
     else:
-        raw = manifest_or_expectations
-        if scope == "session" and _NESTED["session"] not in raw:
-            raw = {_NESTED["session"]: raw}
-        raw = _own(raw, scope)
+        raw = _own(manifest_or_expectations, scope)
     wanted = {item.spec.name for item in _parse(raw)} | listed
     return [
         make_scorer(spec, expectations=raw, scope=scope)
@@ -140,8 +137,10 @@ def _trace_scorer(
     def judge_session(session: Any) -> Feedback | None:
         return judge(session, _find(spec, base or {}))
 
-    if scope == "session" and base is None:
-        raise ConfigurationError(f"scorer {name}: a session-level scorer needs expectations")
+    if scope == "session" and _find(spec, base or {}) is None:
+        raise ConfigurationError(
+            f"scorer {name}: a session-level scorer needs expectations: write {spec.key}"
+        )
     run = judge_trace if scope == "trace" else judge_session
     setattr(run, _MARK, spec)
     return scorer(
@@ -198,7 +197,7 @@ def _own(expectations: Mapping[str, Any], scope: ScorerScope) -> Mapping[str, An
     if nested is not None and not isinstance(nested, Mapping):
         raise ConfigurationError(f"{_NESTED[scope]}: expected a mapping, got {nested!r:.80}")
     if scope == "session":
-        return nested or {}
+        return _own(expectations, "trace") if nested is None else nested
     ours = _trace_keys()
     flat = {key: value for key, value in expectations.items() if key in ours}
     others = _MLFLOWS | {key for spec in all_responses().values() for key in spec.keys}
