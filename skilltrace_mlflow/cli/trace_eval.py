@@ -219,18 +219,19 @@ def _judge_gates(
     from skilltrace_mlflow.expectations import load_ground_truth
     from skilltrace_mlflow.expectations.manifest import gate_names
     from skilltrace_mlflow.gates import gates_concerning, judge_gates
+    from skilltrace_mlflow.score import SESSION_PREFIX
 
     judged = {outcome.check for result in evaluation.results for outcome in result.outcomes}
     # A function that ran and said nothing is not one that was left to mlflow-eval.
     judged |= {e.name.rpartition(":")[2] for e in manifest.scorers if _is_custom(e.name)}
     gates, others = gates_concerning(manifest.quality_gates, judged, groups=manifest.tiers)
-    vain, _ = gates_concerning(
-        {name: manifest.quality_gates[name] for name in others}, all_checks()
-    )
+    of_traces = {*all_checks(), *(SESSION_PREFIX + name for name in all_checks())}
+    vain, _ = gates_concerning({name: manifest.quality_gates[name] for name in others}, of_traces)
     if vain:
-        elsewhere = {
-            item.spec.name for case in load_ground_truth(manifest) for item in case.expectations
-        }
+        elsewhere = set()
+        for case in load_ground_truth(manifest):
+            elsewhere |= {item.spec.name for item in case.expectations}
+            elsewhere |= {SESSION_PREFIX + item.spec.name for item in case.session_expectations}
         spared, _ = gates_concerning(vain, elsewhere, groups=manifest.tiers)
         gates.update({name: value for name, value in vain.items() if name not in spared})
         others = tuple(name for name in others if name not in gates)

@@ -21,6 +21,7 @@ test_cases:
   - id: other
     inputs: {prompt: p}
     expectations: {tool_sequence: [Read, Write]}
+    session_expectations: {duration: {max_seconds: 9}}
 """
 
 
@@ -29,6 +30,8 @@ test_cases:
     [
         pytest.param("required_tools", 0, id="judged here"),
         pytest.param("tool_count", 1, id="expected nowhere"),
+        pytest.param("session.tool_count", 1, id="expected nowhere of a session"),
+        pytest.param("session.duration", 0, id="expected of another test case's session"),
         pytest.param("tool_sequence", 0, id="expected of another test case"),
         pytest.param("pattern_adherence", 0, id="about the response"),
         pytest.param("tool_cuont", 2, id="unknown"),
