@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from skilltrace_mlflow.checks import Outcome, Verdict, all_checks
 from skilltrace_mlflow.errors import ConfigurationError
@@ -138,6 +138,14 @@ def _judge(
 ) -> GateResult:
     tally = _count(results, members)
     got = sum(tally.figures) / len(tally.figures) if tally.figures else None
+    gate = GateResult(
+        name=name,
+        required=required,
+        got=got,
+        coverage=tally.coverage,
+        passed=True,
+        checks=members,
+    )
     reason = ""
     if not results:
         reason = "no test was evaluated"
@@ -148,16 +156,8 @@ def _judge(
     elif got is None:
         reason = f"no test was judged by {' or '.join(members) or 'any such check'}"
     elif got + _SLACK < required:
-        reason = f"{got:.3g} < {required:g}"
-    return GateResult(
-        name=name,
-        required=required,
-        got=got,
-        coverage=tally.coverage,
-        passed=not reason,
-        reason=reason,
-        checks=members,
-    )
+        reason = f"{gate.shown} < {required:g}"
+    return replace(gate, passed=not reason, reason=reason)
 
 
 def _count(results: Sequence[TestResult], members: tuple[str, ...]) -> _Tally:

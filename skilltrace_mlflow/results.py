@@ -116,6 +116,23 @@ class GateResult:
     reason: str = ""
     checks: tuple[str, ...] = ()
 
+    @property
+    def shown(self) -> str:
+        """What was got, in as many digits as tell it from what is required."""
+        if self.got is None:
+            return "—"
+        digits = 3
+        while digits < 12 and (self.got < self.required) != (
+            float(f"{self.got:.{digits}g}") < self.required
+        ):
+            digits += 1
+        return f"{self.got:.{digits}g}"
+
+    @property
+    def shown_coverage(self) -> str:
+        """The share in per cent; 100% only where nothing is missing."""
+        return f"{int(self.coverage * 100 + 1e-9)}%"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:

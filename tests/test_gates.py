@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -196,6 +197,15 @@ def test_a_gate_that_names_nothing_known_is_an_error() -> None:
 def test_a_required_value_that_is_no_share_is_an_error(required: float) -> None:
     with pytest.raises(ConfigurationError, match="no number from 0 to 1"):
         judge_gates({"tool_count": required}, [])
+
+
+def test_figures_next_to_the_required_one_are_not_rounded_to_it() -> None:
+    nearly = GateResult(name="g", required=1.0, got=2999 / 3000, coverage=0.9996, passed=False)
+    assert (nearly.shown, nearly.shown_coverage) == ("0.9997", "99%")
+    assert replace(nearly, got=0.5).shown == "0.5"
+    assert replace(nearly, got=1.0, coverage=1.0).shown_coverage == "100%"
+    results = [result(f"t{n}", outcome("tool_count", PASS if n else FAIL)) for n in range(3000)]
+    assert gate("tool_count", 1.0, results).reason == "0.9997 < 1"
 
 
 def test_a_failed_gate_decides_the_exit_code() -> None:

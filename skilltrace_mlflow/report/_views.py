@@ -89,8 +89,8 @@ def gate_rows(gates: Sequence[GateResult]) -> list[dict[str, str]]:
             "verdict": "pass" if gate.passed else "fail",
             "name": one_line(gate.name),
             "required": f"{gate.required:g}",
-            "got": "—" if gate.got is None else f"{gate.got:.3g}",
-            "coverage": f"{gate.coverage:.0%}",
+            "got": gate.shown,
+            "coverage": gate.shown_coverage,
             "reason": one_line(gate.reason, 400),
         }
         for gate in sorted(gates, key=lambda gate: gate.passed)
@@ -390,5 +390,4 @@ def _value(value: Any) -> str:
 
 
 def _gate_note(gate: GateResult) -> str:
-    got = "—" if gate.got is None else f"{gate.got:.2g}"
-    return f"{got} of {gate.required:g}"
+    return f"{gate.shown} of {gate.required:g}"

@@ -51,7 +51,7 @@ def _excused(gates: tuple[GateResult, ...]) -> dict[str, str]:
     """Checks that gates alone judge, all of whose gates passed, to what the gate says."""
     failed = {name for gate in gates if not gate.passed for name in gate.checks}
     return {
-        name: f"gate {gate.name} passed: {gate.got:g} of {gate.required:g} required"
+        name: f"gate {gate.name} passed: {gate.shown} of {gate.required:g} required"
         for gate in gates
         for name in gate.checks
         if name not in failed and gate.got is not None
@@ -91,8 +91,8 @@ def _gate_case(class_name: str, gate: GateResult) -> ET.Element:
     name = one_line(gate.name)
     if gate.passed:
         return _case(class_name, name)
-    got = "nothing to judge" if gate.got is None else f"got {gate.got:g}"
-    message = f"required {gate.required:g}, {got}, coverage {gate.coverage:.0%}. {gate.reason}"
+    got = "nothing to judge" if gate.got is None else f"got {gate.shown}"
+    message = f"required {gate.required:g}, {got}, coverage {gate.shown_coverage}. {gate.reason}"
     return _case(class_name, name, "failure", "gate", message.strip(), message)
 
 

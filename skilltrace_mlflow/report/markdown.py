@@ -80,8 +80,8 @@ def _gates(gates: Sequence[GateResult]) -> str:
         (
             escape(gate.name),
             f"{gate.required:g}",
-            "—" if gate.got is None else f"{gate.got:.3g}",
-            f"{gate.coverage:.0%}",
+            gate.shown,
+            gate.shown_coverage,
             "pass" if gate.passed else "**fail**",
             escape(gate.reason),
         )

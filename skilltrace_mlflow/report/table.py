@@ -202,8 +202,8 @@ def _gate_table(gates: Sequence[GateResult], width: int) -> Table:
         table.add_row(
             Text(one_line(gate.name, 80)),
             Text(f"{gate.required:g}"),
-            Text("—" if gate.got is None else f"{gate.got:.3g}"),
-            Text(f"{gate.coverage:.0%}"),
+            Text(gate.shown),
+            Text(gate.shown_coverage),
             Text(verdict.upper() if not gate.passed else verdict, style=_STYLES[verdict]),
             Text(one_line(gate.reason, 300)),
         )

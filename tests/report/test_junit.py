@@ -59,7 +59,7 @@ def test_the_message_says_what_was_observed_and_the_type_why() -> None:
     skipped = found["bronze-ingestion.orders_create_gone_wrong", "tool_count"].result[0]
     assert isinstance(skipped, Skipped)
     assert skipped.message == (
-        "fail, but gate tool_count passed: 0.666667 of 0.5 required: Bash: 5 > 3"
+        "fail, but gate tool_count passed: 0.667 of 0.5 required: Bash: 5 > 3"
     )
 
 
