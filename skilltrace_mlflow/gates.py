@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 
 from skilltrace_mlflow.checks import Outcome, Verdict, all_checks
 from skilltrace_mlflow.errors import ConfigurationError
-from skilltrace_mlflow.expectations.manifest import gate_names
+from skilltrace_mlflow.expectations.manifest import gate_hint, gate_names
 from skilltrace_mlflow.expectations.names import (
     GATE_GROUPS,
     RESPONSE_CHECKS,
-    did_you_mean,
     outcome_name,
 )
 from skilltrace_mlflow.results import GateResult, TestResult
@@ -85,7 +84,7 @@ def judge_gates(
     problems = []
     for name, required in gates.items():
         if name not in names:
-            problems.append(f"gate {name!r}: no check has that name; {did_you_mean(name, names)}")
+            problems.append(f"gate {name!r}: no check has that name; {gate_hint(name, names)}")
         elif isinstance(required, bool) or not 0.0 <= required <= 1.0:
             problems.append(f"gate {name!r}: {required!r} is no number from 0 to 1")
     if problems:

@@ -191,6 +191,10 @@ def test_mlflows_scorers_are_found_under_their_logged_name() -> None:
 def test_a_gate_that_names_nothing_known_is_an_error() -> None:
     with pytest.raises(ConfigurationError, match=r"gate 'tool_cuont'.*did you mean 'tool_count'"):
         judge_gates({"tool_cuont": 1.0}, [])
+    with pytest.raises(ConfigurationError, match="did you mean 'tool_count'"):
+        judge_gates({"tool_limits": 1.0}, [])
+    with pytest.raises(ConfigurationError, match="known: Completeness, Conv"):
+        judge_gates({"zzzz": 1.0}, [])
 
 
 @pytest.mark.parametrize("required", [math.nan, -0.1, 1.1, True])

@@ -30,6 +30,7 @@ from skilltrace_mlflow.expectations.names import (
 __all__ = [
     "Manifest",
     "ScorerEntry",
+    "gate_hint",
     "gate_names",
     "load_manifest",
     "manifest_from_mapping",
@@ -138,6 +139,11 @@ def gate_names(scorers: Iterable[ScorerEntry] = ()) -> set[str]:
         if isinstance(entry.arguments.get("name"), str):
             names.add(entry.arguments["name"])
     return names
+
+
+def gate_hint(name: str, known: Iterable[str]) -> str:
+    """What may be meant by the name of a gate that is none of `known`."""
+    return _by_key(name) or did_you_mean(name, sorted(known))
 
 
 def _default_dataset(folder: Path) -> tuple[Path, ...]:
@@ -345,7 +351,7 @@ class _Reader:
             found = _at(data, *path)
             for name, value in found.items() if isinstance(found, dict) else ():
                 if name not in known:
-                    hint = _by_key(name) or did_you_mean(name, known)
+                    hint = gate_hint(name, known)
                     self.report((*path, name), f"no check is named {name!r}; {hint}", at_key=True)
                 elif name in gates:
                     self.report((*path, name), f"{name!r} is written twice", at_key=True)
