@@ -263,6 +263,12 @@ def test_an_own_function_that_does_not_fit_is_an_error(
     assert "manifest.yaml:2:" in str(caught.value)
 
 
+def test_a_module_that_exits_when_imported_does_not_end_the_command(own_module: Path) -> None:
+    (own_module / "own_script_for_this_test.py").write_text("raise SystemExit(0)\n")
+    with pytest.raises(ConfigurationError, match="cannot be imported: SystemExit: 0"):
+        own(own_module, "'own_script_for_this_test:f'")
+
+
 def test_a_manifests_own_rules_are_added_to_the_built_in_ones(tmp_path: Path) -> None:
     (tmp_path / "rules.yaml").write_text(
         "rules: [{pattern: 'old_client\\(', instead: new_client}]\n", encoding="utf-8"
