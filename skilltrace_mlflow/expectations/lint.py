@@ -6,6 +6,7 @@ nothing. What `validate` prints beyond the errors of loading.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +138,12 @@ def _response_contradictions(raw: Mapping[str, Any]) -> Iterator[str]:
     for item in raw.get("expected_patterns") or ():
         if isinstance(item, Mapping) and item.get("min_count") == 0 and "max_count" not in item:
             yield f"expected_patterns: {item['pattern']!r} may match 0 times or more: never fails"
+            continue
+        text = item if isinstance(item, str) else item["pattern"]
+        if (isinstance(item, str) or not {"min_count", "max_count"} & set(item)) and all(
+            re.search(text, sample) for sample in ("", "\0", "\n\0\n")
+        ):
+            yield f"expected_patterns: {text!r} matches in any text, even in none: never fails"
     skills, several = raw.get("expected_skills"), raw.get("is_multi_skill")
     if several is not None and skills is None:
         yield "is_multi_skill has no effect without expected_skills"
@@ -158,9 +165,16 @@ def _never_judged(manifest: Manifest, cases: Sequence[TestCase]) -> Iterator[str
             answered.add("execution_success")
     checks = all_checks()
 
+    of_sessions = {item.spec.name for case in cases for item in case.session_expectations}
+    of_sessions |= {c.name for c in checks.values() if c.key in manifest.session_expectations}
+
     def judged(name: str) -> bool:
+        if name in manifest.disabled:
+            return False
+        if name.startswith("session."):
+            return name.removeprefix("session.") in of_sessions
         if name in checks:
-            return checks[name].key in expected
+            return checks[name].key in expected and checks[name].key not in manifest.disabled
         keys: tuple[str, ...] = RESPONSE_CHECKS.get(name, ())
         if name == "execution_success":
             keys = ("execution_success",)
@@ -169,13 +183,15 @@ def _never_judged(manifest: Manifest, cases: Sequence[TestCase]) -> Iterator[str
         return not keys or bool(answered & set(keys))
 
     for name in dict.fromkeys((*manifest.enabled, *manifest.trace_scorers)):
+        if name in manifest.disabled:
+            continue
         if (name in checks or name in RESPONSE_CHECKS) and not judged(name):
             key = checks[name].key if name in checks else " or ".join(RESPONSE_CHECKS[name])
             lacking = f" (no {key})" if key else ""
             yield f"{name} is listed but nothing is expected of it{lacking}: not applicable"
     for name in manifest.quality_gates:
         members = GATE_GROUPS.get(name, (name,))
-        known = [member for member in members if member in checks or member in RESPONSE_CHECKS]
+        known = [m for m in members if m.removeprefix("session.") in {*checks, *RESPONSE_CHECKS}]
         if known and not any(judged(member) for member in known):
             yield f"quality_gates.{name}: no test expects anything of it, so the gate will fail"
 

@@ -92,6 +92,35 @@ def test_a_gate_that_nothing_feeds_is_a_notice(tmp_path: Path) -> None:
     assert "quality_gates.tool_count: no test expects anything of it" in notice
 
 
+def test_a_gate_on_a_disabled_check_or_on_no_session_is_a_notice(tmp_path: Path) -> None:
+    found = findings(
+        tmp_path,
+        "trace_expectations: {tool_limits: {Bash: 1}}\ndisabled: [tool_count]\n"
+        "session_expectations: {turn_limit: {max_turns: 3}}\n"
+        "quality_gates: {tool_count: 1.0, session.tool_count: 1.0, session.turn_limit: 1.0}",
+    )
+    assert [notice.split(": ")[1] for notice in found.notices] == [
+        "quality_gates.tool_count",
+        "quality_gates.session.tool_count",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problems"), [("x*", 1), (".*", 1), ("(?i)x?|y", 1), ("x+", 0), ("^$", 0)]
+)
+def test_a_pattern_that_matches_anywhere_is_a_problem(
+    tmp_path: Path, pattern: str, problems: int
+) -> None:
+    (tmp_path / "manifest.yaml").write_text("skill_name: x\n", encoding="utf-8")
+    (tmp_path / "ground_truth.yaml").write_text(
+        f"test_cases: [{{id: a, expectations: {{expected_patterns: ['{pattern}']}}}}]\n",
+        encoding="utf-8",
+    )
+    manifest = load_manifest(tmp_path)
+    found = lint(manifest, load_ground_truth(manifest)).problems
+    assert len(found) == problems
+
+
 def test_a_trace_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     (tmp_path / "manifest.yaml").write_text("skill_name: x\n", encoding="utf-8")
     (tmp_path / "ground_truth.yaml").write_text(
