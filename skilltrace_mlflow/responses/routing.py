@@ -20,6 +20,7 @@ class Routing:
     several: bool | None = None
 
 
+_UNSEEN = "(a skill that is not in the record)"
 Figure = Callable[[Routing, frozenset[str]], tuple[float, str]]
 
 
@@ -34,8 +35,8 @@ def _parse(expectations: Mapping[str, Any]) -> Routing | None:
 def _with(figure: Figure) -> Callable[[Response, Routing], Outcome]:
     """A judge from a figure of expected and loaded skills.
 
-    An attempt of which nothing shows whether it loaded is counted both ways; if that makes a
-    difference, the verdict is unknown.
+    An attempt of which nothing shows whether it loaded is counted both ways, and so is any skill
+    where the record is incomplete; if that decides between pass and fail, the verdict is unknown.
     """
 
     def judge(response: Response, parameters: Routing) -> Outcome:
@@ -47,16 +48,26 @@ def _with(figure: Figure) -> Callable[[Response, Routing], Outcome]:
         lacking = session.lacks("skills")
         if lacking is not None:
             return unknown(lacking)
-        names = {_match(use.name, parameters.skills): use for use in session.skills}
-        loaded = frozenset(
-            _match(use.name, parameters.skills) for use in session.skills if use.status == "loaded"
-        )
-        perhaps = frozenset(
-            name for name, use in names.items() if use.status == "attempted" and name not in loaded
-        )
+        expected = parameters.skills
+        states: dict[str, frozenset[str]] = {
+            status: frozenset(
+                _match(s.name, expected) for s in session.skills if s.status == status
+            )
+            for status in ("loaded", "attempted")
+        }
+        loaded = states["loaded"]
+        perhaps = states["attempted"] - loaded
+        unseen = (expected - loaded) | {_UNSEEN} if session.incomplete else frozenset()
+        # Every figure rises with each expected skill and falls with each other one.
+        best, _ = figure(parameters, loaded | ((perhaps | unseen) & expected))
+        worst, _ = figure(parameters, loaded | ((perhaps | unseen) - expected))
         score, rationale = figure(parameters, loaded)
-        if perhaps and figure(parameters, loaded | perhaps)[0] != score:
-            return unknown(f"nothing shows whether these skills loaded: {_list(perhaps)}")
+        score = min(score, worst)
+        if score < 1.0 <= best:
+            if perhaps:
+                return unknown(f"nothing shows whether these skills loaded: {_list(perhaps)}")
+            why = "; ".join(session.incomplete[:2])
+            return unknown(f"not certain, as the record is incomplete ({why}): {rationale}")
         return Outcome.of(
             score >= 1.0,
             score=score,

@@ -432,6 +432,31 @@ def test_a_failed_load_is_no_load_and_an_attempt_may_be_one() -> None:
     assert routed("skill_routing_accuracy", ["a"], attempted).verdict is UNKNOWN
     assert routed("skill_routing_accuracy", [], attempted).verdict is UNKNOWN
     assert routed("skill_routing_accuracy", ["b"], [*loaded("c"), *attempted]).verdict is FAIL
+    assert routed("skill_routing_accuracy", [], [*attempted, *failed]).verdict is UNKNOWN
+    both = [*attempted, SkillUse(name="b", status="attempted")]
+    assert routed("skill_routing_accuracy", ["a"], both).verdict is UNKNOWN
+    assert routed("routing_precision", ["a"], [*loaded("a", "c"), *both]).score == 1 / 3
+
+
+@pytest.mark.parametrize(
+    ("name", "expected", "used", "verdict"),
+    [
+        ("skill_routing_accuracy", [], [], UNKNOWN),
+        ("skill_routing_accuracy", ["a"], ["a"], UNKNOWN),
+        ("skill_routing_accuracy", ["a"], ["b"], FAIL),
+        ("routing_precision", ["a"], ["a"], UNKNOWN),
+        ("routing_precision", ["a"], ["a", "b"], FAIL),
+        ("routing_recall", ["a"], ["a"], PASS),
+        ("routing_recall", ["a"], [], UNKNOWN),
+    ],
+)
+def test_an_incomplete_record_may_hide_a_skill(
+    name: str, expected: list[str], used: list[str], verdict: Verdict
+) -> None:
+    session = make_session(skills=tuple(loaded(*used)), incomplete=("line 3 is damaged",))
+    spec = all_responses()[name]
+    parameters = spec.parse({"expected_skills": expected})
+    assert run_response(spec, Response(session=session), parameters).verdict is verdict
 
 
 @pytest.mark.parametrize(
