@@ -239,6 +239,8 @@ class _Reader:
                 self.report(
                     (key,), f"{key!r} belongs under scorers.trace_expectations", at_key=True
                 )
+            elif key == "test_cases":
+                self.report((key,), "'test_cases' belong in ground_truth.yaml", at_key=True)
             elif near:
                 self.report((key,), f"unknown key {key!r}; did you mean {near[0]!r}?", at_key=True)
             else:

@@ -28,6 +28,10 @@ TE = "scorers.trace_expectations"
 EX = "test_cases[0].expectations"
 
 MANIFESTS = {
+    "a ground truth for a manifest": (
+        "test_cases: [{id: a}]\n",
+        "1:1: test_cases: 'test_cases' belong in ground_truth.yaml",
+    ),
     "trace expectations under skill": (
         "skill: {name: x, trace_expectations: {tool_limits: {Bash: 3}}}\n",
         "1:18: skill.trace_expectations: 'trace_expectations' belongs at the top level",
