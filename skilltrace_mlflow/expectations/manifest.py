@@ -251,7 +251,8 @@ class _Reader:
         for section, known in (("evaluation", _EVALUATION), ("skill", _SKILL)):
             values = data.get(section)
             for key in values if isinstance(values, dict) else ():
-                if key in known:
+                # `skill: {scope: project}` is somebody's description, not an expectation.
+                if key in known or (section == "skill" and "_" not in key and key != "scorers"):
                     continue
                 if key in keys or key in _GUARDED:
                     where = (

@@ -185,6 +185,14 @@ def test_dates_and_odd_keys_in_metadata_are_free(tmp_path: Path) -> None:
     assert (case.tags, case.category) == (("x", "y"), "z")
 
 
+def test_a_skills_description_is_free(tmp_path: Path) -> None:
+    (tmp_path / "manifest.yaml").write_text(
+        "skill: {name: x, scope: project, permissions: none, disabled: false, descriptio: y}\n",
+        encoding="utf-8",
+    )
+    assert load_manifest(tmp_path).name == "x"
+
+
 def test_what_is_disabled_for_sessions_is_off_for_them_alone(tmp_path: Path) -> None:
     (tmp_path / "manifest.yaml").write_text(
         "trace_expectations: {tool_limits: {Bash: 3}}\n"
