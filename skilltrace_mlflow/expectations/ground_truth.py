@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -229,6 +229,7 @@ class _Reader:
                     dict.fromkeys((*disabled, *(n for n in off if isinstance(n, str))))
                 )
             notices += self._ban_notices(layer, off, places)
+            notices += self._vain_notices(layer, places)
             base = getattr(self.manifest, name)
             result = drop_disabled(
                 merge_expectations(base, layer), manifest=self.manifest.disabled, test=disabled
@@ -373,6 +374,15 @@ class _Reader:
                     self._notice(places.get("disabled", ()), f"disabled: {spec.name}: {text}")
                 )
         return notices
+
+    def _vain_notices(
+        self, layer: Mapping[str, Any], places: Mapping[str, KeyPath]
+    ) -> Iterator[str]:
+        """Says where a test expects something of a check that the manifest turns off."""
+        for key, value in layer.items():
+            spec = trace_keys()[key]
+            if spec is not None and value and {spec.name, key} & set(self.manifest.disabled):
+                yield self._notice(places[key], f"{key}: not judged, the manifest disables it")
 
     def _notice(self, path: KeyPath, message: str) -> str:
         line, column = self.document.where(path, at_key=True) or (1, 1)

@@ -51,6 +51,7 @@ _TOP = (
 )
 # Keys that decide a verdict: a near miss of one of them is a typo, not another tool's key.
 _GUARDED = tuple(key for key in _TOP if key not in ("description", "skill", "skill_name"))
+_LISTS = ("enabled", "trace_scorers", "llm_scorers")
 _EVALUATION = ("datasets", "quality_gates", "scorers")
 _SKILL = ("description", "name", "source_path")
 
@@ -239,6 +240,8 @@ class _Reader:
                 self.report(
                     (key,), f"{key!r} belongs under scorers.trace_expectations", at_key=True
                 )
+            elif key in _LISTS and isinstance(data[key], list):
+                self.report((key,), f"{key!r} belongs under scorers", at_key=True)
             elif key == "test_cases":
                 self.report((key,), "'test_cases' belong in ground_truth.yaml", at_key=True)
             elif near:
@@ -270,8 +273,7 @@ class _Reader:
         if isinstance(scorers, list):
             lists.append(("enabled", ("scorers",), scorers))
         elif isinstance(scorers, dict):
-            groups = ("enabled", "trace_scorers", "llm_scorers")
-            lists.extend((group, ("scorers", group), scorers.get(group)) for group in groups)
+            lists.extend((group, ("scorers", group), scorers.get(group)) for group in _LISTS)
         older = _at(data, "evaluation", "scorers")
         if isinstance(older, dict):
             lists.extend((t, ("evaluation", "scorers", t), older[t]) for t in sorted(older))

@@ -28,6 +28,10 @@ TE = "scorers.trace_expectations"
 EX = "test_cases[0].expectations"
 
 MANIFESTS = {
+    "scorers listed at the top": (
+        "enabled: [python_syntax]\n",
+        "1:1: enabled: 'enabled' belongs under scorers",
+    ),
     "a ground truth for a manifest": (
         "test_cases: [{id: a}]\n",
         "1:1: test_cases: 'test_cases' belong in ground_truth.yaml",

@@ -148,6 +148,14 @@ def test_null_in_a_test_that_would_lift_a_ban_is_remarked_upon(tmp_path: Path) -
     assert any("null lifts no ban" in notice for notice in case.notices)
 
 
+def test_expecting_something_of_a_disabled_check_is_remarked_upon(tmp_path: Path) -> None:
+    case = load(tmp_path, "skill: {name: x}\ndisabled: [tool_count]\n", "tool_limits: {Bash: 1}")
+    (notice,) = case.notices
+    assert notice.endswith(
+        "ground_truth.yaml:4:7: tool_limits: not judged, the manifest disables it"
+    )
+
+
 def test_disabled_in_the_manifest_turns_off_a_check_everywhere(tmp_path: Path) -> None:
     case = load(
         tmp_path,
