@@ -26,6 +26,7 @@ from skilltrace_mlflow.scorers import (
     value_to_outcomes,
     wrap_custom,
 )
+from skilltrace_mlflow.session import Message
 from tests.builders import make_session
 
 LIMIT = {"tool_limits": {"Bash": 5}}
@@ -63,6 +64,23 @@ def test_a_row_cannot_expect_what_no_file_could_say(facts: Any) -> None:
     facts_present = make_scorer(all_responses()["expected_facts_present"])
     with pytest.raises(ConfigurationError, match="expected_facts"):
         facts_present(outputs="a, b and c", expectations={"expected_facts": facts})
+
+
+def test_the_last_text_of_a_record_with_gaps_is_not_taken_for_the_answer() -> None:
+    facts_absent = make_scorer(all_responses()["expected_facts_present"])
+    expected = {"unexpected_facts": ["DROP TABLE"]}
+    message = Message(role="assistant", text="I will see.")
+    whole = make_session(messages=(message,))
+    assert facts_absent(trace=whole, expectations=expected).value == "yes"
+    damaged = make_session(messages=(message,), incomplete=("line 9 is damaged",))
+    feedback = facts_absent(trace=damaged, expectations=expected)
+    assert feedback.error.error_code == "MISSING_EVIDENCE"
+    assert "line 9 is damaged" in feedback.error.error_message
+    without_agent = ("the transcript of sub-agent a1 is not at hand",)
+    partial = make_session(messages=(message,), incomplete=without_agent)
+    assert facts_absent(trace=partial, expectations=expected).value == "yes"
+    given = facts_absent(trace=damaged, outputs="Done.", expectations=expected)
+    assert given.value == "yes"
 
 
 def test_every_kind_of_trace_gives_the_same_verdict() -> None:

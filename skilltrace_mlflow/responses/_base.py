@@ -25,9 +25,13 @@ NO_RESPONSE = "No response available"
 
 @dataclass(frozen=True, kw_only=True)
 class Response:
-    """What an agent answered: the text, the test's `outputs`, the prompt, and the trace if any."""
+    """What an agent answered: the text, the test's `outputs`, the prompt, and the trace if any.
+
+    `doubt` says why the text may not be the answer: it was taken from a record with gaps.
+    """
 
     text: str | None = None
+    doubt: str | None = None
     outputs: Mapping[str, Any] = field(default_factory=dict)
     prompt: str | None = None
     session: Session | None = None
@@ -75,6 +79,8 @@ def run_response(spec: ResponseSpec, response: Response, parameters: Any) -> Out
     """Judge one response; never raises for what a check or a response does."""
     if spec.needs_text and response.text is None:
         return replace(unknown(NO_RESPONSE), check=spec.name)
+    if spec.needs_text and response.doubt is not None:
+        return replace(unknown(response.doubt), check=spec.name)
     try:
         outcome = spec.judge(response, parameters)
     except Exception as error:  # a check's crash is a verdict on that check, not on the run

@@ -54,19 +54,29 @@ def as_response(
     trace: Any = None,
     session: Session | None = None,
 ) -> Response:
-    """What a response check reads: the given output, else what the session ended with."""
+    """What a response check reads: the given output, else what the session ended with.
+
+    With lines missing from the record its last message need not be the answer.
+    """
     session = session if session is not None else as_session(trace)
     text: str | None = outputs if isinstance(outputs, str) else None
     if isinstance(outputs, Mapping):
         found = (outputs.get(key) for key in ("response", "text", "result", "content"))
         text = next((value for value in found if isinstance(value, str)), None)
+    doubt = None
     if text is None and session is not None:
         text = session.response
+        # What a sub-agent said is never the answer, so that its transcript may be missing.
+        gaps = [reason for reason in session.incomplete if "sub-agent" not in reason]
+        if text is not None and gaps:
+            why = "; ".join(gaps[:2])
+            doubt = f"not certain which text is the answer, as the record is incomplete ({why})"
     prompt = inputs.get("prompt") if isinstance(inputs, Mapping) else inputs
     if not isinstance(prompt, str):
         prompt = next(iter(session.prompts), None) if session is not None else None
     return Response(
         text=text,
+        doubt=doubt,
         outputs=outputs if isinstance(outputs, Mapping) else {},
         prompt=prompt,
         session=session,
