@@ -35,10 +35,10 @@ _CASE_KEYS = (
 )
 _CONTAINERS = ("trace_expectations", "session_expectations")
 # What is read of mappings that hold anything else besides: a slip of one of these would be judged
-# on other evidence, or not at all.
+# on other evidence, or not at all. (`tags` are left out: `tag` is a word of other tools.)
 _READ = {
     "inputs": ("prompt",),
-    "metadata": ("category", "session_id", "tags", "trace_id", "trace_run_id"),
+    "metadata": ("category", "session_id", "trace_id", "trace_run_id"),
     "outputs": ("execution_success", "response", "trace", "trace_ref"),
 }
 _OF_MANIFESTS = ("default_guidelines", "evaluation", "quality_gates", "scorers")

@@ -182,15 +182,16 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 12) -> str:
 
 
 def misspelt(name: str, known: Iterable[str]) -> str | None:
-    """The known name that `name` must be a slip of: another case or a letter or two apart.
+    """The known name that `name` must be a slip of: another case, or a letter lost, added, changed.
 
-    For mappings that other tools may write into; a plural is theirs.
+    For mappings that other tools may write into; a plural, or a word more (`prompt_id`), is theirs.
     """
     names = {n.lower().replace("_", ""): n for n in known}
     folded = name.lower().replace("_", "").replace("-", "")
     if folded.endswith("s") and folded[:-1] in names:
         return None
-    near = difflib.get_close_matches(folded, names, n=1, cutoff=0.85)
+    alike = [known for known in names if abs(len(known) - len(folded)) <= 1]
+    near = difflib.get_close_matches(folded, alike, n=1, cutoff=0.85)
     return names[near[0]] if near else None
 
 

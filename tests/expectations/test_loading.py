@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from skilltrace_mlflow.errors import ConfigurationError, InputError
 from skilltrace_mlflow.expectations import (
@@ -362,3 +363,16 @@ def test_a_settings_file_that_gives_no_rules_is_refused(
         with_permissions(tmp_path, f"{{permissions: {name}}}", "{}")
     assert message in str(caught.value)
     assert "manifest.yaml:2:35: trace_expectations.permissions" in str(caught.value)
+
+
+def test_words_of_other_tools_in_a_rows_mappings_are_no_slips(tmp_path: Path) -> None:
+    row = {
+        "id": "a",
+        "inputs": {"prompt_id": 7, "prompts": ["x"]},
+        "outputs": {"response_id": "r", "execution_success_rate": 0.5},
+        "metadata": {"tag": "smoke", "session": "morning", "trace_run": "nightly"},
+    }
+    path = tmp_path / "ground_truth.yaml"
+    path.write_text(yaml.safe_dump({"test_cases": [row]}), encoding="utf-8")
+    (case,) = load_ground_truth(path)
+    assert case.notices == ()
