@@ -123,6 +123,12 @@ def evaluate_skill(
             no_llm=plan.no_llm,
             notes=notes,
         )
+        unjudged = [c for c in chosen if c.expectations or c.session_expectations]
+        if unjudged and not plan.include_traces:
+            notes.append(
+                f"what {len(unjudged)} of {len(chosen)} test cases expect of their traces was not "
+                "judged; --include-traces does"
+            )
         judges = Judges.of(scorers, traces=plan.include_traces)
         imports = any(c.trace_ref is not None or c.inline_trace is not None for c in chosen)
         # Looked up where it was before; the run itself lies where most of the traces are.

@@ -607,6 +607,17 @@ def test_responses_and_traces_are_judged_in_one_run(store: str, tmp_path: Path) 
     assert {check for _, _, check, _ in verdicts(responses_only)} == {"python_syntax"}
 
 
+def test_expectations_on_traces_that_were_not_judged_are_said(store: str, tmp_path: Path) -> None:
+    code = {"response": "```python\nx = 1\n```"}
+    cases = [case("a", outputs=code), case("b", outputs=code)]
+    scorers = {"enabled": ["python_syntax"], **LIMITS}
+    skill = write_skill(tmp_path / "demo", manifest={"scorers": scorers}, cases=cases)
+    evaluation = evaluate_skill(skill, experiment="traces")
+    assert [o.check for o in evaluation.results[0].judged] == ["python_syntax"]
+    (note,) = [text for text in evaluation.notes if "--include-traces" in text]
+    assert note.startswith("what 2 of 2 test cases expect of their traces was not judged")
+
+
 def test_gates_judge_all_rows(store: str, tmp_path: Path) -> None:
     ids = log_turns(("do a", ["Read"]), ("do b", ["Bash", "Bash"]))
     skill = write_skill(
