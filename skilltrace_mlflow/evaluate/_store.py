@@ -25,6 +25,7 @@ from tenacity import (
 
 from skilltrace_mlflow.errors import EvaluationError
 from skilltrace_mlflow.evaluate._deadline import Deadline
+from skilltrace_mlflow.evaluate._surroundings import environment
 
 __all__ = ["SOURCE_RUN", "STORE_ERRORS", "RunStore", "first_line", "status_of"]
 
@@ -38,6 +39,7 @@ _PAGE = 100
 _TRIES = 4
 # MLflow repeats an HTTP request by itself for half a minute: after that there is no fifth chance.
 _LONGEST = 20.0
+_AT_ONCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0"}
 _PASSING = (408, 429)
 
 
@@ -52,6 +54,14 @@ def status_of(error: MlflowException) -> int:
     return status
 
 
+def _may_pass(error: BaseException) -> bool:
+    """Whether the same request may succeed a little later."""
+    if isinstance(error, MlflowException):
+        status = status_of(error)
+        return status >= 500 or status in _PASSING
+    return isinstance(error, STORE_ERRORS)
+
+
 class RunStore:
     """The store as one run of an evaluation sees it."""
 
@@ -61,6 +71,11 @@ class RunStore:
         self.deadline = deadline
         self.client = MlflowClient()
         self.closed = False
+        # Once a request was repeated in vain, each later one gets a single try until one succeeds,
+        # and each of its kind until one of these does: a store that is gone, or that refuses to
+        # write, is waited for once, not once per request.
+        self._doubtful = False
+        self._in_vain: set[str] = set()
 
     def close(self) -> RunStore:
         """No request goes out through this any more; returns another one for the last words."""
@@ -73,28 +88,35 @@ class RunStore:
         Raises EvaluationError if the evaluation is over already.
         """
 
-        def may_pass(error: BaseException) -> bool:
-            if isinstance(error, MlflowException):
-                status = status_of(error)
-                return status >= 500 or status in _PASSING
-            return isinstance(error, STORE_ERRORS)
-
-        def stop(state: Any) -> bool:
-            given_up = stop_any(stop_after_attempt(_TRIES), stop_after_delay(_LONGEST))
-            return bool(given_up(state)) or self.deadline.passed
-
         def attempt() -> T:
             if self.closed:
                 raise EvaluationError("the evaluation was given up")
             return request(*arguments, **options)
 
+        def stop(state: Any) -> bool:
+            given_up = stop_any(stop_after_attempt(_TRIES), stop_after_delay(_LONGEST))
+            return hurry or bool(given_up(state)) or self.deadline.passed
+
+        kind = getattr(request, "__name__", "")
+        hurry = self._doubtful or kind in self._in_vain
+
         retrying = Retrying(
             stop=stop,
             wait=wait_exponential(multiplier=0.2, max=5) + wait_random(0, 0.2),
-            retry=retry_if_exception(may_pass),
+            retry=retry_if_exception(_may_pass),
             reraise=True,
         )
-        return retrying(attempt)
+        try:
+            with environment(_AT_ONCE if hurry else {}):
+                value = retrying(attempt)
+        except STORE_ERRORS as error:
+            self._doubtful = _may_pass(error)
+            if self._doubtful:
+                self._in_vain.add(kind)
+            raise
+        self._doubtful = False
+        self._in_vain.discard(kind)
+        return value
 
     def log(self, trace_id: str, feedback: Feedback, span_id: str | None = None) -> None:
         """Put an assessment on a trace under this run; raises one of STORE_ERRORS."""

@@ -27,6 +27,8 @@ from mlflow.tracking import MlflowClient
 
 from skilltrace_mlflow.errors import EvaluationError
 from skilltrace_mlflow.evaluate import Interrupted, evaluate_skill, unfinished
+from skilltrace_mlflow.evaluate._deadline import Deadline
+from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore
 from skilltrace_mlflow.results import Evaluation
 from tests.driver.faulty_proxy import Fault, FaultyProxy, Rule, every, share
 from tests.driver.stores import Server, copy_store, free_port, use_store, verdicts, write_skill
@@ -128,6 +130,32 @@ def test_assessments_that_mlflow_gave_up_on_are_logged_again(
     with proxy.doing(rule), within(60):
         evaluation = evaluate_skill(skill, include_traces=True, tracking_uri=proxy.url, timeout=60)
     assert_complete(evaluation, server)
+
+
+def test_a_server_that_refuses_everything_is_waited_for_once(
+    proxy: FaultyProxy, skill: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without --timeout every request of an evaluation would have half a minute of its own."""
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    trace_id = _cases(skill)[0]["metadata"]["trace_id"]
+    with use_store(proxy.url, "Default"):
+        store = RunStore("0" * 32, _experiment(skill), Deadline(None))
+
+        def requests() -> int:
+            proxy.requests.clear()
+            with contextlib.suppress(*STORE_ERRORS):
+                store.trace(trace_id)
+            return sum(proxy.requests.values())
+
+        whole = requests()
+        with proxy.doing(lambda method, path: Fault(status=500)):
+            first, second, third = requests(), requests(), requests()
+        after = requests()
+        with proxy.doing(lambda method, path: Fault(status=500)):
+            again = requests()
+    assert (first, second, third) == (4, 1, 1)
+    assert after == whole
+    assert again == 4
 
 
 def test_a_run_survives_the_server_being_killed_and_restarted(
