@@ -204,7 +204,7 @@ def _accepts(
             expected, actual = _compared(choice, call.input or {})
             if not value_matches(expected, actual):
                 return False, difference(expected, actual) if explain else "arguments differ"
-    if call.maybe_refused and choice.outcome in ("failed", "denied"):
+    if call.maybe_refused and choice.outcome == "denied":
         doubt = "failed or was refused, which the record does not tell apart"
     elif choice.outcome is not None and call.outcome != choice.outcome:
         if call.outcome != "unknown" and session.lacks("tool_outcomes") is None:

@@ -52,31 +52,21 @@ def parse(value: Mapping[str, Any]) -> ToolErrors:
             verdict=Verdict.FAIL,
             why="two failures in a row",
         ),
-        Example(
-            value={"max": 0},
-            calls=({"name": "Write", "outcome": "failed", "details": {"maybe_refused": True}},),
-            verdict=Verdict.UNKNOWN,
-            why="a person's or a hook's own words, which the record does not tell from an error",
-        ),
     ),
 )
 def tool_errors(session: Session, parameters: ToolErrors) -> Outcome:
     """Failed calls stay within the limits.
 
     A call failed if its result is marked as an error, never because of a word in its text; denied
-    calls are counted by `permission_denials`, and one of which the record does not tell whether it
-    was denied counts as not known. `max_consecutive` counts failures in a row of one agent; a
-    failure is recovered if a later call of the same tool succeeded, and `max_unrecovered` counts
-    the others.
+    calls are counted by `permission_denials`. Before version 2.1.205 a rejection in a person's own
+    words is marked as nothing but an error, and counts. `max_consecutive` counts failures in a row
+    of one agent; a failure is recovered if a later call of the same tool succeeded, and
+    `max_unrecovered` counts the others.
     """
     calls = session.tool_calls
     blind = session.lacks("tool_outcomes") is not None
-    failed = [c for c in calls if c.outcome == "failed" and not c.maybe_refused]
-    open_ = [
-        c
-        for c in calls
-        if c.outcome == "unknown" or c.maybe_refused or (blind and c.outcome != "failed")
-    ]
+    failed = [c for c in calls if c.outcome == "failed"]
+    open_ = [c for c in calls if c.outcome == "unknown" or (blind and c.outcome != "failed")]
     maybe = {id(c) for c in failed} | {id(c) for c in open_}
     findings = []
     if parameters.most is not None:

@@ -156,12 +156,14 @@ class TestErrors:
             verdict("tool_errors", {"max_unrecovered": 0}, *ended("failed"), **fields) == "unknown"
         )
 
-    @pytest.mark.parametrize("value", [{"max": 0}, {"max_consecutive": 0}, {"max_unrecovered": 0}])
-    def test_a_failure_that_may_be_a_refusal_is_not_known(self, value: dict) -> None:
+    @pytest.mark.parametrize("key", ["max", "max_consecutive", "max_unrecovered"])
+    def test_what_is_marked_as_an_error_counts_even_if_somebody_may_have_refused(
+        self, key: str
+    ) -> None:
+        """Up to 2.1.204 the record cannot tell; `permission_denials` does not know then."""
         perhaps = make_call("Write", outcome="failed", details={"maybe_refused": True})
-        assert verdict("tool_errors", value, perhaps) == "unknown"
-        assert verdict("tool_errors", value, perhaps, *ended("failed")) == "fail"
-        assert verdict("tool_errors", dict.fromkeys(value, 1), perhaps) == "pass"
+        assert verdict("tool_errors", {key: 0}, perhaps) == "fail"
+        assert verdict("tool_errors", {key: 1}, perhaps) == "pass"
 
     def test_denials(self) -> None:
         assert verdict("permission_denials", {"max": 0}, *ended("failed")) == "pass"

@@ -202,7 +202,7 @@ class TestInputs:
 
     @pytest.mark.parametrize(
         ("outcome", "expected"),
-        [("failed", "unknown"), ("denied", "unknown"), ("succeeded", "fail")],
+        [("failed", "pass"), ("denied", "unknown"), ("succeeded", "fail")],
     )
     def test_a_failure_that_may_be_a_refusal(self, outcome: str, expected: str) -> None:
         value = {"mode": "in_order", "expected": [{"tool": "Write", "outcome": outcome}]}
