@@ -7,6 +7,7 @@ Databricks. Statements that sqlglot does not know (`CREATE TABEL t`) it takes as
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -38,12 +39,13 @@ _DEFINITION = re.compile(
     r"\s*(?:ALTER|CREATE|DROP|UNDROP)\b\s*(?:OR\s+(?:REFRESH|REPLACE)\b\s*)?([A-Za-z_]\w*)?",
     re.IGNORECASE,
 )
-_KINDS = re.compile(
-    r"bloomfilter|catalog|clean|connection|credential|database|external|flow|foreign|function"
-    r"|global|governed|group|index|incremental|live|location|materialized|metric|placeholder"
-    r"|policy|private|procedure|provider|recipient|role|schema|service|share|storage|streaming"
-    r"|table|tag|temp|temporary|user|variable|vector|view|volume",
-    re.IGNORECASE,
+# Kinds of objects; one that is none of them but looks like one is a slip, any other may be new.
+_KINDS = (
+    *("bloomfilter", "catalog", "connection", "credential", "database", "external", "flow"),
+    *("foreign", "function", "global", "group", "index", "live", "location", "materialized"),
+    *("metric", "policy", "private", "procedure", "provider", "recipient", "role", "schema"),
+    *("service", "share", "storage", "streaming", "table", "temporary", "user", "variable"),
+    *("view", "volume"),
 )
 _SELECT_DISTINCT = ("SELECT", "DISTINCT")
 _SETS = re.compile(r"\s*SET\b", re.IGNORECASE)  # `SET x = on` ends as it likes
@@ -54,7 +56,7 @@ def find_slip(statement: str, tokens: Sequence[Any]) -> str | None:
     if _SETS.match(statement):
         return None
     defined = _DEFINITION.match(statement)
-    if defined is not None and not _KINDS.fullmatch(defined[1] or ""):
+    if defined is not None and _is_no_kind((defined[1] or "").lower()):
         return f"{defined[0].strip()!r} names no kind of object"
     names = [token.token_type.name for token in tokens]
     for index, name in enumerate(names):
@@ -76,6 +78,12 @@ def find_slip(statement: str, tokens: Sequence[Any]) -> str | None:
     return _without_query(names, tokens)
 
 
+def _is_no_kind(word: str) -> bool:
+    return not word or (
+        word not in _KINDS and bool(difflib.get_close_matches(word, _KINDS, n=1, cutoff=0.75))
+    )
+
+
 def _without_query(names: Sequence[str], tokens: Sequence[Any]) -> str | None:
     """`CREATE … TABLE x AS` must go on with a query."""
     if names[:1] != ["CREATE"] or not {"TABLE", "VIEW"}.intersection(names[:6]):
@@ -85,7 +93,7 @@ def _without_query(names: Sequence[str], tokens: Sequence[Any]) -> str | None:
         depth += {"L_PAREN": 1, "R_PAREN": -1}.get(name, 0)
         if name == "ALIAS" and depth == 0:
             after = names[index + 1] if index + 1 < len(names) else ""
-            if after == "VAR":
+            if after == "VAR" and tokens[index + 1].text.upper() != "OF":  # VERSION AS OF
                 return f"{tokens[index + 1].text!r} after AS begins no query"
             return None
     return None

@@ -15,7 +15,8 @@ __all__ = ["SPECS"]
 
 _LANGUAGES = ("databricks", "databricks-sql", "sparksql", "sql")
 _HEADS = re.compile(
-    r"(?:ALTER|ANALYZE|APPLY|AUTO|BEGIN|CACHE|CALL|CLEAR|COMMENT|COPY|CREATE|DECLARE|DELETE|DENY|"
+    r"(?:ADD|ALTER|ANALYZE|APPLY|AUTO|BEGIN|CACHE|CALL|CLEAR|COMMENT|CONVERT|COPY|CREATE|DECLARE|"
+    r"DELETE|DENY|"
     r"DESC|DESCRIBE|DROP|EXECUTE|EXPLAIN|EXPORT|FROM|FSCK|GENERATE|GET|GRANT|INSERT|LIST|LOAD|"
     r"MERGE|MSCK|OPTIMIZE|PUT|REFRESH|REMOVE|REORG|REPAIR|RESET|RESTORE|REVOKE|SELECT|SET|"
     r"SHOW|SYNC|TABLE|TRUNCATE|UNCACHE|UNDROP|UNSET|UPDATE|USE|VACUUM|VALUES|WITH)",
@@ -24,10 +25,11 @@ _HEADS = re.compile(
 # Databricks' own statements that sqlglot (26-30) refuses or does not know; of these only brackets
 # and quotes are checked, and the rationale says so.
 _BEYOND = re.compile(
-    r"^\s*(?:APPLY\s+CHANGES|AUTO\s+CDC|BEGIN\b|DECLARE\b|EXECUTE\b|GET\b|LIST\b|PUT\b|REMOVE\b"
+    r"^\s*(?:ADD\b|APPLY\s+CHANGES|AUTO\s+CDC|BEGIN\b|DECLARE\b|EXECUTE\b|GET\b|LIST\b|PUT\b|REMOVE\b"
     r"|CREATE\s+(?:OR\s+(?:REFRESH|REPLACE)\s+)?(?:PRIVATE\s+|TEMPORARY\s+)?"
     r"(?:STREAMING|LIVE|MATERIALIZED|FLOW|POLICY|RECIPIENT|SHARE|CONNECTION|EXTERNAL|STORAGE)\b"
-    r"|ALTER\b|SYNC\b|UNDROP\b|DENY\b)"
+    r"|CREATE\s+(?:OR\s+REPLACE\s+)?PROCEDURE\b|CONVERT\s+TO\s+DELTA\b|DESC(?:RIBE)?\s+DETAIL\b"
+    r"|RESTORE\b|ALTER\b|SYNC\b|UNDROP\b|DENY\b)"
     r"|\bON\s+VIOLATION\b",
     re.IGNORECASE,
 )
@@ -44,8 +46,8 @@ _BODY = re.compile(r"\$\$(.*?)\$\$", re.DOTALL)
 _CELL_MARK = re.compile(r"\A\s*%{1,2}sql\b")
 # The function of that name, which sqlglot takes for the beginning of a WINDOW clause.
 _WINDOW = re.compile(r"\bwindow(?=\s*\(|\.(?:start|end)\b)", re.IGNORECASE)
-
-
+# A clause of Databricks' between the verb and INTO; its line breaks are kept.
+_EVOLUTION = re.compile(r"\b(MERGE|INSERT)(\s+)WITH\s+SCHEMA\s+EVOLUTION\b", re.IGNORECASE)
 _QUERY = re.compile(r"\bAS\s+((?:SELECT|WITH)\b.*)\Z", re.IGNORECASE | re.DOTALL)
 _TOKEN = re.compile(r"<Token [^>]*?text: ([^,]*),[^>]*>")
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
@@ -77,7 +79,7 @@ def _judge(response: Response, parameters: Any) -> Outcome:
 def _problem(block: Block, partly: list[str]) -> str | None:
     text = _BODY.sub(lambda body: f"'{chr(10) * body[1].count(chr(10))}'", block.text)
     text = _PLACEHOLDER.sub("placeholder", _CELL_MARK.sub("", text))
-    text = _WINDOW.sub("time_window", text)
+    text = _EVOLUTION.sub(r"\1\2", _WINDOW.sub("time_window", text))
     try:
         statements = _split(text)
     except _TokenError as problem:
@@ -115,9 +117,12 @@ def _split(text: str) -> list[str]:
     }
     opened: list[Any] = []
     cuts = [0]
-    script = bool(tokens) and tokens[0].token_type is TokenType.BEGIN
+    script = False
+    head: Any = None
     for token in tokens:
         kind = token.token_type
+        head = head or kind
+        script = script or (kind is TokenType.BEGIN and head in (kind, TokenType.CREATE))
         if kind in pairs.values():
             opened.append(token)
         elif kind in pairs:
@@ -125,6 +130,7 @@ def _split(text: str) -> list[str]:
                 raise _TokenError(f"unbalanced {token.text!r} at line {token.line} of the block")
         elif kind is TokenType.SEMICOLON and not opened and not script:
             cuts.append(token.end + 1)
+            head = None
     if opened:
         token = opened[-1]
         raise _TokenError(f"{token.text!r} at line {token.line} of the block is never closed")

@@ -204,6 +204,16 @@ def test_slips_that_the_parser_lets_pass_are_found(code: str) -> None:
         "CREATE TABLE t (a INT GENERATED ALWAYS AS (b + 1)) AS (SELECT 1)",
         "CREATE VIEW v WITH METRICS LANGUAGE YAML AS $$ a: 1 $$",
         "DROP ${kind} x",
+        "CREATE TABLE a DEEP CLONE b VERSION AS OF 3",
+        "CREATE ONLINE TABLE o",
+        "CREATE PROCEDURE p() LANGUAGE SQL AS BEGIN SELECT 1; SELECT 2; END",
+        "SELECT begin, end FROM t; SELECT 2",
+        "MERGE WITH SCHEMA EVOLUTION INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET *",
+        "INSERT WITH SCHEMA EVOLUTION INTO t SELECT 1",
+        "DESCRIBE DETAIL t",
+        "RESTORE TABLE t TO VERSION AS OF 3",
+        "CONVERT TO DELTA parquet.`s3://x`",
+        "CREATE SEMANTIC MODEL m",
     ],
 )
 def test_databricks_own_sql_is_no_slip(code: str) -> None:
