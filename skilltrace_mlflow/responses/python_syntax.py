@@ -19,13 +19,19 @@ _LANGUAGES = ("ipython", "ipython3", "py", "py3", "pycon", "pyspark", "python", 
 _MAGIC = re.compile(
     r"^([ \t]*)(?:[A-Za-z_][\w., ]*=[ \t]*)?(?:%{1,2}[A-Za-z]|![^=\s]).*$", re.MULTILINE
 )
+# The cell below such a line is in another language.
+_OTHER_CELL = re.compile(
+    r"\s*%{1,2}(?:bash|fs|html|javascript|js|latex|markdown|md|perl|r|ruby|scala|sh|sql|svg)\b",
+    re.IGNORECASE,
+)
 _PROMPT = re.compile(r"(?:>>>|\.\.\.)(?: |$)")
 
 
 def _judge(response: Response, parameters: Any) -> Outcome:
     """Every Python code block of the response parses.
 
-    Notebook magics count as empty statements, top-level `await` is allowed, and a block of `>>>`
+    Notebook magics count as empty statements, a cell that begins with `%sql` or the like is none of
+    Python's, top-level `await` is allowed, and a block of `>>>`
     lines is read as the statements behind them. No Python block: nothing to judge.
     """
     return judge_blocks(response.text or "", _LANGUAGES, "Python", _problem)
@@ -38,6 +44,8 @@ def _problem(block: Block) -> str | None:
         return None
     # Only now, since `%b` may go on with an expression of the line before.
     masked = _MAGIC.sub(r"\1pass", source)
+    if _OTHER_CELL.match(source):
+        return None
     return found if masked == source else _syntax_problem(masked, block)
 
 
