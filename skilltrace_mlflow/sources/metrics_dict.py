@@ -27,6 +27,15 @@ from skilltrace_mlflow.session import (
     TokenUsage,
     ToolCall,
 )
+from skilltrace_mlflow.sources._metrics_values import (
+    as_count,
+    as_counts,
+    as_mapping,
+    as_mappings,
+    as_number,
+    as_sequence,
+    as_time,
+)
 from skilltrace_mlflow.sources._outcome import MAYBE_REFUSED
 
 __all__ = ["is_metrics_dict", "session_from_metrics_dict"]
@@ -47,7 +56,6 @@ _FIGURES: Mapping[str, Evidence] = {
 }
 _OUTCOMES: tuple[str, ...] = get_args(CallOutcome)
 _MOST_CALLS = 1_000_000
-_LARGEST = 1e15  # of seconds or dollars: infinities and what is no number are none
 # A name whose category is the key; MCP categories are built from their server's name.
 _STAND_INS = {
     "agent": "Agent",
@@ -73,7 +81,7 @@ def session_from_metrics_dict(metrics: Mapping[str, Any]) -> Session:
         "tool_results": "figures hold no tool results",
         "permission_rules": "figures hold no permission rules",
     }
-    calls = _calls(_mapping(metrics, "tools"), missing)
+    calls = _calls(as_mapping(metrics, "tools"), missing)
     steps, complete, notes = _steps(metrics, missing)
     start, end = _times(metrics, missing)
     if "cost_usd" not in metrics or metrics["cost_usd"] is None:
@@ -82,15 +90,15 @@ def session_from_metrics_dict(metrics: Mapping[str, Any]) -> Session:
         session_id=metrics.get("session_id"),
         steps=steps,
         tool_calls=calls,
-        messages=_messages(_mapping(metrics, "conversation"), missing),
-        files=_files(_mapping(metrics, "files"), missing),
+        messages=_messages(as_mapping(metrics, "conversation"), missing),
+        files=_files(as_mapping(metrics, "files"), missing),
         subagents=_subagents(metrics.get("subagents"), missing),
         skills=_skills(metrics.get("skills"), missing),
         start_time=start,
         end_time=end,
         usage_complete=complete,
         usage_notes=notes,
-        cost_usd=_number(metrics.get("cost_usd"), "cost_usd"),
+        cost_usd=as_number(metrics.get("cost_usd"), "cost_usd"),
         missing=missing,
         source="metrics dictionary",
     )
@@ -103,9 +111,9 @@ def _calls(tools: Mapping[str, Any] | None, missing: dict[Evidence, str]) -> tup
         calls = _listed_calls(listed, missing)
         _compare(calls, tools, missing)
         return calls
-    by_name = None if tools is None else _counts(tools, "by_name")
-    by_category = None if tools is None else _counts(tools, "by_category")
-    total = None if tools is None else _count(tools.get("total_calls"), "tools.total_calls")
+    by_name = None if tools is None else as_counts(tools, "by_name")
+    by_category = None if tools is None else as_counts(tools, "by_category")
+    total = None if tools is None else as_count(tools.get("total_calls"), "tools.total_calls")
     if total == 0 and not by_name and not by_category:
         return ()
     if by_name is None and by_category is None:
@@ -145,7 +153,7 @@ def _calls(tools: Mapping[str, Any] | None, missing: dict[Evidence, str]) -> tup
 
 def _listed_calls(listed: Any, missing: dict[Evidence, str]) -> tuple[ToolCall, ...]:
     calls = []
-    for index, entry in enumerate(_sequence(listed, "tools.calls")):
+    for index, entry in enumerate(as_sequence(listed, "tools.calls")):
         where = f"tools.calls[{index}]"
         if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str):
             raise InputError(f"{where}: expected a mapping with a name, got {entry!r:.80}")
@@ -181,21 +189,21 @@ def _compare(
     calls: Sequence[ToolCall], tools: Mapping[str, Any], missing: dict[Evidence, str]
 ) -> None:
     """Where the counts beside the list say otherwise, neither is evidence."""
-    by_name = _counts(tools, "by_name")
-    total = _count(tools.get("total_calls"), "tools.total_calls")
+    by_name = as_counts(tools, "by_name")
+    total = as_count(tools.get("total_calls"), "tools.total_calls")
     listed = Counter(call.name for call in calls)
     if (by_name is not None and +Counter(by_name) != listed) or total not in (None, len(calls)):
         for kind in ("tool_names", "tool_categories"):
             missing[kind] = "tools.calls is not what tools.by_name and tools.total_calls count"
     outcomes = Counter[str](call.outcome for call in calls)
     for key in _OUTCOMES:
-        if _count(tools.get(key), f"tools.{key}") not in (None, outcomes[key]):
+        if as_count(tools.get(key), f"tools.{key}") not in (None, outcomes[key]):
             missing["tool_outcomes"] = f"tools.calls is not what tools.{key} counts"
 
 
 def _common_outcome(tools: Mapping[str, Any], number: int) -> CallOutcome:
     """The outcome that all calls share, where the counts by outcome leave only one possible."""
-    given = {key: _count(tools.get(key), f"tools.{key}") or 0 for key in _OUTCOMES}
+    given = {key: as_count(tools.get(key), f"tools.{key}") or 0 for key in _OUTCOMES}
     shared = [key for key, count in given.items() if count]
     if len(shared) == 1 and given[shared[0]] == number:
         return cast("CallOutcome", shared[0])
@@ -212,10 +220,10 @@ def _steps(
     metrics: Mapping[str, Any], missing: dict[Evidence, str]
 ) -> tuple[tuple[ModelStep, ...], bool, tuple[str, ...]]:
     """As many steps of the main agent as there were turns; the first carries the usage."""
-    conversation = _mapping(metrics, "conversation") or {}
-    turns = _count(conversation.get("turns"), "conversation.turns")
-    usage, absent = _usage(_mapping(metrics, "tokens"), "tokens")
-    main, main_absent = _usage(_mapping(metrics, "tokens_main"), "tokens_main")
+    conversation = as_mapping(metrics, "conversation") or {}
+    turns = as_count(conversation.get("turns"), "conversation.turns")
+    usage, absent = _usage(as_mapping(metrics, "tokens"), "tokens")
+    main, main_absent = _usage(as_mapping(metrics, "tokens_main"), "tokens_main")
     if usage is None:
         missing["usage"] = "the figures have no tokens"
     missing.update(absent)
@@ -261,7 +269,7 @@ def _usage(
     """
     if tokens is None:
         return None, {}
-    known = {key: _count(tokens.get(key), f"{where}.{key}") for key in _FIGURES}
+    known = {key: as_count(tokens.get(key), f"{where}.{key}") for key in _FIGURES}
     if all(value is None for value in known.values()):
         return None, {}
     total = known["total"]
@@ -300,7 +308,7 @@ def _no_subagents(metrics: Mapping[str, Any]) -> bool:
 def _messages(
     conversation: Mapping[str, Any] | None, missing: dict[Evidence, str]
 ) -> tuple[Message, ...]:
-    number = _count((conversation or {}).get("user_messages"), "conversation.user_messages")
+    number = as_count((conversation or {}).get("user_messages"), "conversation.user_messages")
     if number is None:
         missing["messages"] = "the figures have no conversation.user_messages"
     return tuple(Message(role="user", text="", position=-1) for _ in range(number or 0))
@@ -314,7 +322,7 @@ def _files(
     kinds = (("created", "create"), ("modified", "edit"), ("read", "read"))
     found = []
     for key, kind in kinds:
-        for path in _sequence((files or {}).get(key) or (), f"files.{key}"):
+        for path in as_sequence((files or {}).get(key) or (), f"files.{key}"):
             if not isinstance(path, str):
                 raise InputError(f"files.{key}: expected paths, got {path!r:.80}")
             found.append(FileOperation(type=kind, file_path=path))  # type: ignore[arg-type]
@@ -331,7 +339,7 @@ def _subagents(listed: Any, missing: dict[Evidence, str]) -> tuple[SubAgent, ...
             type=entry.get("type"),
             status=status if isinstance(status := entry.get("status"), str) else None,
         )
-        for index, entry in enumerate(_mappings(listed, "subagents"))
+        for index, entry in enumerate(as_mappings(listed, "subagents"))
     )
 
 
@@ -340,7 +348,7 @@ def _skills(listed: Any, missing: dict[Evidence, str]) -> tuple[SkillUse, ...]:
         missing["skills"] = "the figures have no skills"
         return ()
     uses = []
-    for index, entry in enumerate(_mappings(listed, "skills")):
+    for index, entry in enumerate(as_mappings(listed, "skills")):
         status = entry.get("status", "attempted")
         if not isinstance(entry.get("name"), str) or status not in (
             "attempted",
@@ -355,9 +363,9 @@ def _skills(listed: Any, missing: dict[Evidence, str]) -> tuple[SkillUse, ...]:
 def _times(
     metrics: Mapping[str, Any], missing: dict[Evidence, str]
 ) -> tuple[datetime | None, datetime | None]:
-    start = _time(metrics.get("start_time"), "start_time")
-    end = _time(metrics.get("end_time"), "end_time")
-    duration = _number(metrics.get("duration_seconds"), "duration_seconds")
+    start = as_time(metrics.get("start_time"), "start_time")
+    end = as_time(metrics.get("end_time"), "end_time")
+    duration = as_number(metrics.get("duration_seconds"), "duration_seconds")
     if (start is None or end is None) and duration is not None:
         # Only the difference is evidence; the day it happened on is not.
         start = start or datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -368,66 +376,3 @@ def _times(
     if start is None or end is None:
         missing["times"] = "the figures have no start_time and end_time"
     return start, end
-
-
-def _time(value: Any, where: str) -> datetime | None:
-    if value is None:
-        return None
-    try:  # Python 3.10 does not know the ending Z
-        time: datetime = (
-            value
-            if isinstance(value, datetime)
-            else datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-        )
-    except ValueError:
-        raise InputError(f"{where}: {value!r:.80} is no ISO 8601 time") from None
-    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
-
-
-def _mapping(container: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
-    value = container.get(key)
-    if value is not None and not isinstance(value, Mapping):
-        raise InputError(f"{key}: expected a mapping, got {value!r:.80}")
-    return value
-
-
-def _mappings(value: Any, where: str) -> list[Mapping[str, Any]]:
-    entries = _sequence(value, where)
-    for index, entry in enumerate(entries):
-        if not isinstance(entry, Mapping):
-            raise InputError(f"{where}[{index}]: expected a mapping, got {entry!r:.80}")
-    return list(entries)
-
-
-def _sequence(value: Any, where: str) -> Sequence[Any]:
-    if not isinstance(value, Sequence) or isinstance(value, str):
-        raise InputError(f"{where}: expected a list, got {value!r:.80}")
-    return value
-
-
-def _counts(container: Mapping[str, Any], key: str) -> dict[str, int] | None:
-    counts = _mapping(container, key)
-    if counts is None:
-        return None
-    found = {str(name): _count(n, f"tools.{key}.{name}") for name, n in counts.items()}
-    empty = next((name for name, number in found.items() if number is None), None)
-    if empty is not None:
-        raise InputError(f"tools.{key}.{empty}: expected a count, got None")
-    return {name: number for name, number in found.items() if number is not None}
-
-
-def _count(value: Any, where: str) -> int | None:
-    if value is None:
-        return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise InputError(f"{where}: expected a count, got {value!r:.80}")
-    return value
-
-
-def _number(value: Any, where: str) -> float | None:
-    if value is None:
-        return None
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or not 0 <= value <= _LARGEST:
-        raise InputError(f"{where}: expected a number, got {value!r:.80}")
-    return float(value)

@@ -10,13 +10,9 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from skilltrace_mlflow.errors import (
     ConfigurationError,
@@ -24,12 +20,21 @@ from skilltrace_mlflow.errors import (
     SkillTraceError,
     TraceNotFoundError,
 )
+from skilltrace_mlflow.sources._store_place import (
+    probe,
+    require_local,
+    store_exists,
+    tracking_uri_of,
+    without_password,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Trace
 
 __all__ = [
+    "ARTIFACTS",
+    "BOUNDS",
     "connect",
     "experiment_of",
     "fetch_run_traces",
@@ -51,7 +56,6 @@ ARTIFACTS = ("trace.jsonl", "session.jsonl", "transcript.jsonl")
 
 _PARENT_CALL = "mlflow.claude_code.parent_tool_use_id"
 _URI = "MLFLOW_TRACKING_URI"
-_PROBES = 3
 _PAGE = 100
 _MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "RESOURCE_NOT_FOUND"})
 # A request may be tried again, but a command may not hang: MLflow's own defaults (120 s, 7 retries
@@ -65,51 +69,6 @@ BOUNDS = {
 }
 # Downloads live as long as the process: results of tool calls are read from them on demand.
 _downloads: list[tempfile.TemporaryDirectory[str]] = []
-
-
-def tracking_uri_of(tracking_uri: str | None = None) -> str:
-    """The store that a command works on: the one named, else MLflow's own choice."""
-    if tracking_uri:
-        return tracking_uri
-    import mlflow
-
-    return str(mlflow.get_tracking_uri())
-
-
-def store_exists(tracking_uri: str | None = None) -> bool:
-    """Whether a local database is there already; what a server holds is not asked here."""
-    path = _sqlite_path(tracking_uri_of(tracking_uri))
-    return path is None or path.exists()
-
-
-def probe(tracking_uri: str | None = None, *, timeout: float = 5.0) -> None:
-    """Make sure that the tracking server answers at all; local stores need no server.
-
-    Raises EvaluationError when it does not within `timeout` seconds, tried a few times so that one
-    dropped connection is not taken for a dead server.
-    """
-    uri = tracking_uri_of(tracking_uri)
-    url = _health_url(uri)
-    if url is None:
-        return
-    reason = ""
-    for attempt in range(_PROBES):
-        if attempt:
-            time.sleep(0.3 * attempt)
-        request = urllib.request.Request(url, headers={"User-Agent": "skilltrace-mlflow"})  # noqa: S310 - http(s) only, see _health_url
-        try:
-            with urllib.request.urlopen(request, timeout=timeout):  # noqa: S310
-                return
-        except urllib.error.HTTPError as error:
-            if error.code < 500:  # it answers: what it thinks of the request is another matter
-                return
-            reason = f"HTTP {error.code}"
-        except (OSError, ValueError) as error:
-            reason = str(getattr(error, "reason", error)) or type(error).__name__
-    raise EvaluationError(
-        f"the MLflow server at {without_password(uri)} does not answer ({reason}); "
-        "start it, or name another with --tracking-uri or MLFLOW_TRACKING_URI"
-    )
 
 
 def fetch_trace(trace_id: str, *, tracking_uri: str | None = None) -> Trace:
@@ -275,7 +234,7 @@ def connect(tracking_uri: str | None = None, *, create: bool = False) -> Iterato
 
     uri = tracking_uri_of(tracking_uri)
     if not create:
-        _require_local(uri)
+        require_local(uri)
     before, named = utils._tracking_uri, os.environ.get(_URI)
     change = uri != mlflow.get_tracking_uri()
     bounded = [name for name in BOUNDS if name not in os.environ]
@@ -361,46 +320,5 @@ def _unknown_experiment(wanted: str, names: list[str], where: str) -> str:
     return f"experiment {wanted!r}: not found in {where}{hint}"
 
 
-def _require_local(uri: str) -> None:
-    if not store_exists(uri):
-        raise EvaluationError(
-            f"there is no MLflow store at {_sqlite_path(uri)}; name one with --tracking-uri or "
-            "MLFLOW_TRACKING_URI, or fill one with skilltrace-mlflow import"
-        )
-
-
-def _sqlite_path(uri: str) -> Path | None:
-    if not uri.startswith("sqlite:///"):
-        return None
-    name = uri[len("sqlite:///") :].split("?", 1)[0]
-    return None if name in ("", ":memory:") or name.startswith("file:") else Path(name)
-
-
-def _health_url(uri: str) -> str | None:
-    if uri.startswith(("http://", "https://")):
-        return uri.rstrip("/") + "/health"
-    if uri == "databricks" or uri.startswith("databricks://"):
-        from mlflow.utils.databricks_utils import get_databricks_host_creds
-
-        try:
-            host = str(get_databricks_host_creds(uri).host)  # type: ignore[no-untyped-call]
-        except Exception as error:
-            text = (str(error) or type(error).__name__).split("\n", 1)[0]
-            raise EvaluationError(
-                f"{uri}: no Databricks workspace is configured ({text}); run databricks auth login"
-            ) from None
-        return host.rstrip("/") + "/api/2.0/mlflow/experiments/get"
-    return None
-
-
 def _where(tracking_uri: str | None) -> str:
     return without_password(tracking_uri_of(tracking_uri))
-
-
-def without_password(uri: str) -> str:
-    """A tracking URI as it may be shown."""
-    try:
-        parts = urlsplit(uri)
-        return uri.replace(f":{parts.password}@", ":***@") if parts.password else uri
-    except ValueError:
-        return uri

@@ -1,0 +1,84 @@
+"""Values of a metrics dictionary, each as what it has to be; anything else is an InputError."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from skilltrace_mlflow.errors import InputError
+
+__all__ = [
+    "as_count",
+    "as_counts",
+    "as_mapping",
+    "as_mappings",
+    "as_number",
+    "as_sequence",
+    "as_time",
+]
+
+_LARGEST = 1e15  # of seconds or dollars: infinities and what is no number are none
+
+
+def as_time(value: Any, where: str) -> datetime | None:
+    if value is None:
+        return None
+    try:  # Python 3.10 does not know the ending Z
+        time: datetime = (
+            value
+            if isinstance(value, datetime)
+            else datetime.fromisoformat(str(value).replace("Z", "+00:00"))
+        )
+    except ValueError:
+        raise InputError(f"{where}: {value!r:.80} is no ISO 8601 time") from None
+    return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
+
+
+def as_mapping(container: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
+    value = container.get(key)
+    if value is not None and not isinstance(value, Mapping):
+        raise InputError(f"{key}: expected a mapping, got {value!r:.80}")
+    return value
+
+
+def as_mappings(value: Any, where: str) -> list[Mapping[str, Any]]:
+    entries = as_sequence(value, where)
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, Mapping):
+            raise InputError(f"{where}[{index}]: expected a mapping, got {entry!r:.80}")
+    return list(entries)
+
+
+def as_sequence(value: Any, where: str) -> Sequence[Any]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise InputError(f"{where}: expected a list, got {value!r:.80}")
+    return value
+
+
+def as_counts(container: Mapping[str, Any], key: str) -> dict[str, int] | None:
+    counts = as_mapping(container, key)
+    if counts is None:
+        return None
+    found = {str(name): as_count(n, f"tools.{key}.{name}") for name, n in counts.items()}
+    empty = next((name for name, number in found.items() if number is None), None)
+    if empty is not None:
+        raise InputError(f"tools.{key}.{empty}: expected a count, got None")
+    return {name: number for name, number in found.items() if number is not None}
+
+
+def as_count(value: Any, where: str) -> int | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise InputError(f"{where}: expected a count, got {value!r:.80}")
+    return value
+
+
+def as_number(value: Any, where: str) -> float | None:
+    if value is None:
+        return None
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or not 0 <= value <= _LARGEST:
+        raise InputError(f"{where}: expected a number, got {value!r:.80}")
+    return float(value)
