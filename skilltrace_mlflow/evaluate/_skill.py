@@ -11,11 +11,7 @@ from typing import Any
 
 from skilltrace_mlflow.bounded import HangingCall, call_bounded
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError, SkillTraceError
-from skilltrace_mlflow.evaluate._deadline import (
-    Deadline,
-    abandon,
-    settle,
-)
+from skilltrace_mlflow.evaluate._deadline import Deadline, abandon, settle
 from skilltrace_mlflow.evaluate._find import Finder
 from skilltrace_mlflow.evaluate._import import importer_into
 from skilltrace_mlflow.evaluate._judge import Judges

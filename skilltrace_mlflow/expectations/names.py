@@ -190,7 +190,7 @@ def misspelt(name: str, known: Iterable[str]) -> str | None:
     folded = name.lower().replace("_", "").replace("-", "")
     if folded.endswith("s") and folded[:-1] in names:
         return None
-    alike = [known for known in names if abs(len(known) - len(folded)) <= 1]
+    alike = [other for other in names if abs(len(other) - len(folded)) <= 1]
     near = difflib.get_close_matches(folded, alike, n=1, cutoff=0.85)
     return names[near[0]] if near else None
 
