@@ -18,7 +18,7 @@ from typing import Any
 
 from skilltrace_mlflow.errors import SkillTraceError
 from skilltrace_mlflow.session import MAIN_AGENT, Session, TokenUsage
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
 
 def progress_agents(path: Path) -> set[str]:

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.generate import transcript
 from skilltrace_mlflow.checks import get_check, run_check
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
 CHECKS: dict[str, Any] = {
     "tool_count": {"Bash": 2000, "Bash(git push:*)": 0, "mcp__databricks__*": 2000},
@@ -167,7 +167,11 @@ def main() -> int:
 
 def _forget() -> None:
     """Empty what is kept between sessions, so that every round parses its commands."""
-    from skilltrace_mlflow.checks import _lookahead, _paths, _shell, _sql_sources, _sql_tokens
+    from skilltrace_mlflow.commands import _sql_tokens
+    from skilltrace_mlflow.commands import prefilter as _lookahead
+    from skilltrace_mlflow.commands import shell as _shell
+    from skilltrace_mlflow.commands import sql_sources as _sql_sources
+    from skilltrace_mlflow.patterns import paths as _paths
 
     for cached in (
         _lookahead._unquoted,

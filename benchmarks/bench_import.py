@@ -25,7 +25,7 @@ import mlflow
 
 from skilltrace_mlflow.importing import import_transcripts
 from skilltrace_mlflow.sources.locate import find_sessions
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
 RECORDINGS = Path(__file__).parent.parent / "tests" / "data" / "recordings"
 

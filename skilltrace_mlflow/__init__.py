@@ -26,7 +26,7 @@ _HOME = {
     "load_manifest": "expectations",
     "parse_and_compute_metrics": "score",
     "parse_transcript": "sources.transcript",
-    "session_from_trace": "sources.mlflow_trace",
+    "session_from_trace": "sources.mlflow.trace",
     "setup_autolog": "autolog",
     "trace_eval": "score",
 }

@@ -44,3 +44,14 @@ class EvaluationError(SkillTraceError):
 
 class TraceNotFoundError(EvaluationError):
     """A trace, run or session that was named but is not there (exit code 3)."""
+
+
+class ParameterError(ValueError):
+    """A value that a check's `parse` refuses although the schema allows its shape.
+
+    `path` leads from the check's key to the bad value: ("expected", 0, "input_match").
+    """
+
+    def __init__(self, message: str, *, path: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.path = path

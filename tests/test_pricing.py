@@ -12,7 +12,7 @@ import pytest
 from skilltrace_mlflow.pricing import session_cost, step_cost
 from skilltrace_mlflow.session import ModelStep, Session, TokenUsage
 from skilltrace_mlflow.sources.locate import find_sessions
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
 RECORDINGS = Path(__file__).parent / "data" / "recordings"
 MILLION = 1_000_000

@@ -14,7 +14,7 @@ from skilltrace_mlflow.proposals import propose, to_yaml
 from skilltrace_mlflow.proposals._generalise import file_pattern, lasting_input
 from skilltrace_mlflow.proposals._mutations import FORBIDDEN_COMMAND, MUTATIONS, mutants
 from skilltrace_mlflow.session import FileOperation, Session, SkillUse, TokenUsage
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 from tests.builders import make_call, make_session
 
 RECORDINGS = Path(__file__).parent / "data" / "recordings"

@@ -1,20 +1,17 @@
-"""One file per check; see `_base` for what a check is and how it is registered."""
+"""One file per check; `_registry` says what a check is, `_findings` what it answers."""
 
-from skilltrace_mlflow.checks._base import (
-    NO_TRACE,
+from skilltrace_mlflow.checks._findings import NO_TRACE, Outcome, Verdict, unknown
+from skilltrace_mlflow.checks._registry import (
     CheckSpec,
     Example,
-    Outcome,
-    ParameterError,
-    Verdict,
     all_checks,
     check,
     get_check,
     run_check,
-    unknown,
 )
-from skilltrace_mlflow.checks._regex import check_regex
-from skilltrace_mlflow.checks._select import Selector, parse_selector
+from skilltrace_mlflow.errors import ParameterError
+from skilltrace_mlflow.matching.selectors import Selector, parse_selector
+from skilltrace_mlflow.patterns.regex import check_regex
 
 __all__ = [
     "NO_TRACE",

@@ -6,18 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from skilltrace_mlflow.checks._bans import BAN_EXCEPTIONS, lift
-from skilltrace_mlflow.checks._base import (
-    Example,
-    Finding,
-    Outcome,
-    Verdict,
-    check,
-    conclude,
-    unfold,
-)
-from skilltrace_mlflow.checks._schema import list_or_long
-from skilltrace_mlflow.checks._skills import states_of
+from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
+from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, lift, list_or_long, unfold
+from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.matching.skills import states_of
 from skilltrace_mlflow.session import Session, SkillUse
 
 __all__ = ["BannedSkills", "banned_skills"]

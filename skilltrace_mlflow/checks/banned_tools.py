@@ -6,28 +6,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from skilltrace_mlflow.checks._bans import BAN_EXCEPTIONS, lift
-from skilltrace_mlflow.checks._base import (
-    Example,
-    Finding,
-    Outcome,
-    ParameterError,
-    Verdict,
-    check,
-    conclude,
-    missing,
-    unfold,
-)
-from skilltrace_mlflow.checks._lines import Encounter, encounters
-from skilltrace_mlflow.checks._patterns import Pattern, parse_pattern
-from skilltrace_mlflow.checks._schema import list_or_long
-from skilltrace_mlflow.checks._select import (
+from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing
+from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, lift, list_or_long, unfold
+from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.commands.pattern import Pattern, parse_pattern
+from skilltrace_mlflow.errors import ParameterError
+from skilltrace_mlflow.matching.selectors import (
     Selector,
     is_shell,
     looks_like_selector,
     parse_selector,
     select,
 )
+from skilltrace_mlflow.matching.sightings import Encounter, encounters
 from skilltrace_mlflow.metrics import tool_category
 from skilltrace_mlflow.session import Session, ToolCall
 

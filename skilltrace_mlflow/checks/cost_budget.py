@@ -7,17 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skilltrace_mlflow.checks._base import (
-    Example,
-    Finding,
-    Outcome,
-    Verdict,
-    check,
-    conclude,
-    missing,
-    unknown,
-)
-from skilltrace_mlflow.checks._schema import fixed, to_float
+from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing, unknown
+from skilltrace_mlflow.checks._parameters import fixed, to_float
+from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.pricing import TOKEN_KINDS, session_cost, step_cost
 from skilltrace_mlflow.session import Session
 

@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from skilltrace_mlflow.checks._base import (
-    Example,
-    Finding,
-    Outcome,
-    Verdict,
-    check,
-    conclude,
-    missing,
-    unknown,
-)
-from skilltrace_mlflow.checks._schema import fixed, to_float
+from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing, unknown
+from skilltrace_mlflow.checks._parameters import fixed, to_float
+from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.session import Session
 
 __all__ = ["duration"]

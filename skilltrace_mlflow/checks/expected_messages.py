@@ -6,22 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from skilltrace_mlflow.checks._alignment import alignment
-from skilltrace_mlflow.checks._base import (
-    Example,
-    Outcome,
-    ParameterError,
-    Verdict,
-    check,
-    conclude_score,
-    missing,
-    unfold,
-)
-from skilltrace_mlflow.checks._schema import SCOPE, THRESHOLD
-from skilltrace_mlflow.checks._select import Selector
-from skilltrace_mlflow.checks._steps import Alternative, Step
-from skilltrace_mlflow.checks._trajectory import compare
-from skilltrace_mlflow.checks._values import check_value
+from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude_score, missing
+from skilltrace_mlflow.checks._parameters import SCOPE, THRESHOLD, unfold
+from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.errors import ParameterError
+from skilltrace_mlflow.matching.pairing import alignment
+from skilltrace_mlflow.matching.selectors import Selector
+from skilltrace_mlflow.matching.steps import Alternative, Step
+from skilltrace_mlflow.matching.trajectory import compare
+from skilltrace_mlflow.matching.values import check_value
 from skilltrace_mlflow.session import Session
 
 __all__ = ["ExpectedMessages", "expected_messages"]

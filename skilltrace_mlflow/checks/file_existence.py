@@ -5,18 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from skilltrace_mlflow.checks._base import (
-    Example,
-    Finding,
-    Outcome,
-    Verdict,
-    check,
-    conclude,
-    unfold,
-)
-from skilltrace_mlflow.checks._files import unsettled_writes, written_files
-from skilltrace_mlflow.checks._paths import PathPattern, any_matches, expand_braces
-from skilltrace_mlflow.checks._schema import list_or_long
+from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
+from skilltrace_mlflow.checks._parameters import list_or_long, unfold
+from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.matching.files import unsettled_writes, written_files
+from skilltrace_mlflow.patterns.paths import PathPattern, any_matches, expand_braces
 from skilltrace_mlflow.session import Session
 
 __all__ = ["ExpectedFiles", "file_existence"]

@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from skilltrace_mlflow.checks._bans import BAN_EXCEPTIONS, lift
-from skilltrace_mlflow.checks._base import Example, Finding, Outcome, Verdict, check, conclude
-from skilltrace_mlflow.checks._files import (
+from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
+from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, TEXTS, fixed, lift
+from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.matching.files import (
     ShellWrites,
     shell_writes,
     unsettled_writes,
     written_files,
 )
-from skilltrace_mlflow.checks._paths import PathPattern, RulePath, any_matches, expand_braces
-from skilltrace_mlflow.checks._schema import TEXTS, fixed
-from skilltrace_mlflow.checks._select import shell_lines
+from skilltrace_mlflow.matching.selectors import shell_lines
+from skilltrace_mlflow.patterns.paths import PathPattern, RulePath, any_matches, expand_braces
 from skilltrace_mlflow.session import Session
 
 __all__ = ["FileScope", "file_scope"]

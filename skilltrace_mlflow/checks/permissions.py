@@ -6,28 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from skilltrace_mlflow.checks._allowing import covers_line
-from skilltrace_mlflow.checks._bans import BAN_EXCEPTIONS, lift
-from skilltrace_mlflow.checks._base import (
-    Example,
-    Finding,
-    Outcome,
-    ParameterError,
-    Verdict,
-    check,
-    conclude,
-    missing,
-)
-from skilltrace_mlflow.checks._paths import relative_to
-from skilltrace_mlflow.checks._rules import EDITORS, PATH_KEYS, READERS
-from skilltrace_mlflow.checks._schema import SCOPE
-from skilltrace_mlflow.checks._select import (
+from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing
+from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, SCOPE, lift
+from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.commands.allowing import covers_line
+from skilltrace_mlflow.errors import ParameterError
+from skilltrace_mlflow.matching.permission_rules import EDITORS, PATH_KEYS, READERS
+from skilltrace_mlflow.matching.selectors import (
     Selector,
     calls_by_name,
     is_shell,
     parse_selectors,
     select,
 )
+from skilltrace_mlflow.patterns.paths import relative_to
 from skilltrace_mlflow.session import Session, ToolCall
 
 __all__ = ["Permissions", "permissions"]

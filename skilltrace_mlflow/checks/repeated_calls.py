@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skilltrace_mlflow.checks._base import Example, Outcome, Verdict, check, conclude, missing
-from skilltrace_mlflow.checks._limits import Limit
-from skilltrace_mlflow.checks._schema import fixed
-from skilltrace_mlflow.checks._values import json_equal
+from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude, missing
+from skilltrace_mlflow.checks._parameters import Limit, fixed
+from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.matching.values import json_equal
 from skilltrace_mlflow.session import Session, ToolCall
 
 __all__ = ["RepeatedCalls", "repeated_calls"]

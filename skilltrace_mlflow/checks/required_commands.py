@@ -6,20 +6,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from skilltrace_mlflow.checks._base import (
-    Example,
-    Finding,
-    Outcome,
-    ParameterError,
-    Verdict,
-    check,
-    conclude,
-    missing,
-    unfold,
-)
-from skilltrace_mlflow.checks._lines import encounters
-from skilltrace_mlflow.checks._patterns import Pattern, parse_pattern
-from skilltrace_mlflow.checks._schema import list_or_long
+from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing
+from skilltrace_mlflow.checks._parameters import list_or_long, unfold
+from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.commands.pattern import Pattern, parse_pattern
+from skilltrace_mlflow.errors import ParameterError
+from skilltrace_mlflow.matching.sightings import encounters
 from skilltrace_mlflow.session import Session
 
 __all__ = ["RequiredCommands", "required_commands"]

@@ -5,17 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from skilltrace_mlflow.checks._base import (
-    Example,
-    Finding,
-    Outcome,
-    Verdict,
-    check,
-    conclude,
-    unfold,
-)
-from skilltrace_mlflow.checks._schema import list_or_long
-from skilltrace_mlflow.checks._skills import states_of
+from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
+from skilltrace_mlflow.checks._parameters import list_or_long, unfold
+from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.matching.skills import states_of
 from skilltrace_mlflow.session import Session, SkillUse
 
 __all__ = ["RequiredSkills", "required_skills"]

@@ -5,18 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from skilltrace_mlflow.checks._base import (
-    Example,
-    Finding,
-    Outcome,
-    Verdict,
-    check,
-    conclude,
-    missing,
-    unfold,
-)
-from skilltrace_mlflow.checks._schema import list_or_long
-from skilltrace_mlflow.checks._select import Selector, count, parse_selectors
+from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing
+from skilltrace_mlflow.checks._parameters import list_or_long, unfold
+from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.matching.selectors import Selector, count, parse_selectors
 from skilltrace_mlflow.session import Session
 
 __all__ = ["RequiredTools", "required_tools"]

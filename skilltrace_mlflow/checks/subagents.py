@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from skilltrace_mlflow.checks._bans import BAN_EXCEPTIONS, lift
-from skilltrace_mlflow.checks._base import Example, Finding, Outcome, Verdict, check, conclude
-from skilltrace_mlflow.checks._limits import Limit
-from skilltrace_mlflow.checks._regex import glob_match
-from skilltrace_mlflow.checks._schema import COUNT, TEXTS, fixed
+from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
+from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, COUNT, TEXTS, Limit, fixed, lift
+from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.patterns.regex import glob_match
 from skilltrace_mlflow.session import Session, SubAgent, ToolCall
 
 __all__ = ["SubAgents", "subagents"]

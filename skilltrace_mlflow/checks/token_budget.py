@@ -6,15 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skilltrace_mlflow.checks._base import (
-    Example,
-    Finding,
-    Outcome,
-    Verdict,
-    check,
-    conclude,
-)
-from skilltrace_mlflow.checks._schema import COUNT, fixed
+from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
+from skilltrace_mlflow.checks._parameters import COUNT, fixed
+from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.session import Evidence, Session, TokenUsage
 
 __all__ = ["TokenBudget", "token_budget"]

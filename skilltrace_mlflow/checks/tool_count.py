@@ -6,18 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skilltrace_mlflow.checks._base import (
-    Example,
-    Outcome,
-    Verdict,
-    check,
-    conclude,
-    missing,
-    unfold,
-)
-from skilltrace_mlflow.checks._limits import LIMIT, Limit, parse_limit
-from skilltrace_mlflow.checks._schema import mapping_or_long
-from skilltrace_mlflow.checks._select import Selector, count, selector_at
+from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude, missing
+from skilltrace_mlflow.checks._parameters import LIMIT, Limit, mapping_or_long, parse_limit, unfold
+from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.matching.selectors import Selector, count, selector_at
 from skilltrace_mlflow.session import Session
 
 __all__ = ["ToolLimits", "tool_count"]

@@ -5,18 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
-from skilltrace_mlflow.checks._align import align
-from skilltrace_mlflow.checks._base import (
-    Example,
-    Outcome,
-    Verdict,
-    check,
-    conclude_score,
-    missing,
-    unfold,
-)
-from skilltrace_mlflow.checks._schema import list_or_long
-from skilltrace_mlflow.checks._select import Selector, parse_selectors, select
+from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude_score, missing
+from skilltrace_mlflow.checks._parameters import list_or_long, unfold
+from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.matching.assignment import align
+from skilltrace_mlflow.matching.selectors import Selector, parse_selectors, select
 from skilltrace_mlflow.session import Session
 
 __all__ = ["ToolSequence", "tool_sequence"]

@@ -6,20 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from skilltrace_mlflow.checks._alignment import alignment
-from skilltrace_mlflow.checks._base import (
-    Example,
-    Outcome,
-    ParameterError,
-    Verdict,
-    check,
-    conclude_score,
-    missing,
-)
-from skilltrace_mlflow.checks._schema import SCOPE, THRESHOLD
-from skilltrace_mlflow.checks._select import Selector, count, parse_selectors, selector_at
-from skilltrace_mlflow.checks._steps import INPUT_MATCH, STEP, Step, parse_step
-from skilltrace_mlflow.checks._trajectory import Comparison, Pairing, call_text, compare
+from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude_score, missing
+from skilltrace_mlflow.checks._parameters import SCOPE, THRESHOLD
+from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.errors import ParameterError
+from skilltrace_mlflow.matching.pairing import alignment
+from skilltrace_mlflow.matching.selectors import Selector, count, parse_selectors, selector_at
+from skilltrace_mlflow.matching.steps import INPUT_MATCH, STEP, Step, parse_step
+from skilltrace_mlflow.matching.trajectory import Comparison, Pairing, call_text, compare
 from skilltrace_mlflow.session import Session, ToolCall
 
 __all__ = ["ToolTrajectory", "tool_trajectory"]

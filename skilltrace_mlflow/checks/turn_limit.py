@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skilltrace_mlflow.checks._base import Example, Outcome, Verdict, check, conclude
-from skilltrace_mlflow.checks._limits import Limit
-from skilltrace_mlflow.checks._schema import COUNT, fixed
+from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude
+from skilltrace_mlflow.checks._parameters import COUNT, Limit, fixed
+from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.session import Message, ModelStep, Session
 
 __all__ = ["TurnLimit", "turn_limit"]

@@ -72,7 +72,7 @@ def command(
 def _local(limit: int, progress: Any, *, verbose: bool) -> list[dict[str, Any]]:
     from skilltrace_mlflow.errors import InputError
     from skilltrace_mlflow.sources.locate import claude_projects_dir, find_sessions
-    from skilltrace_mlflow.sources.transcript import parse_transcript
+    from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
     folder = claude_projects_dir()
     if not folder.is_dir():
@@ -95,8 +95,8 @@ def _local(limit: int, progress: Any, *, verbose: bool) -> list[dict[str, Any]]:
 
 def _stored(experiment: str | None, tracking_uri: str | None, limit: int) -> list[dict[str, Any]]:
     from skilltrace_mlflow.errors import InputError
-    from skilltrace_mlflow.sources import mlflow_store
-    from skilltrace_mlflow.sources.mlflow_trace import is_claude_code_trace, session_from_trace
+    from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+    from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace, session_from_trace
 
     mlflow_store.probe(tracking_uri)
     traces = mlflow_store.search_experiment_traces(

@@ -41,7 +41,7 @@ def load_results(source: str, *, tracking_uri: str | None = None) -> tuple[Resul
 
 
 def _download(run_id: str, folder: str, tracking_uri: str | None) -> Path:
-    from skilltrace_mlflow.sources.mlflow_store import connect, probe, told
+    from skilltrace_mlflow.sources.mlflow.store import connect, probe, told
 
     probe(tracking_uri)
     place = RESULTS_ARTIFACT.rpartition("/")[0]

@@ -30,11 +30,11 @@ from skilltrace_mlflow.evaluate._rows import Found
 from skilltrace_mlflow.expectations import TestCase
 from skilltrace_mlflow.scorers import as_session
 from skilltrace_mlflow.session import Session
-from skilltrace_mlflow.sources import mlflow_store
 from skilltrace_mlflow.sources.load import load_file
-from skilltrace_mlflow.sources.mlflow_trace import is_claude_code_trace, session_from_trace
+from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace, session_from_trace
 from skilltrace_mlflow.sources.session_json import is_whole
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
 __all__ = ["TEST_TAG", "Finder", "by_time", "experiment_of", "session_of"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from skilltrace_mlflow.evaluate._find import Importer
 from skilltrace_mlflow.importing import import_transcripts
 from skilltrace_mlflow.session import Session
-from skilltrace_mlflow.sources import mlflow_store
+from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
 __all__ = ["importer_into"]
 

@@ -20,8 +20,8 @@ from skilltrace_mlflow.evaluate._work import Work
 from skilltrace_mlflow.expectations import TestCase
 from skilltrace_mlflow.results import Evaluation, TestResult
 from skilltrace_mlflow.score import SESSION_PREFIX
-from skilltrace_mlflow.sources import mlflow_store
 from skilltrace_mlflow.sources.load import load_file
+from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
 __all__ = ["log_evaluation"]
 

@@ -31,7 +31,7 @@ from skilltrace_mlflow.expectations.manifest import gate_names
 from skilltrace_mlflow.gates import judge_gates
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.scorer_config import build_scorers
-from skilltrace_mlflow.sources import mlflow_store
+from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
 __all__ = ["Folder", "Interrupted", "evaluate_skill", "run_work"]
 

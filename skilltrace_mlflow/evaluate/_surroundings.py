@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from types import FrameType
 from typing import Any
 
-from skilltrace_mlflow.sources.mlflow_store import BOUNDS
+from skilltrace_mlflow.sources.mlflow.store import BOUNDS
 
 __all__ = [
     "environment",

@@ -19,10 +19,10 @@ from skilltrace_mlflow.importing.spans import build_trace
 from skilltrace_mlflow.importing.turns import Turn, split_turns
 from skilltrace_mlflow.pricing import step_cost
 from skilltrace_mlflow.session import ModelStep, Session
-from skilltrace_mlflow.sources import mlflow_store
 from skilltrace_mlflow.sources.load import load_file
 from skilltrace_mlflow.sources.locate import find_sessions
-from skilltrace_mlflow.sources.subagents import agent_id_of
+from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+from skilltrace_mlflow.sources.transcript.subagents import agent_id_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

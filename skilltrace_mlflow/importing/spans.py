@@ -16,7 +16,7 @@ from typing import Any
 
 from skilltrace_mlflow.importing.turns import Turn
 from skilltrace_mlflow.session import MAIN_AGENT, Message, ModelStep, Session, SubAgent, ToolCall
-from skilltrace_mlflow.sources.trace_names import NO_RESULT, TURN_ATTRIBUTE, USAGE
+from skilltrace_mlflow.sources.mlflow.names import NO_RESULT, TURN_ATTRIBUTE, USAGE
 
 __all__ = ["ROOT_NAME", "TurnTrace", "build_trace", "usage_values"]
 

@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import Any
 
 from skilltrace_mlflow.session import MAIN_AGENT, Session, SubAgent, ToolCall
+from skilltrace_mlflow.sources.mlflow.names import RECORDS
 from skilltrace_mlflow.sources.session_json import session_to_json
-from skilltrace_mlflow.sources.trace_names import RECORDS
 
 __all__ = ["Turn", "split_turns"]
 

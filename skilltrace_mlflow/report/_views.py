@@ -16,7 +16,7 @@ from skilltrace_mlflow.report.table import problems, what_happened
 from skilltrace_mlflow.report.timeline import Limits, build_timeline, seconds
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.session import Session
-from skilltrace_mlflow.sources.mlflow_store import without_password
+from skilltrace_mlflow.sources.mlflow.store import without_password
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -1,6 +1,6 @@
 """Users' regular expressions on a response, bounded in time.
 
-`checks/_regex.py` says why a pattern needs a deadline; here matches are counted, and case never
+`patterns/regex.py` says why a pattern needs a deadline; here matches are counted, and case never
 matters, since prose begins sentences with capitals.
 """
 

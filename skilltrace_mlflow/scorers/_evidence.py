@@ -12,7 +12,7 @@ from skilltrace_mlflow.metrics import TraceMetrics
 from skilltrace_mlflow.responses import Response
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.metrics_dict import is_metrics_dict, session_from_metrics_dict
-from skilltrace_mlflow.sources.mlflow_trace import is_claude_code_trace, session_from_trace
+from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace, session_from_trace
 from skilltrace_mlflow.sources.session_json import FORMAT, session_from_json
 
 __all__ = ["as_response", "as_session"]

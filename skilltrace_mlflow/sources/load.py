@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 from skilltrace_mlflow.errors import ConfigurationError, InputError, TraceNotFoundError
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.locate import find_local_session, local_sessions
-from skilltrace_mlflow.sources.mlflow_trace import is_claude_code_trace, session_from_trace
+from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace, session_from_trace
 from skilltrace_mlflow.sources.session_json import is_whole, session_from_json
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
 if TYPE_CHECKING:
     from mlflow.entities import Trace
@@ -77,7 +77,7 @@ def session_of_trace(trace_id: str, *, tracking_uri: str | None = None) -> Evide
 
     Raises TraceNotFoundError if it is not there, EvaluationError if the store does not answer.
     """
-    from skilltrace_mlflow.sources import mlflow_store
+    from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
     mlflow_store.probe(tracking_uri)
     trace = mlflow_store.fetch_trace(trace_id, tracking_uri=tracking_uri)
@@ -100,7 +100,7 @@ def sessions_of_run(
     With `merge` the turns of one session become one evidence. Raises TraceNotFoundError if the run
     has neither.
     """
-    from skilltrace_mlflow.sources import mlflow_store
+    from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
     mlflow_store.probe(tracking_uri)
     transcript = mlflow_store.fetch_run_transcript(run_id, tracking_uri=tracking_uri)
@@ -142,7 +142,7 @@ def _rest_of(turns: list[Trace], tracking_uri: str | None) -> Callable[[], Sessi
     """Reads the whole session that these turns belong to, as far as their experiment holds it."""
 
     def fetch() -> Session:
-        from skilltrace_mlflow.sources import mlflow_store
+        from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
         info = turns[0].info
         session_id = info.request_metadata.get("mlflow.trace.session")
@@ -174,7 +174,7 @@ def session_of_id(
         except TraceNotFoundError:
             if not _store_is_named():
                 raise
-    from skilltrace_mlflow.sources import mlflow_store
+    from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
     mlflow_store.probe(tracking_uri)
     experiment_id = mlflow_store.resolve_experiment(experiment, tracking_uri=tracking_uri)
@@ -195,7 +195,7 @@ def session_of_id(
 
 def latest_of_experiment(experiment: str | None, *, tracking_uri: str | None = None) -> Evidence:
     """The newest Claude Code trace of an experiment; TraceNotFoundError if it has none."""
-    from skilltrace_mlflow.sources import mlflow_store
+    from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
     mlflow_store.probe(tracking_uri)
     experiment_id = mlflow_store.resolve_experiment(experiment, tracking_uri=tracking_uri)

@@ -36,7 +36,7 @@ from skilltrace_mlflow.sources._metrics_values import (
     as_sequence,
     as_time,
 )
-from skilltrace_mlflow.sources._outcome import MAYBE_REFUSED
+from skilltrace_mlflow.sources.transcript._outcome import MAYBE_REFUSED
 
 __all__ = ["is_metrics_dict", "session_from_metrics_dict"]
 

@@ -10,7 +10,7 @@ import pytest
 
 from skilltrace_mlflow.cli._app import run
 from skilltrace_mlflow.importing import import_transcripts
-from skilltrace_mlflow.sources import mlflow_store
+from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 from tests.driver.stores import use_store
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skilltrace_mlflow.checks._commands import parse_command_pattern
-from skilltrace_mlflow.checks._lookahead import may_compose
-from skilltrace_mlflow.checks._shell import read_script
+from skilltrace_mlflow.commands.command_pattern import parse_command_pattern
+from skilltrace_mlflow.commands.prefilter import may_compose
+from skilltrace_mlflow.commands.shell import read_script
 
 PATTERNS = [parse_command_pattern(text) for text in ("rm -rf", "git push", "curl", "sh")]
 BARE = """rm -rf -r git push -C x curl sh bash -c eval sudo env xargs find -exec {} echo $X ${Y:-rm}

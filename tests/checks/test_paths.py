@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from skilltrace_mlflow.checks._paths import PathPattern, clean_path, match_parts
+from skilltrace_mlflow.patterns.paths import PathPattern, clean_path, match_parts
 from tests.builders import make_call, make_session
 from tests.checks.judging import bash, judge, verdict
 

@@ -19,7 +19,7 @@ from skilltrace_mlflow.checks import (
     get_check,
     run_check,
 )
-from skilltrace_mlflow.checks import _base as base
+from skilltrace_mlflow.checks import _registry as base
 from skilltrace_mlflow.session import Session
 from tests.builders import make_call, make_session
 from tests.checks.judging import judge, parse

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from skilltrace_mlflow.checks import ParameterError
-from skilltrace_mlflow.checks._match import parse_selector
+from skilltrace_mlflow.matching.selectors import parse_selector
 from skilltrace_mlflow.session import ToolCall
 from tests.builders import make_call
 from tests.checks.judging import bash, judge, parse, verdict

@@ -530,7 +530,7 @@ class TestProperties:
     @given(st.lists(st.lists(st.integers(0, 5), max_size=4), max_size=6))
     def test_matching_is_maximum(self, rows: list[list[int]]) -> None:
         """Against a search of every possibility."""
-        from skilltrace_mlflow.checks._match import align, match
+        from skilltrace_mlflow.matching.assignment import align, match
 
         def most(index: int, used: frozenset[int]) -> int:
             if index == len(rows):

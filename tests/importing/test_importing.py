@@ -19,11 +19,12 @@ from skilltrace_mlflow.importing import import_transcripts
 from skilltrace_mlflow.importing.turns import split_turns
 from skilltrace_mlflow.pricing import session_cost
 from skilltrace_mlflow.session import Message, ModelStep, Session, TokenUsage
-from skilltrace_mlflow.sources import _trace_generation, mlflow_store
-from skilltrace_mlflow.sources._trace_wire import read_trace
-from skilltrace_mlflow.sources.mlflow_trace import session_from_trace
-from skilltrace_mlflow.sources.trace_names import TURN_ATTRIBUTE
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.mlflow import _generation as _trace_generation
+from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+from skilltrace_mlflow.sources.mlflow._wire import read_trace
+from skilltrace_mlflow.sources.mlflow.names import TURN_ATTRIBUTE
+from skilltrace_mlflow.sources.mlflow.trace import session_from_trace
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 from tests.builders import START, make_call, make_session
 from tests.driver.stores import free_port
 from tests.sources.lines import assistant, entry, result, tool, user, write_lines

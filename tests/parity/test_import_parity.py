@@ -10,10 +10,10 @@ from mlflow.entities import Trace
 
 from skilltrace_mlflow.importing import import_transcripts
 from skilltrace_mlflow.session import Session
-from skilltrace_mlflow.sources import mlflow_store
 from skilltrace_mlflow.sources.locate import find_sessions
-from skilltrace_mlflow.sources.mlflow_trace import session_from_trace
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+from skilltrace_mlflow.sources.mlflow.trace import session_from_trace
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 from tests.driver.stores import Server, copy_store
 
 RECORDINGS = Path(__file__).parent.parent / "data" / "recordings"

@@ -16,8 +16,8 @@ from skilltrace_mlflow.expectations import parse_expectations
 from skilltrace_mlflow.score import score_session
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.locate import find_sessions
-from skilltrace_mlflow.sources.mlflow_trace import session_from_trace
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.mlflow.trace import session_from_trace
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
 DATA = Path(__file__).parent.parent / "data"
 TRACES = DATA / "traces" / "process_transcript"

@@ -13,7 +13,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from skilltrace_mlflow.comparison.compare import compare_results
 from skilltrace_mlflow.comparison.records import records_of
 from skilltrace_mlflow.report import to_html, to_html_page
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 from tests.report.browser import open_browser, table_cells
 from tests.report.evaluations import NASTY, demo, recordings, unfriendly
 

@@ -10,7 +10,7 @@ from skilltrace_mlflow.report import timeline_text, to_html_page
 from skilltrace_mlflow.report.timeline import Node, build_timeline, call_summary, seconds, totals
 from skilltrace_mlflow.session import Diagnostic, ModelStep, Session, SubAgent, ToolCall
 from skilltrace_mlflow.sources.locate import find_sessions
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 from tests.builders import TokenUsage, make_call, make_session
 from tests.report.evaluations import nested_session, recordings
 

@@ -14,8 +14,8 @@ from skilltrace_mlflow.importing.spans import build_trace
 from skilltrace_mlflow.importing.turns import split_turns
 from skilltrace_mlflow.metrics import compute_metrics
 from skilltrace_mlflow.session import Session
-from skilltrace_mlflow.sources.mlflow_trace import session_from_trace
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.mlflow.trace import session_from_trace
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
 DATA = Path(__file__).parent.parent / "data"
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from skilltrace_mlflow.checks._base import get_check, run_check
+from skilltrace_mlflow.checks._registry import get_check, run_check
 from skilltrace_mlflow.pricing import session_cost
 from skilltrace_mlflow.session import MAIN_AGENT, Session, TokenUsage
-from skilltrace_mlflow.sources.mlflow_trace import session_from_trace
+from skilltrace_mlflow.sources.mlflow.trace import session_from_trace
 from tests.sources.shapes import START, Turn, assistant, result, tool_use, usage
 
 pytestmark = pytest.mark.usefixtures("store")

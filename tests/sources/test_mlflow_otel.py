@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from skilltrace_mlflow.session import MAIN_AGENT, Session, TokenUsage
-from skilltrace_mlflow.sources.mlflow_trace import is_claude_code_trace, session_from_trace
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace, session_from_trace
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
 DATA = Path(__file__).parent.parent / "data"
 TRACES = DATA / "traces" / "claude_code_otel"

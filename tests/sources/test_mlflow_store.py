@@ -11,8 +11,8 @@ import pytest
 from mlflow.entities import Trace
 
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError, TraceNotFoundError
-from skilltrace_mlflow.sources import mlflow_store
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 from tests.driver.stores import free_port
 from tests.sources.shapes import SESSION, START, Turn
 

@@ -10,7 +10,7 @@ import mlflow
 import pytest
 
 from skilltrace_mlflow.errors import InputError
-from skilltrace_mlflow.sources.mlflow_trace import is_claude_code_trace, session_from_trace
+from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace, session_from_trace
 from tests.sources.shapes import SESSION, START, Turn, tool_use, usage
 
 pytestmark = pytest.mark.usefixtures("store")

@@ -11,7 +11,7 @@ import pytest
 from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.session import ModelStep, Session, TokenUsage
 from skilltrace_mlflow.sources.locate import find_sessions
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
 RECORDINGS = Path(__file__).parents[1] / "data" / "recordings"
 FOLDERS = sorted(path for path in RECORDINGS.iterdir() if any(path.glob("result*.json")))

@@ -16,7 +16,7 @@ import pytest
 
 from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.session import Session
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 from tests.sources.lines import assistant, dump, entry, result, text, tool, user, write_lines
 
 GOOD = dump(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from skilltrace_mlflow.errors import SkillTraceError
 from skilltrace_mlflow.metrics import compute_metrics
 from skilltrace_mlflow.session import Session
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
 RECORDINGS = Path(__file__).parents[1] / "data" / "recordings"
 _FILES = [path for path in sorted(RECORDINGS.rglob("*.jsonl")) if path.stat().st_size]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.session import Session
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 from tests.sources.lines import assistant, dump, text, tool, user, write_lines
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from skilltrace_mlflow.checks._base import Verdict, get_check, run_check
+from skilltrace_mlflow.checks._findings import Verdict
+from skilltrace_mlflow.checks._registry import get_check, run_check
 from skilltrace_mlflow.session import ToolCall
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 from tests.sources.lines import assistant, dump, entry, result, tool, user
 
 REJECTED = (

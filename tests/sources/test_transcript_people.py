@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 from tests.sources.lines import assistant, dump, entry, result, text, user
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from skilltrace_mlflow.sources.locate import find_sessions
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
 RECORDINGS = Path(__file__).parents[1] / "data" / "recordings"
 

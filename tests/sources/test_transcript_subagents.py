@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from skilltrace_mlflow.checks._base import Verdict, get_check, run_check
+from skilltrace_mlflow.checks._findings import Verdict
+from skilltrace_mlflow.checks._registry import get_check, run_check
 from skilltrace_mlflow.session import SubAgent
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 from tests.sources.lines import (
     SESSION,
     assistant,

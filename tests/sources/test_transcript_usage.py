@@ -8,7 +8,7 @@ import pytest
 
 from skilltrace_mlflow.pricing import session_cost
 from skilltrace_mlflow.session import Session, TokenUsage
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 from tests.sources.lines import assistant, dump, entry, result, text, tool, usage, user
 
 

@@ -1,0 +1,194 @@
+"""What a check answers: verdicts, outcomes, and how several findings conclude in one.
+
+A check states its demands as `Finding`s, each met, missed or not known; `conclude` is the one place
+where missing evidence and an incomplete record decide what that means for the verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from skilltrace_mlflow.session import Evidence, Session
+
+__all__ = [
+    "NO_TRACE",
+    "Finding",
+    "Outcome",
+    "Verdict",
+    "conclude",
+    "conclude_score",
+    "missing",
+    "unknown",
+]
+
+NO_TRACE = "No trace available"
+_ROUNDING = 1e-9  # two thirds as a threshold is met by two thirds as a sum of thirds
+
+
+class Verdict(str, Enum):
+    """The verdicts. `unknown` and `error` are never a pass; `not_applicable` is never shown."""
+
+    PASS = "pass"  # noqa: S105 - a verdict, no password
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+    ERROR = "error"
+    NOT_APPLICABLE = "not_applicable"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a check found.
+
+    `score` is in [0, 1], or None where none can be given; `hits` and `misses` name what was met and
+    what was not; `rationale` names expected and observed in a line or two; `details` is JSON-ready.
+    `check` is filled in by `run_check`.
+    """
+
+    verdict: Verdict
+    check: str = ""
+    score: float | None = None
+    hits: tuple[str, ...] = ()
+    misses: tuple[str, ...] = ()
+    rationale: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        passed: bool,
+        *,
+        score: float | None = None,
+        hits: tuple[str, ...] = (),
+        misses: tuple[str, ...] = (),
+        rationale: str = "",
+        details: Mapping[str, Any] | None = None,
+    ) -> Outcome:
+        """An outcome that could be judged; without a `score` a pass is 1 and a failure 0."""
+        return cls(
+            verdict=Verdict.PASS if passed else Verdict.FAIL,
+            score=(1.0 if passed else 0.0) if score is None else score,
+            hits=hits,
+            misses=misses,
+            rationale=rationale,
+            details=details or {},
+        )
+
+
+def unknown(reason: str, *, details: Mapping[str, Any] | None = None) -> Outcome:
+    """The outcome of a check whose evidence is missing; `reason` says which and why."""
+    return Outcome(verdict=Verdict.UNKNOWN, rationale=reason, details=details or {})
+
+
+def missing(session: Session, *kinds: Evidence) -> Outcome | None:
+    """An `unknown` outcome if the session lacks any of these kinds of evidence, else None."""
+    reason = session.lacks(*kinds)
+    return None if reason is None else unknown(reason)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One demand of a check and what the session says about it.
+
+    `met` is None where it cannot be told. `could_break` and `could_meet` say what records that the
+    source lost could still change: a maximum that is kept could be broken by a call that is not in
+    the record, a minimum that is not reached could be met by one.
+    """
+
+    text: str
+    met: bool | None
+    could_break: bool = False
+    could_meet: bool = False
+
+
+def conclude(
+    session: Session,
+    findings: Sequence[Finding],
+    *,
+    threshold: float = 1.0,
+    all_or_nothing: bool = False,
+    lost: str | None = None,
+    note: str = "",
+    details: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """The outcome of a check that consists of several demands, each as heavy as the others.
+
+    The score is the share that is met; with `all_or_nothing` (bans) a failure scores 0. A session
+    whose record is incomplete turns a finding that unseen records could change into an unknown one,
+    here and nowhere else; `lost` (from `Session.lacks`) does the same where a kind of evidence is
+    missing but what there is of it still counts. `note` is appended to the rationale. Without a
+    finding nothing was expected.
+    """
+    if not findings:
+        return Outcome(verdict=Verdict.NOT_APPLICABLE, rationale=note, details=details or {})
+    reasons = (*session.incomplete, *([lost] if lost is not None else []))
+    settled = [(finding, _settle(finding, partial=bool(reasons))) for finding in findings]
+    met = tuple(sorted(f.text for f, verdict in settled if verdict is True))
+    missed = tuple(sorted(f.text for f, verdict in settled if verdict is False))
+    open_ = tuple(sorted(f.text for f, verdict in settled if verdict is None))
+    lower = len(met) / len(findings)
+    upper = (len(met) + len(open_)) / len(findings)
+    if all_or_nothing and missed:
+        lower = upper = 0.0
+    outcome = conclude_score(session, lower, upper, threshold=threshold)
+    facts: dict[str, Any] = dict(details or {})
+    if open_:
+        facts["unknown"] = list(open_)
+    doubts = tuple(sorted(f.text for f in findings if f.met is None))
+    if outcome.verdict is Verdict.PASS:
+        shown = (*met, *missed, *(f"{text} (not known)" for text in doubts))
+    elif outcome.verdict is Verdict.FAIL:
+        shown = (*missed, *(f"{text} (not known)" for text in doubts))
+    else:
+        shown = (*(f"cannot tell: {text}" for text in doubts), *missed)
+        hollow = [text for text in open_ if text not in doubts]
+        if hollow:
+            why = f"not certain, as the record is incomplete ({_list(reasons, 2)})"
+            shown = (*shown, f"{why}: {_list(hollow, 2)}")
+    rationale = _list(shown)
+    if note:
+        rationale += f" ({note})" if rationale else note
+    return replace(outcome, hits=met, misses=missed, rationale=rationale, details=facts)
+
+
+def conclude_score(
+    session: Session,
+    lower: float,
+    upper: float,
+    *,
+    threshold: float = 1.0,
+    could_break: bool = False,
+    could_meet: bool = False,
+) -> Outcome:
+    """Verdict and score of a check whose true score lies between `lower` and `upper`.
+
+    Pass if even the lower bound reaches the threshold, fail if not even the upper one does, unknown
+    between. `could_break` and `could_meet` as in `Finding`.
+    """
+    least = 0.0 if session.incomplete and could_break else lower
+    most = 1.0 if session.incomplete and could_meet else upper
+    if least >= threshold - _ROUNDING:
+        return Outcome(verdict=Verdict.PASS, score=lower)
+    if most < threshold - _ROUNDING:
+        return Outcome(verdict=Verdict.FAIL, score=lower)
+    return Outcome(verdict=Verdict.UNKNOWN)
+
+
+def _settle(finding: Finding, *, partial: bool) -> bool | None:
+    if partial:
+        if finding.met is True and finding.could_break:
+            return None
+        if finding.met is False and finding.could_meet:
+            return None
+    return finding.met
+
+
+def _list(texts: Sequence[str], limit: int = 6) -> str:
+    shown = [text if len(text) <= 240 else text[:237] + "..." for text in texts[:limit]]
+    more = len(texts) - limit
+    return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")

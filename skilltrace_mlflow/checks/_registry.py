@@ -1,0 +1,182 @@
+"""What a check is, and the registry that everything else is derived from.
+
+A check is one module in this folder: a frozen parameter class, a JSON Schema fragment for its YAML
+key, and one pure function decorated with `@check`. The YAML key, the JSON Schema, the MLflow
+scorer, the report's column and the reference page follow from the registration.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar, get_args
+
+from skilltrace_mlflow.checks._findings import NO_TRACE, Outcome, Verdict, unknown
+from skilltrace_mlflow.session import Scope, Session
+
+__all__ = [
+    "CheckSpec",
+    "Example",
+    "all_checks",
+    "check",
+    "get_check",
+    "run_check",
+]
+
+_SCOPES: tuple[str, ...] = get_args(Scope)
+
+
+P = TypeVar("P")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    """An executable example for the reference page.
+
+    `value` is what stands under the check's key, `calls` the calls of a small session: dictionaries
+    of `ToolCall` fields (`name`, `input`, `outcome`, `result`...); `session` further `Session`
+    fields as a builder takes them.
+    """
+
+    value: Any
+    verdict: Verdict
+    why: str
+    calls: tuple[Mapping[str, Any], ...] = ()
+    session: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckSpec:
+    """A registered check.
+
+    `schema` describes the value under `key`, short form and long form; `parse` turns a value that
+    the schema allows into the parameters (raising ParameterError), `judge` is the check itself.
+    `main` is the long form's name for the short form's value (`limits`, `tools`), None where the
+    value is a mapping of fixed keys already. `additive` lists the sub-keys ("" for the value
+    itself) that a test can only add to. `companions` are other keys of the expectations that the
+    check reads (`ban_exceptions`); `parse` then gets them as `parse(value, **companions)`.
+    A check that is not `scoped` speaks of the session as a whole and always sees all of it.
+    `graded` checks give MLflow their score, others yes/no.
+    """
+
+    name: str
+    key: str
+    schema: Mapping[str, Any]
+    parse: Callable[..., Any]
+    judge: Callable[[Session, Any], Outcome]
+    summary: str
+    examples: tuple[Example, ...] = ()
+    graded: bool = False
+    main: str | None = None
+    additive: tuple[str, ...] = ()
+    companions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    scoped: bool = True
+
+
+_REGISTRY: dict[str, CheckSpec] = {}
+_loaded = False
+
+
+def check(
+    *,
+    name: str,
+    key: str | None = None,
+    schema: Mapping[str, Any],
+    parse: Callable[..., P],
+    examples: tuple[Example, ...] = (),
+    graded: bool = False,
+    main: str | None = None,
+    additive: tuple[str, ...] = (),
+    companions: Mapping[str, Mapping[str, Any]] | None = None,
+    scoped: bool = True,
+) -> Callable[[Callable[[Session, P], Outcome]], Callable[[Session, P], Outcome]]:
+    """Register a check under its `name` and its YAML `key` (the name unless given).
+
+    The decorated function's docstring becomes the reference text. Raises ValueError for a name or a
+    key that is taken.
+    """
+
+    def register(judge: Callable[[Session, P], Outcome]) -> Callable[[Session, P], Outcome]:
+        spec = CheckSpec(
+            name=name,
+            key=key or name,
+            schema=schema,
+            parse=parse,
+            judge=judge,
+            summary=(judge.__doc__ or "").strip(),
+            examples=examples,
+            graded=graded,
+            main=main,
+            additive=additive,
+            companions=companions or {},
+            scoped=scoped,
+        )
+        for other in _REGISTRY.values():
+            if other.name == spec.name or other.key == spec.key:
+                raise ValueError(f"check {spec.name!r} (key {spec.key!r}) is already registered")
+        _REGISTRY[spec.name] = spec
+        return judge
+
+    return register
+
+
+def all_checks() -> Mapping[str, CheckSpec]:
+    """Every check by name, sorted: all modules of this folder that do not start with `_`."""
+    global _loaded
+    if not _loaded:
+        package = importlib.import_module(__package__ or "skilltrace_mlflow.checks")
+        for module in pkgutil.iter_modules(package.__path__):
+            if not module.name.startswith("_"):
+                importlib.import_module(f"{package.__name__}.{module.name}")
+        _loaded = True
+    return dict(sorted(_REGISTRY.items()))
+
+
+def get_check(name: str) -> CheckSpec:
+    """The check of that name; KeyError if there is none."""
+    return all_checks()[name]
+
+
+def run_check(
+    spec: CheckSpec, session: Session | None, parameters: Any, *, scope: Scope = "all"
+) -> Outcome:
+    """Judge one session; never raises for what a check or a session does.
+
+    No session gives `unknown` with score 0; a check that raises gives `error`; a score that is not
+    a finite number in [0, 1] is an error too, since one NaN makes MLflow drop a whole result frame.
+    """
+    if scope not in _SCOPES:
+        raise ValueError(f"scope is one of {', '.join(_SCOPES)}, not {scope!r}")
+    if session is None:
+        return Outcome(
+            check=spec.name,
+            verdict=Verdict.UNKNOWN,
+            score=0.0,
+            misses=(NO_TRACE,),
+            rationale=NO_TRACE,
+        )
+    if not spec.scoped:
+        scope = "all"
+    if scope != "all":
+        reason = session.lacks("agents")
+        if reason is not None:
+            return replace(
+                unknown(f"scope {scope}: which agent made a call is not known: {reason}"),
+                check=spec.name,
+            )
+    try:
+        outcome = spec.judge(session.scoped(scope), parameters)
+    except Exception as error:  # a check's crash is a verdict on that check, not on the run
+        message = f"{type(error).__name__}: {error}"
+        return Outcome(check=spec.name, verdict=Verdict.ERROR, rationale=message)
+    score = outcome.score
+    if score is not None and not (math.isfinite(score) and 0.0 <= score <= 1.0):
+        return Outcome(
+            check=spec.name,
+            verdict=Verdict.ERROR,
+            rationale=f"the check returned the score {score!r}, which is not in [0, 1]",
+        )
+    return replace(outcome, check=spec.name)

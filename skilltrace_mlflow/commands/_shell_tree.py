@@ -1,0 +1,359 @@
+"""The reader of shell lines proper: walks the syntax tree of tree-sitter-bash.
+
+The walk goes in the order of execution as far as a text shows it, so that variables with a plain
+value (`X=rm; $X -rf y`) and the output of `echo`, `printf` and heredocs (`echo 'rm x' | sh`) are
+known where they are used. Words are resolved in `_shell_words`.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from skilltrace_mlflow.commands._shell_nodes import (
+    EXPRESSIONS,
+    available,
+    between,
+    last_command,
+    parse,
+    source_of,
+    text_of,
+)
+from skilltrace_mlflow.commands._shell_output import LONGEST, bounded, output_of
+from skilltrace_mlflow.commands._shell_segments import KEYWORDS
+from skilltrace_mlflow.commands._shell_words import Words
+from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+__all__ = ["available", "commands"]
+
+_MAX_DEPTH = 12
+_CONDITIONAL = {
+    "if_statement",
+    "elif_clause",
+    "else_clause",
+    "case_statement",
+    "while_statement",
+    "c_style_for_statement",
+    "function_definition",
+}
+_MOST_ROUNDS = 60
+_UNKNOWN_LINE = re.compile(rf"^{UNKNOWN}+$", re.MULTILINE)
+_BACKQUOTED = re.compile(r"(?<!\\)`((?:[^`\\]|\\.)*)`", re.DOTALL)
+_FILE_IN_WORD = re.compile(r"^-f|[\s=@]")
+_OPEN = set(f"{UNKNOWN}{UNKNOWN_WORDS}*?[{{")  # a word that stands for others, or for none known
+_SHELL_NAMES = {"sh", "bash", "zsh", "dash", "ksh", "ash", "fish", "mksh", "rbash", "source", "."}
+
+
+def commands(text: str) -> tuple[tuple[Command, ...], tuple[str, ...], bool]:
+    """The commands, the files that redirections write, and whether all of it was valid syntax."""
+    walk = _Walk()
+    walk.script(text, carried=False, stdin=None)
+    return tuple(walk.found), tuple(dict.fromkeys(walk.writes)), walk.valid
+
+
+class _Walk(Words):
+    """One pass over a line and the scripts inside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[Command] = []
+        self.writes: list[str] = []
+        self.valid = True
+        self.aliases: dict[str, str] = {}
+        self.files: dict[str, str] = {}  # written by the line itself
+        self.behind: dict[int, list[Node]] = {}  # by command: its words behind a redirection
+        self.rounds = 0
+        self.depth = 0
+        self.conditional = 0
+
+    def script(self, text: str, *, carried: bool, stdin: str | None) -> str:
+        """Read a whole script; its output as far as it is known."""
+        if self.depth >= _MAX_DEPTH:
+            self.valid = False
+            return UNKNOWN
+        self.depth += 1
+        self.carried += carried
+        root = parse(text)
+        if root.has_error:
+            self.valid = False
+        output = "".join(self.visit(child, stdin) for child in root.named_children)
+        self.carried -= carried
+        self.depth -= 1
+        return output
+
+    def visit(self, node: Node, stdin: str | None = None) -> str:
+        """Take in one statement; returns what it writes to standard output, if known."""
+        kind = node.type
+        if kind == "command":
+            return self.command(node, stdin)
+        if kind == "pipeline":
+            return self.pipeline(node, stdin)
+        if kind == "redirected_statement":
+            return self.redirected(node, stdin)
+        if kind == "variable_assignment":
+            self.assign(node)
+            return ""
+        if kind in ("declaration_command", "unset_command"):
+            return self.declaration(node)
+        if kind in ("comment", "word", "heredoc_body", "heredoc_start", "heredoc_end"):
+            return ""
+        if kind == "for_statement":
+            return self.loop(node, stdin)
+        conditional = kind in _CONDITIONAL
+        self.conditional += conditional
+        outputs = []
+        for child in node.named_children:
+            if child.type in EXPRESSIONS:
+                self.value(child)
+            else:
+                outputs.append(self.visit(child, stdin))
+        self.conditional -= conditional
+        if conditional or kind in ("test_command", "ERROR"):
+            return UNKNOWN if any(outputs) else ""
+        return "".join(outputs)
+
+    def pipeline(self, node: Node, stdin: str | None) -> str:
+        """Feed each stage the output of the one before it."""
+        flowing = stdin
+        for stage in node.named_children:
+            flowing = self.visit(stage, flowing)
+        return flowing or ""
+
+    def redirected(self, node: Node, stdin: str | None) -> str:
+        """A statement with redirections: heredocs and here-strings become its input."""
+        body = [child for child in node.named_children if not child.type.endswith("_redirect")]
+        before = ""
+        while body and body[-1].type == "list":  # only the last command of `a && b > c` is meant
+            *front, last = body.pop().named_children
+            before += "".join(self.visit(child, stdin) for child in front)
+            body.append(last)
+        after: list[Node] = []
+        behind: list[Node] = []
+        targets: list[tuple[str, bool]] = []
+        for child in node.named_children:
+            if child.type == "heredoc_redirect":
+                stdin = self.heredoc(child, after, targets)
+            elif child.type == "herestring_redirect":
+                stdin = "".join(self.words_of(part) for part in child.named_children) + "\n"
+            elif child.type == "file_redirect":
+                targets.extend(self.file_redirect(child))
+                # the grammar takes the arguments behind a redirection for its targets
+                behind.extend(child.children_by_field_name("destination")[1:])
+                if any(part.type == "<" for part in child.children):
+                    stdin = self.content_of(child)
+        if behind and body:
+            self.behind[last_command(body[-1]).id] = behind
+        output = "".join(self.visit(child, stdin) for child in body)
+        for name, appended in targets:
+            earlier = self.files.get(name, "") if appended else ""
+            self.files[name] = bounded(earlier + output)
+        if targets and not after:
+            return before
+        for stage in after:
+            output = self.visit(stage, output)
+        return before + output
+
+    def heredoc(self, node: Node, after: list[Node], targets: list[tuple[str, bool]]) -> str:
+        """The text of a heredoc; what stands behind its start on the same line goes to `after`."""
+        text, literal = "", False
+        for child in node.named_children:
+            if child.type == "heredoc_start":
+                literal = bool(set(text_of(child)) & set("\"'\\"))
+            elif child.type == "heredoc_body":
+                text = self.quoted(child)
+                for match in _BACKQUOTED.finditer("" if literal else text_of(child)):
+                    self.substituted += 1  # which the grammar leaves in the text
+                    self.script(match.group(1), carried=True, stdin=None)
+                    self.substituted -= 1
+            elif child.type == "file_redirect":
+                targets.extend(self.file_redirect(child))
+            elif child.type == "pipeline":
+                after.extend(child.named_children)
+            elif child.type != "heredoc_end":
+                after.append(child)
+        return text
+
+    def file_redirect(self, node: Node) -> list[tuple[str, bool]]:
+        """Note what is written; the files that take the standard output, and whether at the end."""
+        signs = {part.type for part in node.children}
+        target = node.child_by_field_name("destination")
+        if target is None:
+            return []
+        name = self.words_of(target)
+        if not signs & {">", ">>", "&>", "&>>", ">|"}:
+            return []
+        self.writes.append(name)
+        descriptor = node.child_by_field_name("descriptor")
+        if descriptor is not None and text_of(descriptor) != "1":
+            return []
+        return [(posixpath.normpath(name), bool(signs & {">>", "&>>"}))] if name else []
+
+    def content_of(self, node: Node) -> str:
+        """What is read from a file: known if the line itself wrote it."""
+        target = node.child_by_field_name("destination")
+        name = "" if target is None else self.words_of(target)
+        return self.files.get(posixpath.normpath(name), UNKNOWN) if name else UNKNOWN
+
+    def assign(self, node: Node) -> None:
+        """Remember a plain value; a second one under a condition makes it unknown."""
+        name = node.child_by_field_name("name")
+        value = node.child_by_field_name("value")
+        text = "" if value is None else self.words_of(value)
+        if value is not None and value.type == "array":
+            text = UNKNOWN_WORDS
+        if name is None or name.type != "variable_name":
+            return
+        key = text_of(name)
+        if any(child.type == "+=" for child in node.children):
+            text = self.variables.get(key, UNKNOWN) + text
+        if self.conditional and self.variables.get(key) != text:
+            text = UNKNOWN_WORDS
+        self.variables[key] = text if len(text) <= LONGEST else UNKNOWN_WORDS
+
+    def loop(self, node: Node, stdin: str | None) -> str:
+        """A for loop, once for each of its values where these are known and few."""
+        name = node.child_by_field_name("variable")
+        items = node.children_by_field_name("value")
+        values = [word for item in items for word in self.word(item)]
+        plain = bool(values) and not any(_OPEN & set(word) for word in values)
+        if not plain or self.rounds + len(values) > _MOST_ROUNDS:
+            values = [UNKNOWN]
+        self.rounds += len(values)
+        body = [c for c in node.named_children if c.type in ("do_group", "compound_statement")]
+        outputs: list[str] = []
+        self.conditional += 1
+        for word in values:
+            if name is not None:
+                self.variables[text_of(name)] = word
+            outputs.extend(self.visit(child, stdin) for child in body)
+        self.conditional -= 1
+        return UNKNOWN if any(outputs) else ""
+
+    def declaration(self, node: Node) -> str:
+        words = [text_of(node.children[0])]
+        for child in node.named_children:
+            if child.type == "variable_assignment":
+                self.assign(child)
+                words.append(text_of(child))
+            else:
+                words.extend(self.word(child))
+        self.add(tuple(words), source_of(node), None)
+        return ""
+
+    def command(self, node: Node, stdin: str | None) -> str:
+        """A simple command, and whatever it carries."""
+        words: list[str] = []
+        source_from = end = node.start_byte
+        for child in node.children:
+            # the grammar ends a word where a line goes on in its middle
+            apart = child.start_byte - end
+            goes_on = apart == 2 and bool(words) and between(node, end, child) == b"\\\n"
+            end = child.end_byte
+            if child.type == "variable_assignment":
+                # X=1 cmd: for that command only
+                value = child.child_by_field_name("value")
+                if value is not None:
+                    self.words_of(value)
+                source_from = child.end_byte
+            elif child.type == "herestring_redirect":
+                stdin = "".join(self.words_of(part) for part in child.named_children) + "\n"
+            elif child.type == "heredoc_redirect":
+                stdin = self.heredoc(child, [], [])
+            elif child.type == "file_redirect":
+                self.file_redirect(child)
+            elif child.type == "subshell":  # time (…), coproc (…)
+                self.visit(child, stdin)
+            elif child.type == "command_name":
+                words.extend(self.word(child, program=True))
+            elif child.is_named or child.type not in ("<<<", "<", ">"):
+                further = self.word(child)
+                if goes_on and further:
+                    words[-1] += further.pop(0)
+                words.extend(further)
+        for child in self.behind.pop(node.id, ()):
+            words.extend(self.word(child))
+        if not words:
+            return ""
+        from skilltrace_mlflow.commands.wrappers import program_of
+
+        text = (node.text or b"")[source_from - node.start_byte :].decode("utf-8", "replace")
+        program = program_of(words[0])
+        self.define(program, words)
+        named = [self.files[n] for n in map(_file_name, words[1:]) if n in self.files]
+        if program == "tee" and stdin is not None:
+            for word in words[1:]:
+                self.files[posixpath.normpath(word)] = stdin
+        elif named and stdin is None and program not in _SHELL_NAMES:
+            stdin = bounded("\n".join(named))  # cat x.sh | sh, psql -f x.sql
+        self.add(tuple(words), " ".join(text.split()), stdin)
+        return output_of(words, stdin, read=bool(named))
+
+    def define(self, program: str, words: Sequence[str]) -> None:
+        """Names that a command gives a new meaning."""
+        if program == "alias":
+            for word in words[1:]:
+                name, sign, value = word.partition("=")
+                if sign:
+                    self.aliases[name] = value
+        elif program in ("read", "mapfile", "readarray", "getopts"):
+            for word in words[1:]:
+                if not word.startswith("-"):
+                    self.variables[word] = UNKNOWN
+
+    def add(self, words: tuple[str, ...], source: str, stdin: str | None) -> None:
+        from skilltrace_mlflow.commands.wrappers import carried
+
+        while words and words[0] in KEYWORDS:  # the grammar does not know `time { …; }`
+            words = words[1:]
+        if not words:
+            return
+        command = Command(
+            words=words,
+            source=source,
+            carried=self.carried > 0,
+            # what a carrier inside a substitution runs is the carrier's, not the substitution's
+            substituted=self.substituted > 0 and self.substituted == self.carried,
+            stdin=stdin,
+        )
+        self.found.append(command)
+        for item in (*carried(command), *self.known(words)):
+            if isinstance(item, str):
+                self.script(item, carried=True, stdin=None if item == stdin else stdin)
+            else:
+                self.carried += 1
+                if self.depth < _MAX_DEPTH:
+                    self.depth += 1
+                    self.add(item, "", stdin)
+                    self.depth -= 1
+                else:
+                    self.valid = False
+                self.carried -= 1
+
+    def known(self, words: tuple[str, ...]) -> Iterator[str]:
+        """Scripts that the line itself wrote and now runs; what its aliases stand for."""
+        from skilltrace_mlflow.commands.wrappers import program_of
+
+        run = words[:1]
+        if program_of(words[0]) in _SHELL_NAMES:
+            run = tuple(word for word in words[1:] if not word.startswith("-"))[:1]
+        elif "/" not in words[0]:
+            run = ()  # looked for in PATH
+        for word in run:
+            text = self.files.get(posixpath.normpath(word), "") if word else ""
+            # lines that another program wrote are as unknown as a script file's
+            yield _UNKNOWN_LINE.sub(":", text)
+        alias = self.aliases.pop(words[0], None)  # an alias is not expanded inside itself
+        if alias is not None:
+            yield " ".join([alias, *words[1:]])
+            self.aliases[words[0]] = alias
+
+
+def _file_name(word: str) -> str:
+    """The file that a word names: `x.sql`, `@x.sql`, `--file=x.sql`, `-fx.sql`, `source x.sql`."""
+    parts = _FILE_IN_WORD.split(word.rstrip("; "))
+    return posixpath.normpath(parts[-1]) if parts[-1] else ""

@@ -1,0 +1,166 @@
+"""Words of a shell line as the shell resolves them: quotes, variables, substitutions, braces."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from skilltrace_mlflow.commands._shell_nodes import (
+    EXPRESSIONS,
+    decoded,
+    expand_braces,
+    has_braces,
+    plain_text,
+    text_of,
+    unescaped,
+)
+from skilltrace_mlflow.commands._shell_segments import maybe_options
+from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+__all__ = ["Words"]
+
+_PROGRAM_VARIABLES = {"BROWSER", "CC", "CXX", "EDITOR", "PAGER", "PYTHON", "VISUAL"}
+
+
+class Words(ABC):
+    """Resolves words; what stands in a substitution is visited where it is met."""
+
+    def __init__(self) -> None:
+        self.variables: dict[str, str] = {"SHELL": "/bin/bash", "BASH": "/bin/bash"}
+        self.carried = 0
+        self.substituted = 0
+
+    @abstractmethod
+    def visit(self, node: Node, stdin: str | None = None) -> str:
+        """Take in one statement; returns what it writes to standard output, if known."""
+
+    def words_of(self, node: Node) -> str:
+        """The value of a word as one text."""
+        return " ".join(self.word(node))
+
+    def word(self, node: Node, *, program: bool = False) -> list[str]:
+        """The words that one word of the line becomes: usually one, none for an empty variable."""
+        raw = text_of(node)
+        if "{" in raw and has_braces(raw) and not set(raw) & set("\"'$`\\"):
+            return expand_braces(raw)
+        pieces = self.value(node)
+        if program:
+            # /bin/r? finds rm: a pattern in a program's place is resolved by the file system
+            pieces = [
+                (re.sub(r"\[[^\]]*\]|[*?]", UNKNOWN, text) if plain else text, plain, split)
+                for text, plain, split in pieces
+            ]
+            if pieces == [(UNKNOWN, True, True)] and raw.strip("${}") not in _PROGRAM_VARIABLES:
+                return [UNKNOWN_WORDS]  # $cmd may hold options as well
+        words = [""]
+        solid = False  # quotes make even an empty word a word
+        for text, plain, split in pieces:
+            if not split:
+                words[-1] += text
+                solid = solid or not plain or bool(text)
+                continue
+            parts = text.split()
+            if not parts:
+                if text and words[-1]:
+                    words.append("")
+                continue
+            if text[:1].isspace() and words[-1]:
+                words.append("")
+            words[-1] += parts[0]
+            words.extend(parts[1:])
+            if text[-1:].isspace():
+                words.append("")
+        return [word for word in words if word] or ([""] if solid else [])
+
+    def value(self, node: Node) -> list[tuple[str, bool, bool]]:
+        """Pieces of a word: its text, whether unquoted, whether the shell splits it at blanks."""
+        kind = node.type
+        if kind in ("command_name", "concatenation"):
+            found: list[tuple[str, bool, bool]] = []
+            for child in node.children:
+                found.extend(self.value(child))
+            return found
+        if kind == "raw_string":
+            return [(text_of(node)[1:-1], False, False)]
+        if kind in ("string", "translated_string"):
+            return [(self.quoted(node), False, False)]
+        if kind == "ansi_c_string":
+            return [(decoded(text_of(node)[2:-1]), False, False)]
+        if kind in ("simple_expansion", "expansion"):
+            return [(self.variable(node), True, True)]
+        if kind == "command_substitution":
+            return [(self.substitution(node), True, True)]
+        if kind == "process_substitution":
+            self.substitution(node)
+            return [("/dev/fd/" + UNKNOWN, True, False)]
+        if kind == "arithmetic_expansion":
+            self.inside(node)
+            return [(UNKNOWN, True, False)]
+        if kind == "array":
+            self.inside(node)
+            return [(UNKNOWN_WORDS, True, False)]
+        if node.child_count and kind not in ("word", "number"):
+            self.inside(node)
+            if kind in EXPRESSIONS:
+                return [(UNKNOWN, True, False)]
+        return [(unescaped(text_of(node)), True, False)]
+
+    def inside(self, node: Node) -> None:
+        """Take in the commands that are substituted somewhere below."""
+        for child in node.named_children:
+            if child.type in ("command_substitution", "process_substitution"):
+                self.substitution(child)
+            else:
+                self.inside(child)
+
+    def substitution(self, node: Node) -> str:
+        self.carried += 1
+        self.substituted += 1
+        text = "".join(self.visit(child) for child in node.named_children)
+        self.substituted -= 1
+        self.carried -= 1
+        return text.rstrip("\n") if text else UNKNOWN
+
+    def quoted(self, node: Node) -> str:
+        """The text of a double-quoted string or a heredoc, expansions resolved."""
+        data = node.text or b""
+        base = node.start_byte
+        heredoc = node.type == "heredoc_body"
+        at = 0 if heredoc else data.index(b'"') + 1
+        end = len(data) if heredoc else len(data) - (1 if data.endswith(b'"') else 0)
+        text = ""
+        for child in node.named_children:
+            if child.type in ("string_content", "heredoc_content"):
+                continue
+            text += plain_text(data[at : child.start_byte - base])
+            if child.type == "command_substitution":
+                text += self.substitution(child)
+            elif child.type in ("simple_expansion", "expansion"):
+                text += self.variable(child)
+            else:
+                self.inside(child)
+                text += UNKNOWN
+            at = child.end_byte - base
+        return text + plain_text(data[at:end])
+
+    def variable(self, node: Node) -> str:
+        raw = text_of(node)
+        self.inside(node)
+        plain = re.fullmatch(r"\$(\w+)|\$\{(\w+)\}", raw)
+        if plain:
+            name = plain.group(1) or plain.group(2)
+            if name == "IFS":
+                return " "
+            if name in self.variables:
+                return self.variables[name]
+        default = re.fullmatch(r"\$\{(\w+):?([-=+])(.*)\}", raw, re.DOTALL)
+        if default:
+            if default.group(2) == "=" and default.group(1) not in self.variables:
+                self.variables[default.group(1)] = UNKNOWN_WORDS
+            if default.group(3).lstrip("\"' ").startswith("-"):
+                return UNKNOWN_WORDS  # ${FORCE:+-rf}
+        return UNKNOWN_WORDS if maybe_options(raw) else UNKNOWN

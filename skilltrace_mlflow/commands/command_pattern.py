@@ -1,0 +1,204 @@
+"""Command patterns: `rm -rf`, `git push`, `curl`, compared command by command.
+
+A pattern is a program with flags and operands. It means every command of that program (whatever
+folder it is called from) that has at least those flags, in any spelling (`-rf`, `-fr`, `-r -f`,
+`--recursive --force`), and those operands in that order, `*` in an operand for any text. Programs
+with subcommands must have the pattern's first operand as theirs: `git push` means
+`git -C repo push --force` and not `git stash push`. A pattern of several commands (`curl | sh`)
+means a line that runs each of them, in that order.
+
+A command that the shell composes only at run time (`$TOOL -rf x`, `eval "$X"`, `curl … | sh`)
+cannot be compared: if it could be the pattern, the answer is None, "cannot tell".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from skilltrace_mlflow.commands.arguments import (
+    Arguments,
+    flag_meets,
+    has_other_names,
+    plain_operand,
+    read_arguments,
+    same_program,
+    takes_subcommand,
+)
+from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
+from skilltrace_mlflow.commands.prefilter import Program
+from skilltrace_mlflow.commands.shell import read_script
+from skilltrace_mlflow.commands.wrappers import program_of
+from skilltrace_mlflow.errors import ParameterError
+from skilltrace_mlflow.patterns.wildcard import wildcard
+
+__all__ = ["CommandPattern", "Sighting", "parse_command_pattern"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sighting:
+    """Where a pattern was met: the command as written, how sure that is, and how it was read."""
+
+    met: bool | None
+    command: str = ""
+    parser: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    program: str
+    arguments: Arguments
+
+
+@dataclass(frozen=True, kw_only=True)
+class CommandPattern:
+    """A parsed pattern; `find` looks for it in a command line."""
+
+    text: str
+    parts: tuple[_Part, ...]
+    hint: Program = field(compare=False)
+
+    def find(self, line: str) -> Sighting | None:
+        """The first place where the line runs the pattern, or may run it; None if nowhere."""
+        if not self.hint.may_run(line):
+            return None
+        return self.find_parsed(line)
+
+    def find_parsed(self, line: str) -> Sighting | None:
+        """As `find`, without a look ahead."""
+        script = read_script(line)
+        last = len(self.parts) - 1
+        sure = perhaps = 0  # how many parts the line has run so far, certainly and possibly
+        doubt: Sighting | None = None
+        for command in script.commands:
+            met = self._compare(self.parts[sure], command)
+            if met and sure == last:
+                return Sighting(met=True, command=_shown(command), parser=script.parser)
+            if perhaps <= last and self._compare(self.parts[perhaps], command) is not False:
+                perhaps += 1
+                if perhaps > last:
+                    doubt = Sighting(met=None, command=_shown(command), parser=script.parser)
+            sure += met is True
+        if doubt is None and script.parser != "tree-sitter" and self._words_occur(line):
+            doubt = Sighting(met=None, command=_short(line), parser=script.parser)
+        return doubt
+
+    def _words_occur(self, line: str) -> bool:
+        words = self.text.split()
+        return self.hint.stands_in(line) and all(word in line for word in words)
+
+    def _compare(self, part: _Part, command: Command) -> bool | None:
+        program = same_program(program_of(command.words[0]))
+        sure: bool | None = True
+        if program != part.program:
+            if not _could_become(program, part.program):
+                return False
+            sure = None
+        if (
+            sure is None
+            and command.words[0] in (UNKNOWN, UNKNOWN_WORDS)
+            and (command.words == (UNKNOWN,) or command.words[0] == UNKNOWN_WORDS)
+            and (command.carried or command.words[0] == UNKNOWN_WORDS)
+        ):
+            return None  # a whole script that is not known
+        actual = read_arguments(part.program, command.words[1:])
+        met = _arguments_meet(part, actual)
+        return met if not met else sure
+
+
+def parse_command_pattern(text: str) -> CommandPattern:
+    """The pattern in a text; ParameterError if it holds no command."""
+    script = read_script(text)
+    found = [command for command in script.commands if not command.carried]
+    if not found or any(UNKNOWN in w or UNKNOWN_WORDS in w for c in found for w in c.words[:1]):
+        raise ParameterError(f"{text!r} is neither a tool nor a command")
+    if any(command.words[0].startswith("-") for command in found):
+        raise ParameterError(
+            f"{text!r} begins with an option: write the program in front of it, as in git {text}"
+        )
+    parts = tuple(_part(command) for command in found)
+    operands = [
+        word
+        for word in parts[0].arguments.operands
+        if "*" not in word and not has_other_names(parts[0].program, word)
+    ]
+    hint = Program(name=parts[0].program, words=tuple(map(plain_operand, operands)))
+    return CommandPattern(text=text.strip(), parts=parts, hint=hint)
+
+
+def _part(command: Command) -> _Part:
+    program = same_program(program_of(command.words[0]))
+    return _Part(program=program, arguments=read_arguments(program, command.words[1:]))
+
+
+def _arguments_meet(part: _Part, actual: Arguments) -> bool | None:
+    wanted = part.arguments
+    missing_flags = {
+        flag
+        for flag in wanted.flags - actual.flags
+        if not any(flag_meets(part.program, flag, other) for other in actual.flags)
+    }
+    if missing_flags and not actual.open_ended:
+        return False
+    verdict: bool | None = None if missing_flags else True
+    operands = list(wanted.operands)
+    if not operands:
+        return verdict
+    found = _operands_meet(part.program, operands, actual)
+    if found is True:
+        return verdict
+    if found is None or actual.open_ended:
+        return None
+    return False
+
+
+def _operands_meet(program: str, wanted: Sequence[str], actual: Arguments) -> bool | None:
+    starts: Sequence[int] = range(len(actual.operands))
+    if takes_subcommand(program):
+        starts = actual.starts
+    best: bool | None = False
+    for start in starts:
+        at, doubtful, index = start, False, 0
+        while index < len(wanted) and at < len(actual.operands):
+            operand = actual.operands[at]
+            if wildcard(wanted[index], operand) or _same_operand(wanted[index], operand):
+                index += 1
+            elif UNKNOWN in operand and _could_become(operand, wanted[index]):
+                doubtful = True
+                index += 1
+            elif index == 0:
+                break
+            at += 1
+        if index == len(wanted):
+            if not doubtful:
+                return True
+            best = None
+    return best
+
+
+def _same_operand(wanted: str, operand: str) -> bool:
+    """Whether both are one text, or one path in another spelling: `./a/` is `a`.
+
+    `if=` means every value.
+    """
+    if wanted.endswith("=") and operand.startswith(wanted):
+        return True
+    return wanted == operand or plain_operand(wanted) == plain_operand(operand)
+
+
+def _could_become(composed: str, wanted: str) -> bool:
+    """Whether filling the placeholders of a word can give the wanted one."""
+    if UNKNOWN not in composed and UNKNOWN_WORDS not in composed:
+        return False
+    pattern = composed.replace(UNKNOWN_WORDS, UNKNOWN).replace("*", "\\*").replace(UNKNOWN, "*")
+    return wildcard(pattern, wanted)
+
+
+def _shown(command: Command) -> str:
+    text = command.source or " ".join(command.words)
+    return _short(text.replace(UNKNOWN_WORDS, "…").replace(UNKNOWN, "…"))
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= 100 else text[:97] + "..."

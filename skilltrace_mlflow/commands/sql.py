@@ -1,0 +1,248 @@
+"""SQL patterns such as `DROP DATABASE`, compared statement by statement.
+
+A pattern is compared with the beginning of each statement, also inside procedures, CTEs, `EXECUTE
+IMMEDIATE` and, for `ALTER`, anywhere in it. `DATABASE` and `SCHEMA` are one word. Words such as
+`IF EXISTS`, `OR REPLACE`, `TEMPORARY` may stand between, `TRUNCATE x` is `TRUNCATE TABLE x`, and
+each name of a list counts (`DROP TABLE a, b`). `*` in a name stands for any text. Capitals that
+begin no statement (`CROSS JOIN`) are looked for anywhere in one. String literals never count.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from skilltrace_mlflow.commands._sql_tokens import SqlText, Token, tokens
+from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
+from skilltrace_mlflow.commands.command_pattern import Sighting
+from skilltrace_mlflow.patterns.wildcard import wildcard
+
+__all__ = ["SqlPattern", "parse_sql_pattern"]
+
+_VERB_LIST = (
+    "ALTER ANALYZE ATTACH CALL COPY CREATE DELETE DESC DESCRIBE DETACH DROP EXECUTE EXPLAIN GRANT "
+    "INSERT LOAD MERGE MSCK OPTIMIZE PRAGMA PURGE REASSIGN REFRESH RENAME REORG REPLACE RESTORE "
+    "REVOKE ROLLBACK SELECT SHOW TRUNCATE UNDROP UPDATE USE VACUUM"
+)
+_CAPITAL_LIST = (  # which in small letters are programs, or words of the shell
+    "ABORT ADD BACKUP BEGIN CACHE CHECKPOINT CLUSTER COMMENT COMMIT CONVERT DBCC DECLARE EXPORT "
+    "FLUSH FSCK GET IMPORT KILL LIST LISTEN LOCK NOTIFY PUT REINDEX REMOVE REPAIR RESET SAVEPOINT "
+    "SET SHUTDOWN START STOP SYNC UNCACHE UNLOCK UNSET VALUES WITH"
+)
+_SKIPPED_LIST = (
+    "ALL CASCADE CONCURRENTLY EXISTS EXTERNAL FOREIGN GLOBAL IF IGNORE LIVE LOCAL MANAGED "
+    "MATERIALIZED NOT ONLY OR OVERWRITE RECURSIVE REPLACE RESTRICT STREAMING TEMP TEMPORARY "
+    "TRANSIENT UNLOGGED VIRTUAL"
+)
+_SAME = {"SCHEMA": "DATABASE", "SCHEMAS": "DATABASES"}
+_OPENER_LIST = "; ( ) } BEGIN TRY CATCH THEN ELSE DO LOOP AS ANALYZE ATOMIC REPEAT GO EXECUTE"
+_VERBS = frozenset(_VERB_LIST.split())
+_CAPITAL_VERBS = frozenset(_CAPITAL_LIST.split())
+_CLAUSE = re.compile(r"[A-Z_]+(?:\s+[A-Z\d_*.,=<>()]+)+")
+_WORD = re.compile(r"/\*.*?\*/|--[^\n]*|[`\"]?([\w*]+)[`\"]?|([^\s`\"])", re.DOTALL)
+# Words that may be left out, by the word before them.
+_OPTIONAL = {
+    ("ALL", "PRIVILEGES"), ("DELETE", "FROM"), ("INSERT", "INTO"), ("INTO", "TABLE"),
+    ("MERGE", "INTO"), ("TRUNCATE", "TABLE"),
+}  # fmt: skip
+_NO_NAME = {"AND", "ELSE", "END", "OVERWRITE", "ROW", "VALUES", "WHEN"}
+_LISTING = {"DROP", "GRANT", "REVOKE", "TRUNCATE"}
+# Openers that stand in expressions too, and what no statement's first word is followed by there.
+_SOFT = {"(", ")", "AS", "ELSE", "THEN"}
+_NO_SECOND = {
+    ")", ",", ".", "=", "<", ">", "<>", "!=", "<=", ">=", "+", "-", "/", "||", "::",
+    "AND", "AS", "ELSE", "END", "FROM", "IN", "IS", "OR", "THEN",
+}  # fmt: skip
+_FUNCTIONS = {"INSERT", "REPLACE", "TRUNCATE"}
+_SKIPPED = frozenset(_SKIPPED_LIST.split())
+_OPENERS = frozenset(_OPENER_LIST.split())
+_ENDS = (";", "DO", "EXEC", "EXECUTE", "INTO", "PREPARE", "USING")
+_DYNAMIC = (
+    "DBLINK_EXEC",
+    "DO",
+    "EXEC",
+    "EXECUTE",
+    "IMMEDIATE",
+    "SP_EXECUTESQL",
+)  # run a literal as SQL
+# What clients and notebooks read for themselves: %sql, \\c name, DELIMITER //.
+_EXECUTES_NAME = re.compile(r"\bEXECUTE\s+IMMEDIATE\b")
+_GLUE = ("(", ")", "||", "+", ",", "CONCAT", "FROM", "IMMEDIATE", "N", "SP_EXECUTESQL")
+_NOT_SQL = re.compile(r"^[ \t]*(?:\\[^\n]*$|DELIMITER\b[^\n]*$)", re.MULTILINE | re.IGNORECASE)
+_MAGIC = re.compile(r"^\ufeff?\s*(?:%%?sql\b)?")
+_MYSQL_EXECUTED = re.compile(r"/\*!\d*(.*?)\*/", re.DOTALL)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SqlPattern:
+    """Words that a statement must begin with, or hold `anywhere`."""
+
+    text: str
+    words: tuple[str, ...]
+    anywhere: bool = False
+
+    def find(self, sql: SqlText) -> Sighting | None:
+        """The first statement that the pattern means, or may mean; None if there is none."""
+        folded = sql.text.upper()
+        if _EXECUTES_NAME.search(folded):
+            folded += self.words[0]  # a statement in a variable: the tokens tell
+        if not any(variant in folded for variant in _variants(self.words[0])):
+            if UNKNOWN in sql.text and _begins_unknown(sql.text):
+                return Sighting(met=None, command=_short(sql.text), parser="sqlglot")
+            return None
+        text = _MAGIC.sub("", _NOT_SQL.sub(";", sql.text))
+        if sql.dialect == "mysql":
+            text = _MYSQL_EXECUTED.sub(r" \1 ", text)
+        stream, parser = tokens(text.replace(UNKNOWN_WORDS, UNKNOWN), sql.dialect)
+        doubt: Sighting | None = None
+        for at in range(len(stream)) if self.anywhere else _starts(stream):
+            met = self._compare(stream, at)
+            if met:
+                return Sighting(met=True, command=_short(sql.text), parser=parser)
+            if met is None:
+                doubt = Sighting(met=None, command=_short(sql.text), parser=parser)
+        for inner in _executed_literals(stream):
+            found = self.find(SqlText(text=inner, dialect=sql.dialect))
+            if found is not None:
+                return found
+        if doubt is None and parser != "sqlglot" and all(word in folded for word in self.words):
+            return Sighting(met=None, command=_short(sql.text), parser=parser)
+        return doubt
+
+    def _compare(self, stream: Sequence[Token], at: int) -> bool | None:
+        """Whether the pattern stands at a place; None if names filled in at run time decide."""
+        if not stream[at].plain:
+            return False
+        words, index, doubtful = self.words, 0, False
+        item = 1 if words[0] in ("GRANT", "REVOKE") else 2  # where a list can begin
+        while at < len(stream):
+            token = stream[at]
+            pair = words[index - 1 : index + 1] if index else ()
+            left_out = pair in _OPTIONAL and _means(pair[0], stream[at - 1])
+            if left_out and not _means(pair[1], token) and _is_name(token):
+                index += 1
+            elif _means(words[index], token):
+                index, at = index + 1, at + 1
+            elif not index:
+                return False
+            elif stream[at + 1 : at + 2] and stream[at + 1].word == "." and words[index - 1] != ".":
+                at += 2  # a qualifier: DELETE FROM main.users is DELETE FROM users
+            elif token.word == UNKNOWN:
+                return None  # one name, or all the rest
+            elif UNKNOWN in token.word and _could_mean(words[index], token):
+                index, at, doubtful = index + 1, at + 1, True
+            elif token.plain and (
+                token.word in _SKIPPED or (stream[at - 1].word, token.word) in _OPTIONAL
+            ):
+                at += 1
+            elif index >= item and words[0] in _LISTING:
+                index, at = item, _behind_comma(stream, at)
+            else:
+                return False
+            if index == len(words):
+                return None if doubtful else True
+        return False
+
+
+def parse_sql_pattern(text: str) -> SqlPattern | None:
+    """The pattern in a text, None if it does not begin with a word of SQL."""
+    found = (match.group(1) or match.group(2) for match in _WORD.finditer(text))
+    words = tuple(word.upper() for word in found if word)
+    while words[-1:] == (";",) or (len(words) > 2 and words[-1] == "*" and words[0] != "SELECT"):
+        words = words[:-1]
+    if not words:
+        return None
+    capitals = text.strip() == text.strip().upper()
+    if words[0] in _VERBS or (capitals and len(words) == 1 and words[0] in _CAPITAL_VERBS):
+        return SqlPattern(text=text.strip(), words=words)
+    if _CLAUSE.fullmatch(text.strip()):
+        return SqlPattern(text=text.strip(), words=words, anywhere=True)
+    return None
+
+
+def _means(word: str, token: Token) -> bool:
+    if "*" in word and word != "*":
+        return bool(token.word) and wildcard(word, token.word)
+    return bool(token.word) and _same(token.word) == _same(word)
+
+
+def _could_mean(word: str, token: Token) -> bool:
+    """Whether filling the placeholders of a token can give the word."""
+    return wildcard(token.word.replace("*", "\\*").replace(UNKNOWN, "*"), word)
+
+
+def _is_name(token: Token) -> bool:
+    if not token.plain:
+        return bool(token.word)
+    return token.word.isidentifier() and token.word not in _NO_NAME | _SKIPPED
+
+
+def _behind_comma(stream: Sequence[Token], at: int) -> int:
+    """Where the next item of a list begins; the end where the statement has no further one."""
+    for index in range(at, len(stream)):
+        if stream[index].plain and stream[index].word in (",", ";"):
+            return index + 1 if stream[index].word == "," else len(stream)
+    return len(stream)
+
+
+def _executed_literals(stream: Sequence[Token]) -> Iterator[str]:
+    """Texts that a statement runs as SQL: EXECUTE IMMEDIATE '...', EXEC('...'), PREPARE x FROM."""
+    for index, token in enumerate(stream):
+        prepares = token.word == "PREPARE" and any(t.word == "FROM" for t in stream[index:][:4])
+        if not token.plain or not (token.word in _DYNAMIC or prepares):
+            continue
+        parts: list[str] = []
+        for following in stream[index + 1 :]:
+            if following.literal is not None:
+                parts.append(following.literal)
+            elif following.word in _ENDS:
+                break
+            elif following.word not in _GLUE:
+                parts.append(UNKNOWN)
+        if token.word == "IMMEDIATE" or any(part != UNKNOWN for part in parts):
+            yield "".join(parts)
+        yield from (part for part in parts if part != UNKNOWN)
+
+
+def _starts(stream: Sequence[Token]) -> Iterator[int]:
+    """Indexes at which a statement can begin."""
+    head = ""  # the first word of the statement
+    opener = ";"
+    for index, token in enumerate(stream):
+        word = token.word if token.plain else ""
+        fresh = opener in _OPENERS and not (opener in _SOFT and _is_expression(stream, index))
+        # FROM a INSERT INTO b, as Hive and Spark have it
+        if fresh or head == "ALTER" or (head == "FROM" and word == "INSERT"):
+            yield index
+        if fresh and (opener not in _SOFT or word == "ALTER"):
+            head = word
+        opener = word
+
+
+def _is_expression(stream: Sequence[Token], at: int) -> bool:
+    """Whether a word that could begin a statement is rather a column, an alias or a function."""
+    word = stream[at].word
+    if at + 1 == len(stream):
+        return word != "DELETE"  # MERGE … THEN DELETE
+    behind = stream[at + 1].word
+    if word == "DELETE" and behind in ("FROM", "AND"):
+        return False
+    return behind in _NO_SECOND or (behind == "(" and word in _FUNCTIONS)
+
+
+def _same(word: str) -> str:
+    return _SAME.get(word, word)
+
+
+def _variants(word: str) -> set[str]:
+    return {word, *(other for other, same in _SAME.items() if same == word)}
+
+
+def _begins_unknown(text: str) -> bool:
+    return any(part.strip().startswith((UNKNOWN, UNKNOWN_WORDS)) for part in text.split(";"))
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.replace(UNKNOWN, "…").replace(UNKNOWN_WORDS, "…").split())
+    return text if len(text) <= 100 else text[:97] + "..."

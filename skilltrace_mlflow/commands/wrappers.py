@@ -1,0 +1,352 @@
+"""Commands that only carry another command: `sudo`, `env`, `xargs`, `sh -c`, `find -exec`, …
+
+`carried(command)` gives what is carried: a tuple of words, or a text that a shell will read. Where
+an option is not known, both readings are given (its next word may be its value or the command).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from skilltrace_mlflow.commands._wrapper_table import PREFIXES, Prefix
+from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
+
+__all__ = ["carried", "program_of"]
+
+Carried = tuple[str, ...] | str
+
+
+_SYNONYMS = {
+    "podman": "docker",
+    "nerdctl": "docker",
+    "oc": "kubectl",
+    "docker-compose": "docker compose",
+}
+_SHELLS = {"sh", "bash", "zsh", "dash", "ksh", "ash", "fish", "mksh", "rbash"}
+_TEXT_OPTION = {  # options whose value is a command line for a shell
+    "su": ("-c", "--command"),
+    "runuser": ("-c", "--command"),
+    "script": ("-c", "--command"),
+    "flock": ("-c", "--command"),
+    "npx": ("-c", "--call"),
+    "npm": ("-c", "--call"),
+    "env": ("-S", "--split-string"),
+    "gcloud": ("--command",),
+    "nix-shell": ("--run", "--command"),
+    "nodemon": ("-x", "--exec"),
+    "powershell": ("-c", "-Command"),
+    "pwsh": ("-c", "-Command"),
+    "vagrant": ("-c", "--command"),
+}
+_TEXT_OPERANDS = {"concurrently", "hyperfine"}  # whose operands are command lines
+_TYPED_INTO = {"at", "batch", "su"}  # what reaches their standard input runs in a shell
+_GIT_FILTERS = tuple(
+    f"--{kind}-filter" for kind in ("commit", "env", "index", "msg", "parent", "tag-name", "tree")
+)
+# Programs that hand what stands behind `run --` to a program or script of their own.
+_OWN_ARGUMENTS = {
+    "bun", "cargo", "deno", "dotnet", "git", "go", "gradle", "npm", "nx", "pnpm", "swift", "yarn",
+    "zig",
+}  # fmt: skip
+_GLOBAL_OPTIONS = {"docker", "doppler", "dotenv", "heroku", "kubectl", "op", "uv"}
+_RUNNING = {"attach", "debug", "exec", "run", "shell", "ssh", "x"}
+_PYTHON = re.compile(r"(?:python|pypy|py$)[\d.]*")
+_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=", re.DOTALL)
+_SSH_VALUED = {f"-{letter}" for letter in "bBcDEeFIiJLlmOopQRSWw"}
+
+
+def program_of(word: str) -> str:
+    """The name of a program without its folder; `rm.exe` is `rm`."""
+    name = word.replace("\\", "/").rsplit("/", 1)[-1]
+    return name[:-4] if name.lower().endswith(".exe") else name
+
+
+def carried(command: Command) -> list[Carried]:
+    """What a command runs besides itself; texts are for a shell to read."""
+    words = command.words
+    program = program_of(words[0])
+    rest = list(words[1:])
+    found: list[Carried] = []
+    if program in _SHELLS:
+        found.extend(_shell(rest, command.stdin))
+    elif program == "eval":
+        found.append(" ".join(rest).replace(UNKNOWN_WORDS, UNKNOWN))
+    elif program == "trap":
+        operands = [word for word in rest if not word.startswith("-")]
+        found.extend(operands[:1] if len(operands) > 1 else [])
+    elif program in ("source", ".") and rest:
+        found.extend(_file(rest[0], command.stdin))
+    elif program == "find":
+        found.extend(_find(rest))
+    elif program in ("fd", "fdfind"):
+        found.extend(_after(rest, ("-x", "-X", "--exec", "--exec-batch")))
+    elif program in ("ssh", "autossh"):
+        found.extend(_ssh(rest, command.stdin))
+    elif program == "git":
+        found.extend(_git(rest))
+    elif program == "tmux":
+        found.extend(_typed(rest))
+    elif program in _TEXT_OPERANDS:
+        found.extend(word for word in rest if not word.startswith("-"))
+    elif program == "parallel":
+        return _parallel(rest, command.stdin)
+    elif program == "xargs":
+        return _xargs(rest, command.stdin)
+    elif program == "coproc":
+        found.append(tuple(rest[rest.index("{") + 1 :] if "{" in rest else rest))
+    elif program == "nix":
+        found.extend(_after(rest, ("-c", "--command")))
+    elif program == "cmd":
+        found.extend(" ".join(tail) for tail in _after(rest, ("/c", "/C")))
+    elif program == "docker-compose":
+        found.append(("docker", "compose", *rest))
+    elif _PYTHON.fullmatch(program) and "-m" in rest[:4]:
+        found.append(tuple(rest[rest.index("-m") + 1 :]))  # python -m pip install
+    elif UNKNOWN in program or UNKNOWN_WORDS in program:
+        found.extend(_values(rest, ("-c",)))  # $SHELL -c '...'
+    if program in _TYPED_INTO or (program == "sudo" and {"-s", "-i", "--shell"} & set(rest)):
+        found.extend([command.stdin] if command.stdin is not None else [])
+    elif program == "watch":
+        found.extend(_watch(rest))
+    elif program == "flock":
+        found.extend(_flock(rest))
+    if program in _TEXT_OPTION:
+        found.extend(_values(rest, _TEXT_OPTION[program]))
+    found.extend(_prefixed(program, rest))
+    if "--" in rest and program not in _OWN_ARGUMENTS and program not in PREFIXES:
+        at = rest.index("--")
+        if _RUNNING & set(rest[:at]):
+            found.append(tuple(rest[at + 1 :]))
+    return [item for item in dict.fromkeys(found) if item and item != words]
+
+
+def _prefixed(program: str, rest: list[str]) -> list[Carried]:
+    full = _SYNONYMS.get(program, program).split() or [program]
+    words = [*full, *rest]
+    for size in (3, 2, 1):
+        known = PREFIXES.get(" ".join(words[:size]))
+        if known is None and size == 2 and full[0] in _GLOBAL_OPTIONS:
+            # global options may stand before the subcommand: docker --context x exec ...
+            for sub in ("exec", "run"):
+                if sub in words and f"{full[0]} {sub}" in PREFIXES:
+                    at = words.index(sub)
+                    return _tails(words[at + 1 :], PREFIXES[f"{full[0]} {sub}"])
+        if known is not None:
+            if words[0] == "command" and words[1:2] and words[1] in ("-v", "-V"):
+                return []  # asks where a command is, runs nothing
+            found = _tails(words[size:], known)
+            if words[:2] == ["uv", "pip"]:
+                return [tuple(words[1:])]
+            return [*found, *_entrypoint(words)]
+    return []
+
+
+def _entrypoint(words: list[str]) -> list[Carried]:
+    """`docker run --entrypoint rm image -rf x`: the program, and all that may be its arguments."""
+    programs = _values(words, ("--entrypoint",)) if words[0] == "docker" else []
+    at = next((i for i, word in enumerate(words) if word.startswith("--entrypoint")), 0)
+    return [(program, *words[at + 1 :]) for program in programs if isinstance(program, str)]
+
+
+def _tails(words: Sequence[str], prefix: Prefix) -> list[Carried]:
+    """The command behind options, operands and assignments; several where that is not certain."""
+    valued = set(prefix.valued.split())
+    flags = set(prefix.flags.split())
+    found: list[Carried] = []
+    index = 0
+    operands = prefix.operands
+    while index < len(words):
+        word = words[index]
+        if word == "--":
+            tail = tuple(words[index + 1 + operands :])
+            return [*found, tail] if tail else found
+        if word == "-" and word in flags:
+            index += 1  # env - ls
+            continue
+        if word.startswith("-") and len(word) > 1:
+            name = word.split("=", 1)[0]
+            if name in valued and "=" not in word:
+                index += 2
+                continue
+            short = word[:2]
+            clustered = not word.startswith("--") and len(word) > 2
+            if clustered and short in valued and word not in flags:
+                index += 1  # -n10
+                continue
+            if clustered and word not in flags and f"-{word[-1]}" in valued:
+                index += 2  # -nu root: the last of a cluster takes the value
+                continue
+            numeric = word[1:].isdigit()
+            cluster = clustered and all(f"-{letter}" in flags for letter in word[1:])
+            known = name in flags or numeric or "=" in word or cluster
+            if not known and index + 2 < len(words) and not words[index + 1].startswith("-"):
+                found.extend(_tails(words[index + 2 :], prefix))
+            index += 1
+            continue
+        if prefix.assignments and _ASSIGNMENT.match(word):
+            index += 1
+            continue
+        if operands > 0:
+            operands -= 1
+            index += 1
+            continue
+        break
+    tail = tuple(words[index:])
+    return [*found, tail] if tail else found
+
+
+def _shell(words: list[str], stdin: str | None) -> list[Carried]:
+    text_follows = False
+    index = 0
+    while index < len(words):
+        word = words[index]
+        if word in ("--rcfile", "--init-file"):
+            index += 2
+            continue
+        if word.startswith(("-", "+")) and len(word) > 1:
+            cluster = "" if word.startswith("--") else word
+            if "n" in cluster and cluster[0] == "-":
+                return []  # reads without running
+            text_follows = text_follows or "c" in cluster
+            index += 2 if cluster[-1:] in ("o", "O") else 1  # -euo pipefail
+            continue
+        break
+    operands = words[index:]
+    if text_follows:
+        return [operands[0].replace(UNKNOWN_WORDS, UNKNOWN)] if operands else []
+    if not operands or "-s" in words:
+        return [stdin] if stdin is not None else []
+    return _file(operands[0], stdin)
+
+
+def _file(name: str, stdin: str | None) -> list[Carried]:
+    """A script that a shell reads from a file: known only if the file is the standard input."""
+    if name in ("-", "/dev/stdin"):
+        return [stdin] if stdin is not None else []
+    return [UNKNOWN] if name.startswith("/dev/fd/") else []  # bash <(curl ...)
+
+
+def _find(words: list[str]) -> list[Carried]:
+    found: list[Carried] = []
+    for index, word in enumerate(words):
+        if word in ("-exec", "-execdir", "-ok", "-okdir"):
+            inner: list[str] = []
+            for part in words[index + 1 :]:
+                if part in (";", "+"):
+                    break
+                inner.append(part)
+            found.append(tuple(inner))
+    return found
+
+
+def _after(words: list[str], options: tuple[str, ...]) -> list[Carried]:
+    return [tuple(words[i + 1 :]) for i, word in enumerate(words) if word in options]
+
+
+def _ssh(words: list[str], stdin: str | None) -> list[Carried]:
+    """The remote command, options before and behind the host; without one the standard input."""
+    found: list[Carried] = []
+    index, host = 0, False
+    while index < len(words):
+        word = words[index]
+        if word == UNKNOWN_WORDS and not host:
+            found.extend(_ssh(words[index + 1 :], stdin))  # $SSH_OPTS, or else the host
+        if word.startswith("-") and len(word) > 1:
+            takes = f"-{word[-1]}" in _SSH_VALUED and not any(
+                f"-{letter}" in _SSH_VALUED for letter in word[1:-1]
+            )
+            index += 2 if takes else 1
+        elif not host:
+            host = True
+            index += 1
+        else:
+            break
+    remote = words[index:]
+    if remote:
+        return [*found, " ".join(remote).replace(UNKNOWN_WORDS, UNKNOWN)]
+    return [*found, stdin] if stdin is not None and host else found
+
+
+def _xargs(words: list[str], stdin: str | None) -> list[Carried]:
+    """What xargs runs, with the words it is fed where these are known."""
+    marks = [text for text in _values(words, ("-I", "--replace")) if isinstance(text, str)]
+    if "-i" in words or "--replace" in words:
+        marks.append("{}")
+    fed = () if stdin is None or UNKNOWN in stdin or marks else tuple(stdin.split())
+    found: list[Carried] = []
+    for tail in _prefixed("xargs", words):
+        for mark in marks:
+            tail = tuple(word.replace(mark, UNKNOWN) for word in tail if mark)
+        if not marks and len(tail) == 2 and program_of(tail[0]) in _SHELLS and not fed:
+            fed = (UNKNOWN,)  # ... | xargs sh -c
+        if fed and "-0" in words:
+            fed = (stdin or UNKNOWN,)
+        found.append((*tail, *fed))
+    return found
+
+
+def _parallel(words: list[str], stdin: str | None) -> list[Carried]:
+    """GNU parallel joins its words and gives them to a shell."""
+    at = next((i for i, word in enumerate(words) if word.startswith(":::")), len(words))
+    found: list[Carried] = [
+        " ".join(tail).replace(UNKNOWN_WORDS, UNKNOWN).replace("{}", UNKNOWN)
+        for tail in _prefixed("parallel", words[:at])
+    ]
+    if not found:
+        found.extend(words[at + 1 :] or ([stdin] if stdin is not None else []))
+    return found
+
+
+def _git(words: list[str]) -> list[Carried]:
+    """Commands that git runs for its user: foreach, bisect run, rebase -x, filters, aliases."""
+    found: list[Carried] = []
+    for index, word in enumerate(words):
+        behind = words[index + 1 :]
+        if word == "foreach" and "submodule" in words[:index]:
+            found.append(" ".join(w for w in behind if w not in ("--recursive", "--quiet", "-q")))
+        elif word == "run" and words[index - 1] == "bisect" and index:
+            found.append(tuple(behind))
+        elif word == "rebase":
+            found.extend(_values(behind, ("-x", "--exec")))
+        elif word == "filter-branch":
+            found.extend(_values(behind, _GIT_FILTERS))
+        elif word.startswith("alias.") and "=!" in word and index:
+            found.append(word.split("=!", 1)[1])
+    return found
+
+
+def _typed(words: list[str]) -> list[Carried]:
+    """What tmux is told to run or to type."""
+    if not words or words[0].startswith(("attach", "kill", "list", "ls", "set", "has", "-V")):
+        return []
+    texts = [word for word in words[1:] if not word.startswith("-")]
+    return [*texts, " ".join(texts)]
+
+
+def _watch(words: list[str]) -> list[Carried]:
+    index = 0
+    while index < len(words) and words[index].startswith("-"):
+        index += 2 if words[index] in ("-n", "--interval") else 1
+    return [" ".join(words[index:])] if words[index:] else []
+
+
+def _flock(words: list[str]) -> list[Carried]:
+    return _tails(words, Prefix(valued="-w -E --timeout --conflict-exit-code", operands=1))
+
+
+def _values(words: list[str], options: tuple[str, ...]) -> list[Carried]:
+    found: list[Carried] = []
+    for index, word in enumerate(words):
+        for option in options:
+            if word == option and index + 1 < len(words):
+                found.append(words[index + 1])
+            elif option.startswith("--") and word.startswith(option + "="):
+                found.append(word[len(option) + 1 :])
+            elif option.startswith("--") or word.startswith("--") or len(option) > 2:
+                continue
+            elif word.startswith(option) and len(word) > 2:
+                found.append(word[2:])
+            elif word[:1] == "-" and word[1:].isalpha() and word.endswith(option[1:]):
+                found.extend(words[index + 1 : index + 2])  # -qc 'text'
+    return found

@@ -1,0 +1,1 @@
+"""Which calls of a session are meant: selectors, permission rules, values, trajectories."""

@@ -1,0 +1,228 @@
+"""Selectors: which tool calls a text such as `Read`, `mcp__db__*` or `Bash(git push:*)` names.
+
+One parser for three spellings: an exact name, a glob, and Claude Code's permission rules. `Task`
+and `Agent` are one tool. What a rule's specifier means is in `permission_rules`.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal, cast
+
+from skilltrace_mlflow.commands.prefilter import Line, line_of
+from skilltrace_mlflow.errors import ParameterError
+from skilltrace_mlflow.matching.permission_rules import Specifier, parse_specifier, rule_tools
+from skilltrace_mlflow.metrics import tool_category
+from skilltrace_mlflow.patterns.regex import glob_match
+from skilltrace_mlflow.session import Session, ToolCall
+
+__all__ = [
+    "Selector",
+    "calls_by_name",
+    "count",
+    "is_shell",
+    "looks_like_selector",
+    "parse_selector",
+    "parse_selectors",
+    "select",
+    "selector_at",
+    "shell_lines",
+]
+
+_NAME = re.compile(r"[A-Za-z_][\w.:@-]*")
+_GLOB = re.compile(r"(?=.*[*?\[])[\w.:@*?\[\]!^-]+")
+_RULE = re.compile(r"([\w.*?\[\]-]+)\((.*)\)", re.DOTALL)
+_ALIASES = {"Task": "Agent", "Agent": "Task"}
+_SERVER = re.compile(r"mcp__(?:(?!__).)+")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Selector:
+    """A parsed selector; `specifier` is what a rule has in its parentheses."""
+
+    text: str
+    kind: Literal["name", "glob", "rule"]
+    names: tuple[str, ...]
+    specifier: Specifier | None = field(default=None, compare=False)
+    literal: bool = False
+
+    def selects_name(self, name: str) -> bool:
+        """Whether calls of a tool of that name can be meant; a literal one knows no patterns."""
+        if self.literal:
+            return name in self.names or _ALIASES.get(name) in self.names
+        return _selects(self.names, name)
+
+    def matches(self, call: ToolCall, cwd: str | None = None) -> bool | None:
+        """Whether the call is meant; None where its arguments would tell but are not known."""
+        if not self.selects_name(call.name):
+            return False
+        return True if self.specifier is None else self.specifier.matches(call, cwd)
+
+
+@lru_cache(maxsize=4096)
+def _selects(names: tuple[str, ...], name: str) -> bool:
+    candidates = (name, _ALIASES[name]) if name in _ALIASES else (name,)
+    for pattern in names:
+        globbing = any(char in pattern for char in "*?[")
+        if pattern in candidates or (globbing and any(glob_match(pattern, c) for c in candidates)):
+            return True
+        if _SERVER.fullmatch(pattern) and name.startswith(pattern + "__"):
+            return True
+    return False
+
+
+def looks_like_selector(text: str) -> bool:
+    """Whether a text is a tool's name, a glob or a rule, rather than a command."""
+    text = text.strip()
+    return bool(_NAME.fullmatch(text) or _GLOB.fullmatch(text) or _RULE.fullmatch(text))
+
+
+@lru_cache(maxsize=4096)
+def parse_selector(text: str) -> Selector:
+    """The selector that a text means; ParameterError if it is none."""
+    stripped = text.strip()
+    if not stripped:
+        raise ParameterError("a tool's name is empty")
+    rule = _RULE.fullmatch(stripped)
+    if rule:
+        name, inner = rule.group(1), rule.group(2).strip()
+        if inner in ("", "*"):
+            return Selector(text=stripped, kind="rule", names=(name,))
+        return Selector(
+            text=stripped,
+            kind="rule",
+            names=rule_tools(name),
+            specifier=parse_specifier(name, inner, stripped),
+        )
+    if _NAME.fullmatch(stripped):
+        return Selector(text=stripped, kind="name", names=(stripped,))
+    if _GLOB.fullmatch(stripped):
+        return Selector(text=stripped, kind="glob", names=(stripped,))
+    hint = "; a command goes to banned_tools or required_commands" if " " in stripped else ""
+    raise ParameterError(
+        f"{stripped!r} is no tool name, glob or permission rule such as Bash(git push:*){hint}"
+    )
+
+
+def parse_selectors(values: Iterable[Any], path: tuple[str | int, ...]) -> tuple[Selector, ...]:
+    """The selectors of a list, in order; ParameterError with the entry's path."""
+    return tuple(selector_at(value, (*path, index)) for index, value in enumerate(values))
+
+
+def selector_at(text: str, path: tuple[str | int, ...]) -> Selector:
+    """As `parse_selector`, but an error says where the text stands."""
+    try:
+        return parse_selector(text)
+    except ParameterError as error:
+        raise ParameterError(str(error), path=path) from None
+
+
+def calls_by_name(session: Session) -> dict[str, list[ToolCall]]:
+    """The session's calls grouped by recorded name, in order; made once per session."""
+    calls = session.tool_calls
+    # The scopes of a session share its cache, so the entry holds on to the tuple it is for.
+    key = ("calls_by_name", id(calls))
+    entry = session.cache.get(key)
+    if entry is None or entry[0] is not calls:
+        groups: dict[str, list[ToolCall]] = {}
+        for call in calls:
+            groups.setdefault(call.name, []).append(call)
+        entry = (calls, groups)
+        session.cache[key] = entry
+    return cast("dict[str, list[ToolCall]]", entry[1])
+
+
+def is_shell(name: str) -> bool:
+    """Whether a tool runs command lines."""
+    return tool_category(name) == "bash"
+
+
+def shell_lines(session: Session) -> list[tuple[ToolCall, Line | None]]:
+    """The calls that run command lines, with their lines; looked at once per session.
+
+    Besides Claude Code's shells these are other servers' tools with a `command` argument. None
+    where a line should be and is not; tools such as BashOutput take none.
+    """
+    calls = session.tool_calls
+    key = ("shell_lines", id(calls))
+    entry = session.cache.get(key)
+    if entry is None or entry[0] is not calls:
+        found: list[tuple[ToolCall, Line | None]] = []
+        for name, group in calls_by_name(session).items():
+            shell = is_shell(name)
+            if not shell and not _may_be_shell(name):
+                continue
+            for call in group:
+                text = _command_text(call)
+                if text is not None:
+                    found.append((call, line_of(text)))
+                elif shell and (call.input is None or name in ("Bash", "PowerShell")):
+                    found.append((call, None))
+        entry = (calls, found)
+        session.cache[key] = entry
+    return cast("list[tuple[ToolCall, Line | None]]", entry[1])
+
+
+def _may_be_shell(name: str) -> bool:
+    return name.startswith("mcp__") or tool_category(name) == "other"
+
+
+def _command_text(call: ToolCall) -> str | None:
+    for key in ("command", "cmd"):
+        given = (call.input or {}).get(key)
+        if isinstance(given, str):
+            return given
+        if isinstance(given, (list, tuple)) and all(isinstance(word, str) for word in given):
+            return shlex.join(given)
+    return None
+
+
+def select(session: Session, selector: Selector) -> tuple[list[ToolCall], list[ToolCall]]:
+    """The calls that a selector means, and those of which it cannot be told."""
+    certain: list[ToolCall] = []
+    possible: list[ToolCall] = []
+    blind = selector.specifier is not None and session.lacks("tool_inputs") is not None
+    for name, calls in calls_by_name(session).items():
+        if not selector.selects_name(name):
+            continue
+        if selector.specifier is None:
+            certain.extend(calls)
+            continue
+        hint = selector.specifier.hint
+        if hint is not None and not blind and is_shell(name):
+            calls = [
+                call
+                for call, line in shell_lines(session)
+                if call.name == name
+                and (
+                    line is None
+                    or call.input_truncated
+                    or line.composes
+                    or hint.is_named(line.text, line.bare)
+                )
+            ]
+        for call in calls:
+            met = selector.specifier.matches(call, session.cwd)
+            if met:
+                certain.append(call)
+            elif met is None or blind:
+                possible.append(call)
+    return certain, possible
+
+
+def count(session: Session, selectors: Sequence[Selector]) -> tuple[int, int]:
+    """How many calls any of the selectors means: at least, and at most."""
+    if len(selectors) == 1:
+        certain, possible = select(session, selectors[0])
+        return len(certain), len(certain) + len(possible)
+    sure: set[int] = set()
+    maybe: set[int] = set()
+    for selector in selectors:
+        certain, possible = select(session, selector)
+        sure.update(map(id, certain))
+        maybe.update(map(id, possible))
+    return len(sure), len(sure | maybe)

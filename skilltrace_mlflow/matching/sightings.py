@@ -1,0 +1,113 @@
+"""Where the calls of a session meet a command pattern."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from skilltrace_mlflow.commands.command_pattern import Sighting
+from skilltrace_mlflow.commands.pattern import Pattern
+from skilltrace_mlflow.commands.prefilter import Line
+from skilltrace_mlflow.commands.sql import SqlPattern
+from skilltrace_mlflow.commands.sql_sources import executes_sql, sql_of
+from skilltrace_mlflow.matching.selectors import calls_by_name, is_shell, shell_lines
+from skilltrace_mlflow.session import Session, ToolCall
+
+__all__ = ["Encounter", "encounters"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Encounter:
+    """A call that meets a ban, or may meet it (then `reason` says what is not known)."""
+
+    call: ToolCall
+    text: str = ""
+    parser: str = ""
+    reason: str = ""
+
+    def describe(self) -> str:
+        """For a rationale: what was called, whether it was refused, why it is doubtful."""
+        shown = f"`{self.text}`" if self.text else f"{self.call.name} was called"
+        if self.call.outcome == "denied":
+            shown += " (attempted, denied)"
+        return f"{shown}, {self.reason}" if self.reason else shown
+
+
+def encounters(
+    session: Session, pattern: Pattern, *, first: bool = False
+) -> tuple[list[Encounter], list[Encounter]]:
+    """Calls that meet the pattern, and calls of which it cannot be told.
+
+    With `first` the search ends at the first call that certainly meets it.
+    """
+    sightings: list[tuple[ToolCall, Sighting]] = []
+    blind = session.lacks("tool_inputs") is not None
+    for call, line in shell_lines(session):
+        sighting = _look_at_line(call, line, pattern)
+        if sighting is None and (call.input_truncated or blind):
+            sighting = _HIDDEN
+        if sighting is not None:
+            sightings.append((call, sighting))
+            if first and sighting.met:
+                return [_encounter(call, sighting)], []
+    if pattern.sql is not None:
+        for name, calls in calls_by_name(session).items():
+            if is_shell(name) or not executes_sql(name):
+                continue
+            for call in calls:
+                found = _look_at_sql(call, pattern)
+                if found is None and (call.input is None or call.input_truncated or blind):
+                    found = _HIDDEN
+                if found is not None:
+                    sightings.append((call, found))
+    certain: list[Encounter] = []
+    possible: list[Encounter] = []
+    for call, sighting in sightings:
+        (certain if sighting.met else possible).append(_encounter(call, sighting))
+    return certain, possible
+
+
+def _encounter(call: ToolCall, sighting: Sighting) -> Encounter:
+    reason = ""
+    if sighting is _HIDDEN:
+        reason = "whose arguments were " + ("cut short" if call.input_truncated else "not recorded")
+    elif not sighting.met:
+        reason = _REASONS.get(sighting.parser, _COMPOSED)
+    return Encounter(call=call, text=sighting.command, parser=sighting.parser, reason=reason)
+
+
+_HIDDEN = Sighting(met=None)
+_COMPOSED = "whose words are composed at run time"
+_REASONS = {
+    "segments: syntax error": "which could not be parsed",
+    "scanner: not tokenized": "which could not be parsed",
+}
+
+
+def _look_at_line(call: ToolCall, line: Line | None, pattern: Pattern) -> Sighting | None:
+    if line is None:
+        return _HIDDEN
+    found: Sighting | None = None
+    command = pattern.command
+    if command is not None and (line.composes or command.hint.is_named(line.text, line.bare)):
+        found = command.find_parsed(line.text)
+    sql = pattern.sql
+    if sql is not None and not (found and found.met) and _may_hold(line, sql):
+        sighting = _look_at_sql(call, pattern)
+        if sighting is not None and (found is None or sighting.met):
+            found = sighting
+    return found
+
+
+def _may_hold(line: Line, sql: SqlPattern) -> bool:
+    """Whether a line may hold a statement that begins with the pattern's word."""
+    return "$" in line.text or "`" in line.text or sql.words[0] in line.bare.upper()
+
+
+def _look_at_sql(call: ToolCall, pattern: Pattern) -> Sighting | None:
+    found: Sighting | None = None
+    for text in sql_of(call) if pattern.sql is not None else ():
+        sighting = pattern.sql.find(text) if pattern.sql is not None else None
+        if sighting is not None and sighting.met:
+            return sighting
+        found = found or sighting
+    return found

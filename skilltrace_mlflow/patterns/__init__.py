@@ -1,0 +1,1 @@
+"""Texts and paths against patterns: wildcards, globs, regular expressions, path rules."""

@@ -1,0 +1,324 @@
+"""Fetching from an MLflow tracking store: traces, runs' transcripts, experiments.
+
+MLflow itself notices a dead server after minutes (`get_trace` then returns None), so that "gone"
+and "not there" look the same. Here a short probe comes first, requests are bounded, and the two are
+different errors. MLflow is imported inside the functions: naming this module costs nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skilltrace_mlflow.errors import (
+    ConfigurationError,
+    EvaluationError,
+    SkillTraceError,
+    TraceNotFoundError,
+)
+from skilltrace_mlflow.sources.mlflow._place import (
+    probe,
+    require_local,
+    store_exists,
+    tracking_uri_of,
+    without_password,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment, Trace
+
+__all__ = [
+    "ARTIFACTS",
+    "BOUNDS",
+    "connect",
+    "experiment_of",
+    "fetch_run_traces",
+    "fetch_run_transcript",
+    "fetch_session_traces",
+    "fetch_trace",
+    "probe",
+    "resolve_experiment",
+    "search_experiment_traces",
+    "store_exists",
+    "told",
+    "tracking_uri_of",
+    "with_agents",
+    "without_password",
+]
+
+ARTIFACTS = ("trace.jsonl", "session.jsonl", "transcript.jsonl")
+"""Names under which a run may keep its transcript, in the order in which they are looked for."""
+
+_PARENT_CALL = "mlflow.claude_code.parent_tool_use_id"
+_URI = "MLFLOW_TRACKING_URI"
+_PAGE = 100
+_MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "RESOURCE_NOT_FOUND"})
+# A request may be tried again, but a command may not hang: MLflow's own defaults (120 s, 7 retries
+# with up to 128 s between them) add up to minutes. These bridge a restart of some ten seconds.
+# And it draws its progress bars on whatever standard error is. A user's own setting is kept.
+BOUNDS = {
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+# Downloads live as long as the process: results of tool calls are read from them on demand.
+_downloads: list[tempfile.TemporaryDirectory[str]] = []
+
+
+def fetch_trace(trace_id: str, *, tracking_uri: str | None = None) -> Trace:
+    """One trace with its spans.
+
+    Raises TraceNotFoundError if the store has no such trace, EvaluationError if it cannot be asked.
+    """
+    with told(f"trace {trace_id}", tracking_uri), connect(tracking_uri) as client:
+        trace: Trace | None = client.get_trace(trace_id, display=False)
+        if trace is None:
+            raise TraceNotFoundError(f"trace {trace_id}: not found in {_where(tracking_uri)}")
+        return trace
+
+
+def fetch_run_traces(run_id: str, *, tracking_uri: str | None = None) -> list[Trace]:
+    """The traces made under a run or linked to it, oldest first.
+
+    Raises TraceNotFoundError if there is no such run, EvaluationError if the store cannot be asked.
+    """
+    with told(f"run {run_id}", tracking_uri), connect(tracking_uri) as client:
+        experiment_id = client.get_run(run_id).info.experiment_id
+        return _search(client, experiment_id, run_id=run_id, order_by=["timestamp_ms ASC"])
+
+
+def fetch_run_transcript(run_id: str, *, tracking_uri: str | None = None) -> Path | None:
+    """A local copy of the transcript that a run keeps as an artifact, None if it keeps none.
+
+    Sub-agents' transcripts are fetched along where the artifact has a folder of its name. The copy
+    is deleted when the process ends. Raises TraceNotFoundError if there is no such run,
+    EvaluationError if the store cannot be asked.
+    """
+    with told(f"run {run_id}", tracking_uri), connect(tracking_uri) as client:
+        entries = {item.path: item.is_dir for item in client.list_artifacts(run_id)}
+        name = next((name for name in ARTIFACTS if entries.get(name) is False), None)
+        if name is None:
+            return None
+        folder = tempfile.TemporaryDirectory(prefix="skilltrace-")
+        _downloads.append(folder)
+        stem = name.removesuffix(".jsonl")
+        if entries.get(stem):
+            client.download_artifacts(run_id, stem, folder.name)
+        return Path(client.download_artifacts(run_id, name, folder.name))
+
+
+def fetch_session_traces(
+    session_id: str, experiment_id: str, *, tracking_uri: str | None = None
+) -> list[Trace]:
+    """All traces of a Claude Code session in an experiment, background agents included, oldest
+    first; traces that other programs logged under the same session are left out.
+
+    Raises EvaluationError if the store cannot be asked.
+    """
+    from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace
+
+    with told(f"session {session_id}", tracking_uri), connect(tracking_uri) as client:
+        traces = _search(
+            client,
+            experiment_id,
+            filter_string=f"metadata.`mlflow.trace.session` = {_quoted(session_id)}",
+            order_by=["timestamp_ms ASC"],
+        )
+    return [trace for trace in traces if is_claude_code_trace(trace)]
+
+
+def with_agents(turns: Sequence[Trace], *, tracking_uri: str | None = None) -> list[Trace]:
+    """Turns of one session together with the traces of the agents they started in the background.
+
+    Each stop of a background agent is a trace of its own, in the same session, tagged with the tool
+    call that started the agent; such an agent may start others. Raises EvaluationError if the store
+    cannot be asked.
+    """
+    found = {trace.info.trace_id: trace for trace in turns}
+    calls = _background_calls(turns)
+    info = turns[0].info
+    session_id = info.trace_metadata.get("mlflow.trace.session")
+    location = getattr(info.trace_location, "mlflow_experiment", None)
+    if session_id is None or location is None or not calls:
+        return list(turns)
+    held = fetch_session_traces(session_id, location.experiment_id, tracking_uri=tracking_uri)
+    while started := [
+        trace
+        for trace in held
+        if trace.info.tags.get(_PARENT_CALL) in calls and trace.info.trace_id not in found
+    ]:
+        found.update((trace.info.trace_id, trace) for trace in started)
+        calls |= _background_calls(started)
+    return list(found.values())
+
+
+def _background_calls(traces: Sequence[Trace]) -> set[str]:
+    """Ids of the tool calls by which these traces started agents in the background."""
+    from skilltrace_mlflow.sources.mlflow.trace import session_from_trace
+
+    return {
+        agent.parent_call_id
+        for trace in traces
+        for agent in session_from_trace(trace).subagents
+        if agent.background and agent.parent_call_id
+    }
+
+
+def search_experiment_traces(
+    experiment: str | None,
+    *,
+    tracking_uri: str | None = None,
+    limit: int | None = None,
+    filter_string: str | None = None,
+    include_spans: bool = True,
+) -> list[Trace]:
+    """Traces of an experiment (by name or id), newest first, all pages or at most `limit`.
+
+    Raises ConfigurationError for an unknown experiment, EvaluationError if the store cannot be
+    asked.
+    """
+    experiment_id = resolve_experiment(experiment, tracking_uri=tracking_uri)
+    with told(f"experiment {experiment_id}", tracking_uri), connect(tracking_uri) as client:
+        return _search(
+            client,
+            experiment_id,
+            limit=limit,
+            filter_string=filter_string,
+            include_spans=include_spans,
+            order_by=["timestamp_ms DESC"],
+        )
+
+
+def resolve_experiment(name_or_id: str | None, *, tracking_uri: str | None = None) -> str:
+    """The id of an experiment. None means MLFLOW_EXPERIMENT_ID or _NAME, else `Default`.
+
+    Raises ConfigurationError if it does not exist or was deleted, EvaluationError if the store
+    cannot be asked.
+    """
+    wanted = name_or_id or experiment_of()
+    with told(f"experiment {wanted!r}", tracking_uri), connect(tracking_uri) as client:
+        found = client.get_experiment_by_name(wanted)
+        if found is None and wanted.isdigit():
+            found = _experiment_by_id(client, wanted)
+        if found is None or found.lifecycle_stage != "active":
+            names = [item.name for item in client.search_experiments(max_results=50)]
+            raise ConfigurationError(_unknown_experiment(wanted, names, _where(tracking_uri)))
+        return str(found.experiment_id)
+
+
+def experiment_of() -> str:
+    """The experiment that the environment names, else MLflow's own default."""
+    return (
+        os.environ.get("MLFLOW_EXPERIMENT_ID")
+        or os.environ.get("MLFLOW_EXPERIMENT_NAME")
+        or "Default"
+    )
+
+
+@contextlib.contextmanager
+def connect(tracking_uri: str | None = None, *, create: bool = False) -> Iterator[MlflowClient]:
+    """A client for the store, with bounded requests; what was set before is restored afterwards.
+
+    The URI is set globally meanwhile, since artifacts (where plugins keep spans) are resolved
+    against the global one. A local database that does not exist is an EvaluationError unless
+    `create`: asking for something must not leave an empty store behind.
+    """
+    import mlflow
+    from mlflow.tracking._tracking_service import utils
+
+    uri = tracking_uri_of(tracking_uri)
+    if not create:
+        require_local(uri)
+    before, named = utils._tracking_uri, os.environ.get(_URI)
+    change = uri != mlflow.get_tracking_uri()
+    bounded = [name for name in BOUNDS if name not in os.environ]
+    os.environ.update({name: BOUNDS[name] for name in bounded})
+    if change:
+        mlflow.set_tracking_uri(uri)
+    try:
+        yield mlflow.MlflowClient(tracking_uri=uri)
+    finally:
+        # What somebody else set meanwhile is theirs: a call that was given up on ends late.
+        if change and utils._tracking_uri == uri:
+            mlflow.set_tracking_uri(before)  # None unsets it
+            if named is None:
+                os.environ.pop(_URI, None)
+            else:
+                os.environ[_URI] = named
+        for name in bounded:
+            if os.environ.get(name) == BOUNDS[name]:
+                os.environ.pop(name, None)
+
+
+def _search(
+    client: MlflowClient, experiment_id: str, *, limit: int | None = None, **query: Any
+) -> list[Trace]:
+    found: list[Trace] = []
+    token: str | None = None
+    while limit is None or len(found) < limit:
+        size = _PAGE if limit is None else min(_PAGE, limit - len(found))
+        page = client.search_traces(
+            locations=[experiment_id], max_results=size, page_token=token, **query
+        )
+        found.extend(page)
+        token = page.token
+        if not token:
+            break
+    return found
+
+
+def _experiment_by_id(client: MlflowClient, experiment_id: str) -> Experiment | None:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return client.get_experiment(experiment_id)
+    except MlflowException as error:
+        if error.error_code in _MISSING:
+            return None
+        raise
+
+
+@contextlib.contextmanager
+def told(what: str, tracking_uri: str | None) -> Iterator[None]:
+    """MLflow's exceptions as ours: not there, or not to be asked; `what` names what was wanted."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except SkillTraceError:
+        raise
+    except MlflowException as error:
+        text = str(error).strip().split("\n", 1)[0]
+        if error.error_code in _MISSING:
+            raise TraceNotFoundError(f"{what}: not found in {_where(tracking_uri)}") from None
+        raise EvaluationError(f"{what}: {_where(tracking_uri)} answered: {text}") from None
+    except Exception as error:
+        # Requests, SQLAlchemy and cloud clients each have their own roots.
+        text = (str(error).strip() or type(error).__name__).split("\n", 1)[0]
+        raise EvaluationError(f"{what}: {_where(tracking_uri)} cannot be read: {text}") from error
+
+
+def _quoted(value: str) -> str:
+    if "'" not in value:
+        return f"'{value}'"
+    if '"' not in value:
+        return f'"{value}"'
+    raise TraceNotFoundError(f"session {value!r}: no session id holds both kinds of quotes")
+
+
+def _unknown_experiment(wanted: str, names: list[str], where: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(wanted, names, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(names) or 'none'}"
+    return f"experiment {wanted!r}: not found in {where}{hint}"
+
+
+def _where(tracking_uri: str | None) -> str:
+    return without_password(tracking_uri_of(tracking_uri))

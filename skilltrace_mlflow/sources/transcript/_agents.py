@@ -1,0 +1,152 @@
+"""The sub-agents of a session: which entry belongs to whom, and which call started whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from skilltrace_mlflow.session import MAIN_AGENT, SubAgent, ToolCall
+from skilltrace_mlflow.sources.transcript._results import LAUNCHED
+from skilltrace_mlflow.sources.transcript._wire import Entry, ToolUseResult
+
+__all__ = ["WARM_UP", "AgentDraft", "Agents"]
+
+WARM_UP = "warm-up"
+"""Status of an agent that Claude Code 2.0 started by itself at the session's beginning."""
+
+_AGENT_TOOLS = frozenset(("Task", "Agent"))
+_WARM_UP_PROMPT = "Warmup"  # its own first line may also be missing from its file
+
+
+class AgentDraft(msgspec.Struct, gc=False):
+    """A sub-agent; `recorded` once an entry of its own was seen."""
+
+    id: str
+    type: str | None = None
+    prompt: str | None = None
+    parent_call_id: str | None = None
+    recorded: bool = False
+    warm_up: bool = False
+
+
+class Agents:
+    """The sub-agents' drafts."""
+
+    def __init__(self) -> None:
+        self._drafts: dict[str, AgentDraft] = {}
+        self._chains: dict[str, str] = {}
+
+    def get(self, agent_id: str) -> AgentDraft:
+        """The draft of that sub-agent, made on first use."""
+        draft = self._drafts.get(agent_id)
+        if draft is None:
+            draft = self._drafts[agent_id] = AgentDraft(agent_id)
+        return draft
+
+    def of(self, entry: Entry) -> str:
+        """Which agent an entry of a session's own file belongs to.
+
+        Side chains inside the main file (versions 1.0) carry no id of their own: an entry belongs
+        to its parent's agent, and one without a parent in a side chain begins a new agent.
+        """
+        speaks = entry.type == "assistant" or entry.type == "user"
+        if not entry.isSidechain:
+            if not entry.parent_tool_use_id:
+                return MAIN_AGENT
+            agent = entry.parent_tool_use_id  # the CLI's stream-json output names the call
+            self.get(agent).parent_call_id = agent
+        elif entry.agentId:
+            agent = entry.agentId
+        else:
+            agent = self._chains.get(entry.parentUuid or "") or entry.uuid or "sidechain"
+            if entry.uuid:
+                agent = self._chains.setdefault(entry.uuid, agent)
+        if speaks:
+            self.get(agent).recorded = True
+        return agent
+
+    def finish(
+        self, calls: Mapping[str, ToolCall], structured: Mapping[str, ToolUseResult]
+    ) -> tuple[tuple[SubAgent, ...], list[str]]:
+        """All sub-agents, in the order of the calls that started them, and what is not at hand.
+
+        `structured` are the calls' structured results.
+        """
+        started = self._match(calls, structured)
+        drafts = dict(self._drafts)
+        for call in calls.values():
+            # Refused before it began, or nothing tells that it ever did: no agent.
+            if (
+                call.name in _AGENT_TOOLS
+                and call.id not in started
+                and call.outcome not in ("failed", "denied")
+            ):
+                drafts[call.id] = AgentDraft(call.id, parent_call_id=call.id)
+        busy = {call.agent for call in calls.values()}
+        for draft in drafts.values():
+            if draft.parent_call_id is None and draft.recorded:
+                silent = draft.prompt is None and draft.id not in busy
+                draft.warm_up = silent or draft.prompt == _WARM_UP_PROMPT
+        found = [
+            _described(draft, calls.get(draft.parent_call_id or ""), structured)
+            for draft in drafts.values()
+        ]
+        gaps = [
+            f"the transcript of sub-agent {draft.id} is not at hand"
+            for draft in drafts.values()
+            if not draft.recorded
+        ]
+        rank = {call_id: index for index, call_id in enumerate(calls)}
+        last = len(rank)
+        found.sort(key=lambda agent: (rank.get(agent.parent_call_id or "", last), agent.id))
+        return tuple(found), gaps
+
+    def _match(
+        self, calls: Mapping[str, ToolCall], structured: Mapping[str, ToolUseResult]
+    ) -> set[str]:
+        """Tell the drafts which call started them; returns those calls.
+
+        Evidence in this order: the call's result names the agent; the agent's own record names the
+        call; the agent's first prompt is the call's (versions that name neither).
+        """
+        for call_id, result in structured.items():
+            if result.agentId:
+                draft = self.get(result.agentId)
+                if draft.parent_call_id is None:
+                    draft.parent_call_id = call_id
+        started = {draft.parent_call_id for draft in self._drafts.values()}
+        waiting: dict[str, list[AgentDraft]] = {}
+        for draft in self._drafts.values():
+            if draft.parent_call_id is None and draft.prompt:
+                waiting.setdefault(draft.prompt.strip(), []).append(draft)
+        for call in calls.values():
+            if not waiting or call.name not in _AGENT_TOOLS or call.id in started:
+                continue
+            prompt = (call.input or {}).get("prompt")
+            candidates = waiting.get(prompt.strip()) if isinstance(prompt, str) else None
+            if candidates:
+                candidates.pop(0).parent_call_id = call.id
+                started.add(call.id)
+        return {call_id for call_id in started if call_id is not None}
+
+
+def _described(
+    draft: AgentDraft, parent: ToolCall | None, structured: Mapping[str, ToolUseResult]
+) -> SubAgent:
+    result = structured.get(draft.parent_call_id or "")
+    arguments = (parent.input if parent is not None else None) or {}
+    kind = draft.type or (result.agentType if result is not None else None)
+    status = result.status if result is not None else (WARM_UP if draft.warm_up else None)
+    return SubAgent(
+        id=draft.id,
+        type=kind or _text(arguments.get("subagent_type")),
+        prompt=_text(arguments.get("prompt")) or draft.prompt,
+        parent_call_id=draft.parent_call_id,
+        background=status in LAUNCHED,
+        status=status,
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None

@@ -1,0 +1,324 @@
+"""Entries of a transcript, and of its sub-agents', gathered into the records of a session.
+
+One collector per session: everything is deduplicated across the main file, the sub-agents' files
+and the progress entries (API messages and tool calls by id, prompts by the entry's uuid), since
+resumed sessions and progress entries repeat what stands elsewhere.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from skilltrace_mlflow.session import (
+    MAIN_AGENT,
+)
+from skilltrace_mlflow.sources.transcript import _wire
+from skilltrace_mlflow.sources.transcript._agents import Agents
+from skilltrace_mlflow.sources.transcript._lines import Source
+from skilltrace_mlflow.sources.transcript._messages import Talk
+from skilltrace_mlflow.sources.transcript._notes import Notes
+from skilltrace_mlflow.sources.transcript._person import (
+    first_text,
+    person_text,
+    slash_command,
+    spoken,
+)
+from skilltrace_mlflow.sources.transcript._results import Results
+from skilltrace_mlflow.sources.transcript._wire import Block, Entry, amount, decode_raw, text_of
+
+__all__ = ["Collector"]
+
+_SYNTHETIC = "<synthetic>"
+_SKILL_BODY = "Base directory for this skill:"
+# Entries without a conversation in them. `started` and `result` belong to journals: no transcript.
+_KNOWN = frozenset(
+    (
+        "agent-color",
+        "agent-name",
+        "agent-setting",
+        "ai-title",
+        "attachment",
+        "bridge-session",
+        "custom-title",
+        "file-history-delta",
+        "file-history-snapshot",
+        "frame-link",
+        "last-prompt",
+        "mode",
+        "permission-mode",
+        "pr-link",
+        "progress",
+        "queue-operation",
+        "relocated",
+        "summary",
+        "system",
+        "tag",
+        "worktree-state",
+    )
+)
+
+
+def _is_silent(block: Block) -> bool:
+    return block.type == "text" and block.text is None
+
+
+class Collector:
+    """Feed it every entry, then read what it gathered.
+
+    `unsorted` are the agents whose records came in two runs, from progress entries and from a file
+    of their own; `known` and `messages` count the entries that are Claude Code's.
+    """
+
+    def __init__(self) -> None:
+        self.notes = Notes()
+        self.talk = Talk(self.notes)
+        self.results = Results(self.talk.calls, self.notes)
+        self.agents = Agents()
+        self.unsorted: set[str] = set()
+        self.slash_skills: list[str] = []
+        self.api_errors: list[str] = []
+        self.session_ids: dict[str, int] = {}
+        self.start: datetime | None = None
+        self.end: datetime | None = None
+        self.cwd: str | None = None
+        self.git_branch: str | None = None
+        self.version: str | None = None
+        self.permission_mode: str | None = None
+        self.total_cost: float | None = None
+        self.known = 0
+        self.messages = 0
+        self._source = Source("", ())
+        self._file_agent: str | None = None
+        self._only_agent = False
+        self._uuids: set[str] = set()
+        self._slash: str | None = None
+        self._session_id: str | None = None
+        self._counted = 0
+
+    def begin(self, source: Source, *, agent: str | None = None) -> None:
+        """Entries fed from now on are `source`'s; all of them belong to `agent` if one is named."""
+        self._only_agent = agent is not None and not self._source.name
+        self._source = source
+        self._file_agent = agent
+        self.notes.begin(source, agent)
+        if agent is not None:
+            if self.talk.items.get(agent):
+                self.unsorted.add(agent)  # known from progress entries already
+            self.agents.get(agent).recorded = True
+
+    def done(self) -> None:
+        """The source that was begun is read to its end."""
+        self._count_session()
+
+    def feed(self, entry: Entry) -> None:
+        """Take in the entry of the line being read."""
+        time = entry.timestamp
+        if time is not None:
+            if self.end is None or self.start is None:
+                self.start = self.end = time
+            elif time >= self.end:
+                self.end = time
+            elif time < self.start:
+                self.start = time
+        kind = entry.type
+        if kind == "assistant" or kind == "user":
+            agent = MAIN_AGENT
+            if entry.isSidechain or self._file_agent is not None or entry.parent_tool_use_id:
+                agent = self._agent_of(entry)
+            if agent == MAIN_AGENT or self._only_agent:
+                # Hardly ever does anything change from one entry to the next.
+                if (
+                    entry.sessionId != self._session_id
+                    or entry.version != self.version
+                    or self.cwd is None
+                    or entry.sessionId is None
+                ):
+                    self._state(entry)
+                if entry.permissionMode is not None:
+                    self.permission_mode = entry.permissionMode
+            message = entry.message
+            if message is None:
+                if kind == "assistant":
+                    self.notes.damage("an assistant entry without a message")
+                else:
+                    self.notes.note("a user entry without a message")
+                return
+            self.messages += 1
+            if kind == "user":
+                self._user(entry, message, agent)
+            elif entry.isApiErrorMessage or message.model == _SYNTHETIC:
+                self._synthetic(entry, message)
+            else:
+                self.talk.assistant(message, entry.uuid, time, agent, amount(entry.costUSD))
+        elif kind in _KNOWN:
+            self.known += 1
+            if kind == "progress":
+                self._progress(entry)
+            elif kind == "attachment":
+                self._attachment(entry)
+            elif kind == "system":
+                self._system(entry)
+            elif kind == "permission-mode" and entry.permissionMode:
+                self.permission_mode = entry.permissionMode
+            if entry.isSidechain and entry.uuid and not entry.agentId:
+                self._agent_of(entry)
+        elif kind is None:
+            self.notes.damage("an entry without a type")
+        else:
+            if kind == "result" and entry.total_cost_usd is not None:
+                self.total_cost = amount(entry.total_cost_usd)
+            self.notes.unknown(kind)
+
+    def _state(self, entry: Entry) -> None:
+        """What the main agent's entries say about the session: the first directory and branch, the
+        last version.
+        """
+        session_id = entry.sessionId or entry.session_id
+        if session_id != self._session_id:
+            self._count_session()
+            self._session_id = session_id
+        if entry.version:
+            self.version = entry.version
+        if self.cwd is None:
+            self.cwd = entry.cwd
+        if self.git_branch is None:
+            self.git_branch = entry.gitBranch
+
+    def _count_session(self) -> None:
+        """Add the entries since the last change to the id they carried."""
+        if self._session_id:
+            seen = self.session_ids.get(self._session_id, 0)
+            self.session_ids[self._session_id] = seen + self.messages - self._counted
+        self._counted = self.messages
+
+    def _agent_of(self, entry: Entry) -> str:
+        """Which agent an entry belongs to."""
+        if self._file_agent is not None:
+            return self._file_agent
+        agent = self.agents.of(entry)
+        if agent != MAIN_AGENT:
+            if entry.sessionId:
+                self.session_ids.setdefault(entry.sessionId, 0)
+            self.cwd = self.cwd or entry.cwd
+            self.version = self.version or entry.version
+        return agent
+
+    def _repeated(self, uuid: str | None) -> bool:
+        if uuid is None:
+            return False
+        if uuid in self._uuids:
+            return True
+        self._uuids.add(uuid)
+        return False
+
+    def _synthetic(self, entry: Entry, message: _wire.Message) -> None:
+        if not entry.isApiErrorMessage or self._repeated(entry.uuid):
+            return
+        text = spoken(message.content)
+        if text:
+            self.api_errors.append(text)
+
+    def _user(self, entry: Entry, message: _wire.Message, agent: str) -> None:
+        content = message.content
+        if isinstance(content, list):
+            if self._results(content, entry.toolUseResult, entry.timestamp, entry):
+                return
+            if any(block.type is None or _is_silent(block) for block in content):
+                self.notes.damage("a user message with a block that is none")
+        elif content is None:
+            self.notes.note("a user message without content")
+            return
+        if self._slash is not None and entry.isMeta and agent == MAIN_AGENT:
+            if first_text(content).startswith(_SKILL_BODY) and not entry.sourceToolUseID:
+                self.slash_skills.append(self._slash)
+            self._slash = None
+        text = person_text(entry)
+        if agent != MAIN_AGENT:
+            draft = self.agents.get(agent)
+            if draft.prompt is None:
+                draft.prompt = text
+        elif text is not None:
+            if not self._repeated(entry.uuid):
+                self.talk.say("user", text, entry.timestamp, agent, entry.uuid)
+        elif not entry.isMeta:
+            self._slash = slash_command(content)
+
+    def _results(
+        self,
+        content: list[Block],
+        extra: _wire.ToolUseResult | list[msgspec.Raw] | str | None,
+        time: datetime | None,
+        entry: Entry | None = None,
+    ) -> bool:
+        """Take in the tool results among the blocks; False if there are none."""
+        results = [block for block in content if block.type == "tool_result"]
+        if len(results) > 1:
+            extra = None  # it says nowhere which block it means
+        for block in results:
+            recorded_id = block.tool_use_id or ""
+            call_id = self.talk.again.get(recorded_id, [recorded_id])[-1]
+            if not recorded_id:
+                # Without an id on either side, a result still follows the entry that made the call.
+                parent = entry.parentUuid if entry is not None else None
+                call_id = self.talk.nameless.pop(parent or "", "")
+                if not call_id:
+                    self.notes.note("a tool result that names no call")
+                    continue
+            kind = entry.toolDenialKind if entry is not None else None
+            version = (entry.version if entry is not None else None) or self.version
+            self.results.add(call_id, block, extra, time, kind, self._source, recorded_id, version)
+        return bool(results)
+
+    def _progress(self, entry: Entry) -> None:
+        """Messages of a sub-agent inside the main file (versions 2.1.12 to 2.1.81)."""
+        data = entry.data
+        if data is None or data.agentId is None or data.message is None:
+            return
+        nested = data.message
+        agent = self.agents.get(data.agentId)
+        if agent.parent_call_id is None:
+            agent.parent_call_id = entry.parentToolUseID
+        if agent.prompt is None:
+            agent.prompt = text_of(decode_raw(data.prompt)) or None
+        agent.recorded = True
+        message = nested.message
+        if message is None:
+            self.notes.damage("a sub-agent's progress entry without a message")
+            return
+        self.messages += 1
+        time = nested.timestamp or entry.timestamp
+        if message.model == _SYNTHETIC:
+            return
+        if nested.type == "assistant":
+            self.talk.assistant(message, nested.uuid, time, agent.id, None)
+        elif nested.type == "user" and isinstance(message.content, list):
+            self._results(message.content, nested.toolUseResult, time)
+
+    def _attachment(self, entry: Entry) -> None:
+        attachment = entry.attachment
+        if attachment is None:
+            return
+        if attachment.type == "hook_blocking_error":
+            if attachment.hookEvent == "PreToolUse" and attachment.toolUseID:
+                self.results.hook_blocked.add(attachment.toolUseID)
+            return
+        if attachment.type != "queued_command" or attachment.commandMode != "prompt":
+            return
+        if attachment.origin is not None and attachment.origin.kind not in (None, "human"):
+            return
+        text = spoken(text_of(decode_raw(attachment.prompt)))
+        if text is None or self._agent_of(entry) != MAIN_AGENT:
+            return
+        if not self._repeated(attachment.source_uuid) and not self._repeated(entry.uuid):
+            self.messages += 1
+            self.talk.say("user", text, entry.timestamp, MAIN_AGENT, entry.uuid)
+
+    def _system(self, entry: Entry) -> None:
+        if entry.subtype != "api_error" or self._repeated(entry.uuid):
+            return
+        error = decode_raw(entry.error)
+        if isinstance(error, dict):
+            error = error.get("formatted") or error.get("message")
+        self.api_errors.append(error if isinstance(error, str) and error else "API error")

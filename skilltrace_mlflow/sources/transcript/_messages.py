@@ -1,0 +1,185 @@
+"""What was said and called: API messages, texts and tool calls, in each agent's own order."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from skilltrace_mlflow.session import MAIN_AGENT, Message, ModelStep, TokenUsage, ToolCall
+from skilltrace_mlflow.sources.transcript import _wire
+from skilltrace_mlflow.sources.transcript._notes import Notes
+from skilltrace_mlflow.sources.transcript._record import record
+from skilltrace_mlflow.sources.transcript._usage import count
+from skilltrace_mlflow.sources.transcript._wire import Block, Usage
+
+__all__ = ["Record", "Talk"]
+
+Record = ModelStep | ToolCall | Message
+
+_NO_TEXT = "(no content)"  # what Claude Code writes for a message without text
+_NO_USAGE = TokenUsage()
+
+
+class Talk:
+    """Gathers the records of all agents; API messages and calls count once, by their ids.
+
+    `items` holds each agent's records in the agent's own order. `nameless` maps the uuid of an
+    entry that made a call without an id to the id that the call was given here. `again` holds the
+    calls of one recorded id, where other models' servers count theirs anew in every message.
+    """
+
+    def __init__(self, notes: Notes) -> None:
+        self.items: dict[str, list[Record]] = {MAIN_AGENT: []}
+        self.steps: dict[str, ModelStep] = {}
+        self.calls: dict[str, ToolCall] = {}
+        self.nameless: dict[str, str] = {}
+        self.again: dict[str, list[str]] = {}
+        self._notes = notes
+        self._usages: dict[str, Usage | None] = {}
+        self._texts: dict[str, list[str]] = {}
+
+    def assistant(
+        self,
+        message: _wire.Message,
+        uuid: str | None,
+        time: datetime | None,
+        agent: str,
+        cost: float | None,
+    ) -> None:
+        """Take in a line of an API message that `agent` got."""
+        key = message.id or uuid or self._notes.where()
+        step = self.steps.get(key)
+        if step is None:
+            usage = message.usage
+            fields = {
+                "id": key,
+                "model": message.model,
+                "timestamp": time,
+                "agent": agent,
+                "usage": _NO_USAGE,
+                "usage_complete": False,
+                "stop_reason": message.stop_reason,
+                "speed": None,
+                "web_search_requests": 0,
+                "cost_usd": cost,
+                "position": 0,
+            }
+            if usage is not None:
+                count(fields, usage)
+            step = self.steps[key] = record(ModelStep, fields)
+            self._usages[key] = usage
+            self._add(agent, step)
+        else:
+            self._more(step, message, cost)
+        content = message.content
+        if content is None:
+            self._notes.damage("an assistant message without content")
+        elif isinstance(content, str):
+            self._text(step, content, time)
+        else:
+            for block in content:
+                kind = block.type
+                if kind == "tool_use":
+                    self._call(block, step, uuid, time)
+                elif kind == "text":
+                    self._text(step, block.text, time)
+                elif kind is None:
+                    self._notes.damage("a content block without a type")
+
+    def _more(self, step: ModelStep, message: _wire.Message, cost: float | None) -> None:
+        """Another line of the same API message: the largest output counts, of equals the last."""
+        fields = step.__dict__
+        reason = message.stop_reason
+        usage, known = message.usage, self._usages[step.id]
+        if (
+            usage is not None
+            and usage != known
+            and (known is None or (usage.output_tokens or 0) >= (known.output_tokens or 0))
+        ):
+            self._usages[step.id] = known = usage
+            fields["stop_reason"] = reason or fields["stop_reason"]
+            count(fields, usage)
+        elif reason is not None and reason != fields["stop_reason"]:
+            fields["stop_reason"] = reason
+            if known is not None:
+                count(fields, known)
+        if step.model is None:
+            fields["model"] = message.model
+        if cost is not None and (step.cost_usd is None or cost > step.cost_usd):
+            fields["cost_usd"] = cost
+
+    def _text(self, step: ModelStep, text: str | None, time: datetime | None) -> None:
+        if not text or text == _NO_TEXT or text.isspace():
+            if text is None:
+                self._notes.damage("a text block without text")
+            return
+        known = self._texts.get(step.id)
+        if known is None:
+            self._texts[step.id] = [text]
+        elif text in known:
+            return
+        else:
+            known.append(text)
+        self.say("assistant", text, time, step.agent, step.id)
+
+    def _call(self, block: Block, step: ModelStep, uuid: str | None, time: datetime | None) -> None:
+        name = block.name
+        if not name:
+            self._notes.damage("a tool call without a name")
+            return
+        call_id = block.id
+        if not call_id:
+            call_id = f"{step.id}#{len(self.calls)}"
+            self._notes.note(f"a call of {name} without an id")
+            if uuid is not None:
+                self.nameless.setdefault(uuid, call_id)
+        elif call_id in self.calls:
+            again = self.again.get(call_id, [call_id])
+            if any(self.calls[known].message_id == step.id for known in again):
+                return  # a copy of the line
+            self._notes.note(f"the id of a call of {name} was used before ({call_id})")
+            self.again[call_id] = again
+            call_id = f"{call_id}#{len(again) + 1}"
+            again.append(call_id)
+        arguments = block.input
+        if not isinstance(arguments, dict):
+            if arguments is not None:
+                self._notes.note(f"the input of {name} is no object")
+            arguments = None
+        fields = {
+            "id": call_id,
+            "name": name,
+            "input": arguments,
+            "timestamp": time,
+            "end_timestamp": None,
+            "outcome": "unknown",
+            "outcome_reason": "no result recorded",
+            "agent": step.agent,
+            "message_id": step.id,
+            "input_truncated": False,
+            "duration_ms": None,
+            "details": {},
+            "load_result": None,
+            "position": 0,
+        }
+        call = self.calls[call_id] = record(ToolCall, fields)
+        self._add(step.agent, call)
+
+    def say(
+        self, role: str, text: str, time: datetime | None, agent: str, said_by: str | None
+    ) -> None:
+        """Add a message in words; `said_by` is the id of its entry or API message."""
+        fields = {
+            "role": role,
+            "text": text,
+            "timestamp": time,
+            "agent": agent,
+            "id": said_by,
+            "position": 0,
+        }
+        self._add(agent, record(Message, fields))
+
+    def _add(self, agent: str, item: Record) -> None:
+        items = self.items.get(agent)
+        if items is None:
+            items = self.items[agent] = []
+        items.append(item)

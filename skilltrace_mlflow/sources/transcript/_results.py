@@ -1,0 +1,246 @@
+"""What came back for tool calls: outcomes, details, files touched, skills loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any, NamedTuple
+
+import msgspec
+
+from skilltrace_mlflow.session import CallOutcome, FileOperation, SkillUse, ToolCall
+from skilltrace_mlflow.sources.transcript._lines import Source
+from skilltrace_mlflow.sources.transcript._notes import Notes
+from skilltrace_mlflow.sources.transcript._outcome import (
+    MAYBE_REFUSED,
+    classify_error,
+    may_be_refusal,
+)
+from skilltrace_mlflow.sources.transcript._record import fill, record
+from skilltrace_mlflow.sources.transcript._wire import (
+    Block,
+    ToolUseResult,
+    amount,
+    decode_raw,
+    text_of,
+)
+
+__all__ = ["LAUNCHED", "Results"]
+
+LAUNCHED = frozenset(("async_launched", "remote_launched", "teammate_spawned"))
+"""A status that is the receipt of a background agent, not its result."""
+
+_HEAD = 2500  # characters of a result that are enough to tell its kind
+_EDITORS = frozenset(("Edit", "MultiEdit"))
+_FILE_TOOLS = _EDITORS | {"NotebookEdit", "Read", "Write"}
+
+
+class _Error(NamedTuple):
+    """A result flagged as an error, judged at the end: the hook that caused it may come later."""
+
+    head: str
+    denial_kind: str | None
+    plain: str | None
+    interrupted: bool
+    version: str | None
+
+
+class Results:
+    """Fills in the calls whose results it is given, in any order; the first result counts.
+
+    `structured` holds the `toolUseResult` of each call that has an object there.
+    """
+
+    def __init__(self, calls: Mapping[str, ToolCall], notes: Notes) -> None:
+        self.structured: dict[str, ToolUseResult] = {}
+        self.hook_blocked: set[str] = set()
+        self._calls = calls
+        self._notes = notes
+        self._heads: dict[str, str] = {}
+        self._errors: dict[str, _Error] = {}
+        self._early: dict[str, tuple[str, dict[str, Any]]] = {}
+
+    def add(
+        self,
+        call_id: str,
+        block: Block,
+        extra: ToolUseResult | list[msgspec.Raw] | str | None,
+        time: datetime | None,
+        denial_kind: str | None,
+        source: Source,
+        recorded_id: str,
+        version: str | None = None,
+    ) -> None:
+        """Take in the result of one call, from the line that `source` is at.
+
+        `extra` is the entry's `toolUseResult`, `recorded_id` the id that the block carries,
+        `version` Claude Code's.
+        """
+        call = self._calls.get(call_id)
+        if call is None:
+            if call_id in self._early:
+                return
+        elif call.load_result is not None:
+            return
+        is_error = block.is_error
+        structured = extra if isinstance(extra, ToolUseResult) else None
+        outcome: CallOutcome = "succeeded"
+        reason = ""
+        if is_error is True:
+            plain = extra if isinstance(extra, str) and len(extra) < _HEAD else None
+            interrupted = structured is not None and structured.interrupted is True
+            head = text_of(decode_raw(block.content))[:_HEAD]
+            self._errors[call_id] = _Error(head, denial_kind, plain, interrupted, version)
+            outcome = "failed"
+        elif is_error is not None and is_error is not False:
+            outcome, reason = "unknown", "is_error is neither true nor false"
+        elif structured is not None and structured.interrupted is True:
+            outcome, reason = "interrupted", "interrupted"
+        elif structured is None:
+            if call is None or call.name == "Write":
+                self._heads[call_id] = text_of(decode_raw(block.content))[:_HEAD]
+        elif structured.status is not None and structured.status in LAUNCHED:
+            reason = "launched in the background"
+        if structured is not None:
+            self.structured[call_id] = structured
+        if call is not None:
+            fields = call.__dict__
+            if time is not None:
+                fields["duration_ms"] = _elapsed(call.timestamp, time)
+            fields["end_timestamp"] = time
+            fields["outcome"] = outcome
+            fields["outcome_reason"] = reason
+            fields["load_result"] = source.keep(recorded_id)
+            return
+        self._early[call_id] = (
+            self._notes.where(),
+            {
+                "end_timestamp": time,
+                "outcome": outcome,
+                "outcome_reason": reason,
+                "load_result": source.keep(recorded_id),
+            },
+        )
+
+    def finish(self) -> list[str]:
+        """Judge what had to wait for the end; returns the results whose calls are not recorded."""
+        orphans = []
+        for call_id, (where, fields) in self._early.items():
+            call = self._calls.get(call_id)
+            if call is None:
+                orphans.append(f"{where}: result of a call that is not recorded ({call_id})")
+            else:
+                end = fields["end_timestamp"]
+                duration = None if end is None else _elapsed(call.timestamp, end)
+                fill(call, **fields, duration_ms=duration)
+        for call_id, error in self._errors.items():
+            call = self._calls.get(call_id)
+            if call is not None:
+                outcome, reason = classify_error(
+                    error.head,
+                    denial_kind=error.denial_kind,
+                    result=error.plain,
+                    hook_blocked=call_id in self.hook_blocked,
+                    interrupted=error.interrupted,
+                )
+                fill(call, outcome=outcome, outcome_reason=reason)
+                if outcome == "failed" and may_be_refusal(
+                    call.name, error.head, version=error.version
+                ):
+                    call.__dict__["details"][MAYBE_REFUSED] = True
+        for call_id, structured in self.structured.items():
+            call = self._calls.get(call_id)
+            if call is not None:
+                _detail(call, structured)
+        return orphans
+
+    def files(self, calls: Iterable[ToolCall]) -> Iterator[FileOperation]:
+        """The files that successful calls created, edited or read."""
+        for call in calls:
+            if call.name in _FILE_TOOLS and call.outcome == "succeeded":
+                operation = self._file(call)
+                if operation is not None:
+                    yield operation
+
+    def skills(self, calls: Iterable[ToolCall]) -> Iterator[SkillUse]:
+        """The skills that were asked for, and what became of them."""
+        for call in calls:
+            if call.name != "Skill":
+                continue
+            structured = self.structured.get(call.id)
+            arguments = call.input or {}
+            # `skill` since 2.0.3x, `command` before
+            name = arguments.get("skill") or arguments.get("command")
+            if not isinstance(name, str):
+                name = (structured.commandName if structured is not None else None) or ""
+            status: Any = "attempted"
+            if call.outcome == "succeeded":
+                refused = structured is not None and structured.success is False
+                status = "failed" if refused else "loaded"
+            elif call.outcome in ("failed", "denied"):
+                status = "failed"
+            yield SkillUse(name=name.lstrip("/"), status=status, call_id=call.id, agent=call.agent)
+
+    def _file(self, call: ToolCall) -> FileOperation | None:
+        name = call.name
+        structured = self.structured.get(call.id)
+        arguments = call.input or {}
+        path: Any = None
+        kind = "edit"
+        content: Any = None
+        if name == "Read":
+            kind = "read"
+            if structured is not None and structured.file is not None:
+                path = structured.file.filePath
+        elif name == "NotebookEdit":
+            path = arguments.get("notebook_path")
+        elif structured is not None:
+            path = structured.filePath
+        if name == "Write":
+            content = arguments.get("content")
+            if structured is not None and structured.type is not None:
+                kind = "edit" if structured.type == "update" else "create"
+            elif not self._heads.get(call.id, "").startswith("The file "):
+                # "File created successfully at: …", not "The file … has been updated"
+                kind = "create"
+        path = path or arguments.get("file_path")
+        if not isinstance(path, str) or not path:
+            return None
+        return record(
+            FileOperation,
+            {
+                "type": kind,
+                "file_path": path,
+                "content": content if isinstance(content, str) else None,
+                "agent": call.agent,
+                "call_id": call.id,
+            },
+        )
+
+
+def _elapsed(start: datetime | None, end: datetime) -> float | None:
+    """Milliseconds from `start` to `end`; clocks that step back give none."""
+    if start is None:
+        return None
+    elapsed = (end - start).total_seconds() * 1000
+    return elapsed if elapsed > 0 else 0.0
+
+
+def _detail(call: ToolCall, structured: ToolUseResult) -> None:
+    """What a structured result says beside success and failure, and the duration it reports."""
+    details = call.__dict__["details"]
+    if structured.success is False:
+        details["success"] = False
+    if structured.code is not None:
+        details["code"] = structured.code
+    if structured.status is not None:
+        details["status"] = structured.status
+    if structured.agentId is not None:
+        details["agent_id"] = structured.agentId
+    if structured.backgroundTaskId is not None:
+        details["background_task_id"] = structured.backgroundTaskId
+    duration = amount(structured.totalDurationMs)
+    if duration is None:
+        duration = amount(structured.durationMs)
+    if duration is not None:
+        call.__dict__["duration_ms"] = duration

@@ -1,0 +1,164 @@
+"""Claude Code transcripts (JSONL) to `Session`.
+
+How the work is divided: `_lines` opens a source and numbers its lines, `_wire` decodes a line,
+`_collect` gathers and deduplicates with the help of `_usage`, `_results`, `_outcome`, `_person` and
+`_agents`, `subagents` finds the sub-agents' files, `_assemble` orders it all into a session.
+
+A wrong file is an error, a damaged one is not: a source without a single entry of Claude Code's is
+refused, since an empty session would meet every ban. Lines that cannot be read become diagnostics
+and leave the session marked `incomplete`. Only a cut last line is forgiven, since a session that
+is being written ends so; what it was going to say is missing from the token counts.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from skilltrace_mlflow.errors import InputError
+from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.sources.transcript._assemble import assemble
+from skilltrace_mlflow.sources.transcript._collect import Collector
+from skilltrace_mlflow.sources.transcript._lines import Source, open_source
+from skilltrace_mlflow.sources.transcript._wire import (
+    REFUSALS,
+    Entry,
+    decode_entry,
+    decode_tolerantly,
+)
+from skilltrace_mlflow.sources.transcript.subagents import (
+    agent_id_of,
+    find_agent_files,
+    session_stem,
+)
+
+__all__ = ["parse_transcript"]
+
+_BLANK = b"\0 \t\r\n"
+
+
+def parse_transcript(
+    source: str | os.PathLike[str] | Iterable[str | bytes], *, subagents: bool = True
+) -> Session:
+    """The session in a transcript.
+
+    `source` is a path (`.jsonl`, or gzipped), `-` for standard input, or an iterable of lines.
+    With `subagents` the transcripts of sub-agents that lie beside a file are read too; without,
+    and when they are not there, the session says in `incomplete` that their calls are missing.
+
+    Raises InputError, with file and line, for what cannot be opened or read and for a source that
+    is no transcript.
+    """
+    main = open_source(source)
+    collector = Collector()
+    own_agent = agent_id_of(main.path) if main.path is not None else None
+    first = _read(main, collector, agent=own_agent)
+    if not collector.messages and not collector.known:
+        raise InputError(f"{main.name}: {first}")
+    if not collector.messages:
+        collector.notes.incomplete.append("the transcript holds no message")
+    session_id = _session_id(collector, main.path)
+    if subagents and main.path is not None:
+        _read_subagents(collector, main.path, session_id)
+    return assemble(collector, source=main.name, session_id=session_id)
+
+
+def _read(source: Source, collector: Collector, *, agent: str | None = None) -> str:
+    """Feed all lines of a source; returns what its first line is, should none be an entry."""
+    collector.begin(source, agent=agent)
+    first: str | None = None
+    held: tuple[str, int, bytes] | None = None  # a bad line, until it is known to be the last
+    feed = collector.feed
+    for data in source:
+        try:
+            entry = decode_entry(data)
+        except REFUSALS:
+            try:
+                entry = decode_tolerantly(data)
+            except ValueError as error:
+                problem = _problem(data, error)
+                if problem is None:
+                    continue
+                if held is not None:
+                    collector.notes.damage(*held[:2])
+                held = (problem, source.number, data)
+                first = first or f"line {source.number} is {problem}"
+                rescued = _without_nul(data)
+                if rescued is not None:
+                    feed(rescued)
+                continue
+        if held is not None:
+            collector.notes.damage(*held[:2])
+            held = None
+        if first is None:
+            first = f"line {source.number} has type {entry.type!r}"
+        feed(entry)
+    collector.done()
+    if held is not None:
+        _last_line(collector, *held)
+    return f"{first}: this is no Claude Code transcript" if first else "is empty: no session in it"
+
+
+def _problem(data: bytes, error: ValueError) -> str | None:
+    """What is wrong with a line that is no entry, None for a blank one."""
+    if data.strip(_BLANK):
+        return "an entry among NUL bytes" if b"\0" in data else str(error)
+    return "NUL bytes" if b"\0" in data else None
+
+
+def _without_nul(data: bytes) -> Entry | None:
+    """The entry in a line that begins or ends with NUL bytes, as a crash leaves them."""
+    stripped = data.strip(_BLANK)
+    if b"\0" not in data or not stripped:
+        return None
+    try:
+        return decode_tolerantly(stripped)
+    except ValueError:
+        return None
+
+
+def _last_line(collector: Collector, problem: str, number: int, data: bytes) -> None:
+    """Judge a bad last line.
+
+    Cut before its newline, it is a live session's, unless it shows a call that is lost; NUL bytes
+    there are a file system's padding.
+    """
+    cut = not data.endswith(b"\n") and data.lstrip(_BLANK).startswith(b"{")
+    if (cut and b'"tool_use"' not in data) or not data.strip(_BLANK):
+        message = f"the last line is {'cut' if cut else problem}"
+        collector.notes.note(message, number)
+        collector.notes.usage_gaps.append(f"{collector.notes.where(number)}: {message}")
+    else:
+        collector.notes.damage(problem, number)
+
+
+def _session_id(collector: Collector, path: Path | None) -> str | None:
+    """The session's id: the file's name where entries carry it, else the one most of them carry.
+
+    A resumed or forked session may hold entries under its predecessor's id.
+    """
+    ids = collector.session_ids
+    if path is not None and session_stem(path) in ids:
+        return session_stem(path)
+    most = max(ids.values(), default=0)
+    return next((name for name in reversed(list(ids)) if ids[name] == most), None)
+
+
+def _read_subagents(collector: Collector, path: Path, session_id: str | None) -> None:
+    named = {
+        structured.agentId
+        for structured in collector.results.structured.values()
+        if structured.agentId
+    }
+    files = find_agent_files(path, session_id, collector.session_ids, named)
+    for file in files:
+        agent = collector.agents.get(file.agent_id)
+        agent.type = agent.type or file.type
+        agent.parent_call_id = agent.parent_call_id or file.parent_call_id
+        try:
+            _read(open_source(file.path), collector, agent=file.agent_id)
+        except InputError as error:
+            agent.recorded = False
+            collector.notes.note(str(error))
+            collector.notes.incomplete.append(str(error))

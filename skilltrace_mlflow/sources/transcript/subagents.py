@@ -1,0 +1,126 @@
+"""Where the sub-agents of a session left their own transcripts.
+
+Since 2.1 in `<session>/subagents/` beside the session's file (with a `.meta.json` each, and deeper
+for workflows); from 2.0.28 on as `agent-*.jsonl` in the same folder, where only the `sessionId`
+inside tells whose they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from skilltrace_mlflow.errors import InputError
+from skilltrace_mlflow.sources.transcript._lines import open_source
+from skilltrace_mlflow.sources.transcript._wire import decode_json, decode_tolerantly
+
+__all__ = ["AgentFile", "agent_id_of", "find_agent_files", "session_stem"]
+
+_PREFIX = "agent-"
+_SUFFIXES = (".jsonl", ".jsonl.gz")
+_LOOK = 20  # lines of an agent's file that are searched for its session id
+
+
+class AgentFile(NamedTuple):
+    """A sub-agent's transcript and what its `.meta.json` says."""
+
+    path: Path
+    agent_id: str
+    type: str | None
+    parent_call_id: str | None
+
+
+class _Meta(msgspec.Struct):
+    agentType: str | None = None  # noqa: N815 - Claude Code's spelling
+    toolUseId: str | None = None  # noqa: N815
+
+
+def session_stem(path: Path) -> str:
+    """The file's name without `.jsonl` or `.jsonl.gz`; Claude Code names files by session id."""
+    name = path.name
+    for suffix in reversed(_SUFFIXES):
+        if name.endswith(suffix):
+            return name[: -len(suffix)]
+    return path.stem
+
+
+def agent_id_of(path: Path) -> str | None:
+    """The agent's id in the name of a sub-agent's file, None for any other file."""
+    stem = session_stem(path)
+    if path.name.endswith(_SUFFIXES) and stem.startswith(_PREFIX):
+        return stem[len(_PREFIX) :]
+    return None
+
+
+def find_agent_files(
+    path: Path, session_id: str | None, others: Collection[str], named: Collection[str]
+) -> list[AgentFile]:
+    """The sub-agents' files of the session in `path`, sorted by path.
+
+    Siblings count when they carry `session_id`, or the id of another session whose entries the
+    file repeats (`others`) and the file names them (`named`): a fork shares the agents of what it
+    copied.
+    """
+    if agent_id_of(path) is not None:
+        return []
+    found: dict[Path, str] = {}
+    own = path.parent / session_stem(path) / "subagents"
+    if own.is_dir():
+        for file in own.rglob(_PREFIX + "*"):
+            agent_id = agent_id_of(file)
+            if agent_id is not None and file.is_file():
+                found[file] = agent_id
+    try:
+        stamp = path.parent.stat().st_mtime_ns
+    except OSError:
+        stamp = 0
+    for sibling, agent_id, owner in _siblings(str(path.parent), stamp):
+        if owner is None:
+            continue
+        if owner == session_id or (owner in others and agent_id in named):
+            found[Path(sibling)] = agent_id
+    return [_described(file, agent_id) for file, agent_id in sorted(found.items())]
+
+
+@lru_cache(maxsize=32)
+def _siblings(folder: str, _stamp: int) -> tuple[tuple[str, str, str | None], ...]:
+    """Path, agent id and session id of each agent's file in a folder.
+
+    Remembered by the folder's time of change: a folder of thousands is read once, not per session.
+    """
+    found = []
+    for file in sorted(Path(folder).glob(_PREFIX + "*")):
+        agent_id = agent_id_of(file)
+        if agent_id is not None and file.is_file():
+            found.append((str(file), agent_id, _owner(file)))
+    return tuple(found)
+
+
+def _owner(path: Path) -> str | None:
+    try:
+        source = open_source(path)
+        for data in source:
+            if source.number > _LOOK:
+                break
+            try:
+                session_id = decode_tolerantly(data).sessionId
+            except ValueError:
+                continue
+            if session_id:
+                return session_id
+    except InputError:
+        return None
+    return None
+
+
+def _described(path: Path, agent_id: str) -> AgentFile:
+    stem = path.with_name(session_stem(path) + ".meta.json")
+    try:
+        meta = msgspec.convert(decode_json(stem.read_bytes()), _Meta)
+    except (OSError, ValueError, msgspec.ValidationError):
+        return AgentFile(path, agent_id, None, None)
+    return AgentFile(path, agent_id, meta.agentType, meta.toolUseId)
