@@ -1,7 +1,6 @@
 """Figures of a session: `TraceMetrics` (tokens, tools, files, conversation) and `TraceSummary`.
 
-Standard library only. The names of tools are as recorded; their categories come from the one table
-here.
+Standard library only. The names of tools are as recorded; their categories come from `tools`.
 """
 
 from __future__ import annotations
@@ -14,53 +13,14 @@ from typing import Any
 
 from skilltrace_mlflow.pricing import session_cost
 from skilltrace_mlflow.session import Session, TokenUsage, ToolCall, TraceEvent
+from skilltrace_mlflow.tools import tool_category
 
 __all__ = [
     "TraceMetrics",
     "TraceSummary",
     "compute_metrics",
     "compute_trace_summary",
-    "tool_category",
 ]
-
-_CATEGORIES = {
-    "bash": ("Bash", "BashOutput", "KillShell", "KillBash", "PowerShell", "Monitor"),
-    "file_ops": (
-        "Read",
-        "Write",
-        "Edit",
-        "MultiEdit",
-        "NotebookEdit",
-        "NotebookRead",
-        "Glob",
-        "Grep",
-        "LS",
-    ),
-    "web": ("WebFetch", "WebSearch"),
-    "agent": ("Task", "Agent", "SendMessage", "TaskOutput", "AgentOutputTool", "TaskStop"),
-    "skill": ("Skill", "SlashCommand"),
-    "planning": (
-        "TodoWrite",
-        "TodoRead",
-        "TaskCreate",
-        "TaskUpdate",
-        "TaskGet",
-        "TaskList",
-        "EnterPlanMode",
-        "ExitPlanMode",
-        "exit_plan_mode",
-    ),
-}
-_CATEGORY_OF = {name: category for category, names in _CATEGORIES.items() for name in names}
-
-
-def tool_category(name: str) -> str:
-    """Category of a tool: `bash`, `file_ops`, `mcp_<server>`, `web`, `agent`, `skill`, `planning`
-    or `other`. MCP tools are named `mcp__<server>__<tool>` by Claude Code.
-    """
-    if name.startswith("mcp__"):
-        return "mcp_" + name[len("mcp__") :].split("__", 1)[0]
-    return _CATEGORY_OF.get(name, "other")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,14 +13,13 @@ from skilltrace_mlflow.commands.pattern import Pattern, parse_pattern
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.selectors import (
     Selector,
-    is_shell,
     looks_like_selector,
     parse_selector,
     select,
 )
 from skilltrace_mlflow.matching.sightings import Encounter, encounters
-from skilltrace_mlflow.metrics import tool_category
 from skilltrace_mlflow.session import Session, ToolCall
+from skilltrace_mlflow.tools import is_shell, tool_category
 
 __all__ = ["Ban", "BannedTools", "banned_tools"]
 

@@ -13,8 +13,8 @@ from skilltrace_mlflow.checks._parameters import LIMIT, Limit, mapping_or_long, 
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.selectors import calls_by_name
-from skilltrace_mlflow.metrics import tool_category
 from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.tools import tool_category
 
 __all__ = ["CategoryLimits", "category_limits"]
 

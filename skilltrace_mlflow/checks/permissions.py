@@ -11,16 +11,15 @@ from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, SCOPE, lift
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.commands.allowing import covers_line
 from skilltrace_mlflow.errors import ParameterError
-from skilltrace_mlflow.matching.permission_rules import EDITORS, PATH_KEYS, READERS
 from skilltrace_mlflow.matching.selectors import (
     Selector,
     calls_by_name,
-    is_shell,
     parse_selectors,
     select,
 )
 from skilltrace_mlflow.patterns.paths import relative_to
 from skilltrace_mlflow.session import Session, ToolCall
+from skilltrace_mlflow.tools import EDITORS, PATH_KEYS, READERS, current_name, is_shell
 
 __all__ = ["Permissions", "permissions"]
 
@@ -57,9 +56,9 @@ _SCHEMA: Mapping[str, Any] = {
 # Tools that Claude Code runs without asking, whatever the rules do not say about them.
 _UNASKED = (
     *READERS,
-    "Agent", "AskUserQuestion", "BashOutput", "EnterPlanMode", "ExitPlanMode", "KillShell",
-    "ListMcpResourcesTool", "ReadMcpResourceTool", "SendMessage", "Task", "TaskCreate", "TaskGet",
-    "TaskList", "TaskOutput", "TaskStop", "TaskUpdate", "TodoRead", "TodoWrite", "ToolSearch",
+    "Agent", "AskUserQuestion", "EnterPlanMode", "ExitPlanMode", "ListMcpResourcesTool",
+    "ReadMcpResourceTool", "SendMessage", "TaskCreate", "TaskGet", "TaskList", "TaskOutput",
+    "TaskStop", "TaskUpdate", "TodoRead", "TodoWrite", "ToolSearch",
 )  # fmt: skip
 
 
@@ -239,7 +238,7 @@ def _allowed(rules: Sequence[Selector], call: ToolCall, cwd: str | None) -> tupl
 
 
 def _unsaid(mode: str, call: ToolCall, cwd: str | None) -> tuple[str, str]:
-    if mode == "bypassPermissions" or call.name in _UNASKED:
+    if mode == "bypassPermissions" or current_name(call.name) in _UNASKED:
         return "allow", ""
     if mode == "acceptEdits" and call.name in EDITORS and _inside(call, cwd):
         return "allow", "acceptEdits"

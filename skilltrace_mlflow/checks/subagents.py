@@ -11,6 +11,7 @@ from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, COUNT, TEXTS, L
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.patterns.regex import glob_match
 from skilltrace_mlflow.session import Session, SubAgent, ToolCall
+from skilltrace_mlflow.tools import starts_agent
 
 __all__ = ["SubAgents", "subagents"]
 
@@ -71,7 +72,7 @@ def subagents(session: Session, parameters: SubAgents) -> Outcome:
     itself, before anything was asked, do not count.
     """
     linked = {agent.parent_call_id for agent in session.subagents}
-    launches = [c for c in session.tool_calls if c.name in ("Task", "Agent")]
+    launches = [c for c in session.tool_calls if starts_agent(c.name)]
     # A launch whose sub-agent left no record of its own still was one, unless it resumed another.
     unlinked = [c for c in launches if c.id not in linked and "resume" not in (c.input or {})]
     surely = [c for c in unlinked if c.outcome == "succeeded"]

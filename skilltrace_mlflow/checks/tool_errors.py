@@ -10,6 +10,7 @@ from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude, missi
 from skilltrace_mlflow.checks._parameters import COUNT, Limit, fixed
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.session import Session, ToolCall
+from skilltrace_mlflow.tools import current_name
 
 __all__ = ["ToolErrors", "tool_errors"]
 
@@ -115,10 +116,6 @@ def _unrecovered(
     last: dict[str, int] = {}
     for index, call in enumerate(calls):
         if call.outcome == "succeeded" or (not sure and call.outcome == "unknown"):
-            last[_tool(call)] = index
+            last[current_name(call.name)] = index
     places = {id(call): index for index, call in enumerate(calls)}
-    return [c for c in failures if last.get(_tool(c), -1) < places[id(c)]]
-
-
-def _tool(call: ToolCall) -> str:
-    return "Agent" if call.name == "Task" else call.name
+    return [c for c in failures if last.get(current_name(c.name), -1) < places[id(c)]]

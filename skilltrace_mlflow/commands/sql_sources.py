@@ -18,8 +18,8 @@ from skilltrace_mlflow.commands._sql_tokens import SqlText
 from skilltrace_mlflow.commands.command import UNKNOWN, Command
 from skilltrace_mlflow.commands.shell import read_script
 from skilltrace_mlflow.commands.wrappers import program_of
-from skilltrace_mlflow.metrics import tool_category
 from skilltrace_mlflow.session import ToolCall
+from skilltrace_mlflow.tools import is_shell, tool_category
 
 __all__ = ["executes_sql", "sql_of"]
 
@@ -117,7 +117,7 @@ def sql_of(call: ToolCall) -> list[SqlText]:
     """The SQL that a call executed, as far as its arguments show."""
     if call.input is None:
         return []
-    if tool_category(call.name) == "bash":
+    if is_shell(call.name):
         line = call.input.get("command")
         return _of_line(line) if isinstance(line, str) else []
     if executes_sql(call.name):

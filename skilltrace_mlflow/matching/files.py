@@ -11,10 +11,10 @@ from skilltrace_mlflow.commands.arguments import read_arguments
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
 from skilltrace_mlflow.commands.shell import read_script
 from skilltrace_mlflow.commands.wrappers import program_of
-from skilltrace_mlflow.matching.permission_rules import EDITORS, PATH_KEYS
 from skilltrace_mlflow.matching.selectors import shell_lines
 from skilltrace_mlflow.patterns.paths import is_absolute, relative_to
 from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.tools import EDITORS, PATH_KEYS
 
 __all__ = ["ShellWrites", "shell_writes", "unsettled_writes", "written_files"]
 

@@ -34,13 +34,10 @@ from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.patterns.paths import RulePath
 from skilltrace_mlflow.patterns.wildcard import wildcard
 from skilltrace_mlflow.session import ToolCall
+from skilltrace_mlflow.tools import EDITORS, PATH_KEYS, READERS, SHELLS, starts_agent
 
-__all__ = ["EDITORS", "PATH_KEYS", "READERS", "Specifier", "parse_specifier", "rule_tools"]
+__all__ = ["Specifier", "parse_specifier", "rule_tools"]
 
-READERS = ("Read", "NotebookRead", "Glob", "Grep", "LS")
-EDITORS = ("Edit", "Write", "MultiEdit", "NotebookEdit")
-SHELLS = ("Bash", "PowerShell", "Monitor")
-PATH_KEYS = ("file_path", "notebook_path", "path")
 _SHELL_PARAMETERS = ("run_in_background", "timeout", "description", "dangerouslyDisableSandbox")
 _PARAMETER = re.compile(r"([A-Za-z_]\w*):(.*)", re.DOTALL)
 
@@ -94,7 +91,7 @@ def parse_specifier(name: str, inner: str, text: str) -> Specifier:
             raise ParameterError(f"{text!r}: WebFetch takes domain:HOST")
     if name == "WebSearch" and not parameter:
         raise ParameterError(f"{text!r}: WebSearch takes no specifier but parameter:value")
-    if name in ("Agent", "Task") and not parameter:
+    if starts_agent(name) and not parameter:
         return Specifier(test=lambda given, cwd: _wild(inner, given.get("subagent_type")))
     if name in ("Skill", "SlashCommand"):
         return Specifier(test=lambda given, cwd: _skill(inner, given))

@@ -16,15 +16,14 @@ from typing import Any, Literal, cast
 from skilltrace_mlflow.commands.prefilter import Line, line_of
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.permission_rules import Specifier, parse_specifier, rule_tools
-from skilltrace_mlflow.metrics import tool_category
 from skilltrace_mlflow.patterns.regex import glob_match
 from skilltrace_mlflow.session import Session, ToolCall
+from skilltrace_mlflow.tools import is_shell, names_of, tool_category
 
 __all__ = [
     "Selector",
     "calls_by_name",
     "count",
-    "is_shell",
     "looks_like_selector",
     "parse_selector",
     "parse_selectors",
@@ -36,7 +35,6 @@ __all__ = [
 _NAME = re.compile(r"[A-Za-z_][\w.:@-]*")
 _GLOB = re.compile(r"(?=.*[*?\[])[\w.:@*?\[\]!^-]+")
 _RULE = re.compile(r"([\w.*?\[\]-]+)\((.*)\)", re.DOTALL)
-_ALIASES = {"Task": "Agent", "Agent": "Task"}
 _SERVER = re.compile(r"mcp__(?:(?!__).)+")
 
 
@@ -53,7 +51,7 @@ class Selector:
     def selects_name(self, name: str) -> bool:
         """Whether calls of a tool of that name can be meant; a literal one knows no patterns."""
         if self.literal:
-            return name in self.names or _ALIASES.get(name) in self.names
+            return not set(names_of(name)).isdisjoint(self.names)
         return _selects(self.names, name)
 
     def matches(self, call: ToolCall, cwd: str | None = None) -> bool | None:
@@ -65,7 +63,7 @@ class Selector:
 
 @lru_cache(maxsize=4096)
 def _selects(names: tuple[str, ...], name: str) -> bool:
-    candidates = (name, _ALIASES[name]) if name in _ALIASES else (name,)
+    candidates = names_of(name)
     for pattern in names:
         globbing = any(char in pattern for char in "*?[")
         if pattern in candidates or (globbing and any(glob_match(pattern, c) for c in candidates)):
@@ -136,16 +134,11 @@ def calls_by_name(session: Session) -> dict[str, list[ToolCall]]:
     return cast("dict[str, list[ToolCall]]", entry[1])
 
 
-def is_shell(name: str) -> bool:
-    """Whether a tool runs command lines."""
-    return tool_category(name) == "bash"
-
-
 def shell_lines(session: Session) -> list[tuple[ToolCall, Line | None]]:
     """The calls that run command lines, with their lines; looked at once per session.
 
     Besides Claude Code's shells these are other servers' tools with a `command` argument. None
-    where a line should be and is not; tools such as BashOutput take none.
+    where a line should be and is not.
     """
     calls = session.tool_calls
     key = ("shell_lines", id(calls))
@@ -160,7 +153,7 @@ def shell_lines(session: Session) -> list[tuple[ToolCall, Line | None]]:
                 text = _command_text(call)
                 if text is not None:
                     found.append((call, line_of(text)))
-                elif shell and (call.input is None or name in ("Bash", "PowerShell")):
+                elif shell:
                     found.append((call, None))
         entry = (calls, found)
         session.cache[key] = entry

@@ -9,8 +9,9 @@ from skilltrace_mlflow.commands.pattern import Pattern
 from skilltrace_mlflow.commands.prefilter import Line
 from skilltrace_mlflow.commands.sql import SqlPattern
 from skilltrace_mlflow.commands.sql_sources import executes_sql, sql_of
-from skilltrace_mlflow.matching.selectors import calls_by_name, is_shell, shell_lines
+from skilltrace_mlflow.matching.selectors import calls_by_name, shell_lines
 from skilltrace_mlflow.session import Session, ToolCall
+from skilltrace_mlflow.tools import is_shell
 
 __all__ = ["Encounter", "encounters"]
 

@@ -12,10 +12,10 @@ from typing import Any
 from skilltrace_mlflow.checks import Verdict, all_checks, run_check
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError
 from skilltrace_mlflow.expectations import parse_expectations
-from skilltrace_mlflow.metrics import tool_category
 from skilltrace_mlflow.proposals._generalise import file_pattern, lasting_input
 from skilltrace_mlflow.proposals._mutations import mutants
 from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.tools import READERS, tool_category
 
 __all__ = ["Proposal", "propose", "to_yaml"]
 
@@ -161,7 +161,7 @@ def _trajectory(sessions: Sequence[Session]) -> dict[str, Any] | None:
         common = _common_subsequence(common, _steps(session))
     if len(common) > _LONGEST_TRAJECTORY:
         # Looking around differs from run to run; what changes things is what was asked for.
-        acting = [step for step in common if step.name not in ("Read", "Glob", "Grep", "LS")]
+        acting = [step for step in common if step.name not in READERS]
         common = acting[:_LONGEST_TRAJECTORY]
     if not common:
         return None

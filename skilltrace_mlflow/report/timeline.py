@@ -15,6 +15,7 @@ from skilltrace_mlflow.pricing import session_cost
 from skilltrace_mlflow.report._json import dumps
 from skilltrace_mlflow.report._text import clipped, one_line, plain
 from skilltrace_mlflow.session import MAIN_AGENT, ModelStep, Session, SubAgent, ToolCall
+from skilltrace_mlflow.tools import starts_agent
 
 __all__ = [
     "WHO",
@@ -259,7 +260,7 @@ _TELLING = (
 
 
 def _essence(name: str, values: Mapping[str, Any]) -> str:
-    if name in ("Task", "Agent"):
+    if starts_agent(name):
         parts = [str(values[key]) for key in ("subagent_type", "description") if values.get(key)]
         return ": ".join(parts)
     for key in _TELLING:

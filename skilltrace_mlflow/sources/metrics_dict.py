@@ -13,7 +13,6 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, cast, get_args
 
 from skilltrace_mlflow.errors import InputError
-from skilltrace_mlflow.metrics import tool_category
 from skilltrace_mlflow.session import (
     MAIN_AGENT,
     CallOutcome,
@@ -37,6 +36,7 @@ from skilltrace_mlflow.sources._metrics_values import (
     as_time,
 )
 from skilltrace_mlflow.sources.transcript._outcome import MAYBE_REFUSED
+from skilltrace_mlflow.tools import tool_category
 
 __all__ = ["is_metrics_dict", "session_from_metrics_dict"]
 

@@ -33,6 +33,7 @@ from skilltrace_mlflow.sources.mlflow._text import is_person
 from skilltrace_mlflow.sources.mlflow._wire import SpanView, TraceView, as_mapping, as_time
 from skilltrace_mlflow.sources.mlflow.names import USAGE
 from skilltrace_mlflow.sources.transcript._outcome import classify_error
+from skilltrace_mlflow.tools import starts_agent
 
 __all__ = ["add_trace"]
 
@@ -86,7 +87,7 @@ def _walk(parts: Parts, trace: TraceView, spans: Iterable[SpanView], agent: str)
         elif span.name == "claude_code.tool":
             call = _add_call(parts, span, below, owner)
             nested = None
-            if call.name in ("Task", "Agent"):
+            if starts_agent(call.name):
                 inner = (item.text("agent_id") for item in trace.walk(span) if item is not span)
                 nested = next((found for found in inner if found and found != owner), None)
             if nested is not None:

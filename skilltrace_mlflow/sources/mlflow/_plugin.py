@@ -53,6 +53,7 @@ from skilltrace_mlflow.sources.transcript._outcome import (
     classify_error,
     may_be_refusal,
 )
+from skilltrace_mlflow.tools import starts_agent
 
 __all__ = ["add_trace"]
 
@@ -200,7 +201,7 @@ class _Reader:
             details=self._doubt(span, name, outcome, text),
             load_result=text,
         )
-        if name in ("Task", "Agent"):
+        if starts_agent(name):
             self.delegated = True
             if span.get("background") in (True, "true", "True"):
                 self.parts.background[call_id] = span.text("agent_id") or agent_id_in(text)

@@ -14,6 +14,7 @@ from skilltrace_mlflow.session import CallOutcome, FileOperation, SkillUse, SubA
 from skilltrace_mlflow.sources.mlflow.names import NO_RESULT
 from skilltrace_mlflow.sources.transcript._injected import is_injected
 from skilltrace_mlflow.sources.transcript._outcome import classify_error
+from skilltrace_mlflow.tools import starts_agent
 
 __all__ = [
     "agent_id_in",
@@ -124,7 +125,7 @@ def is_person(text: str) -> bool:
 
 def implied_subagent(call: ToolCall) -> SubAgent | None:
     """The sub-agent that a succeeded Task/Agent call started, where the trace has no span of it."""
-    if call.name not in ("Task", "Agent") or call.outcome in ("failed", "denied"):
+    if not starts_agent(call.name) or call.outcome in ("failed", "denied"):
         return None
     given = call.input or {}
     kind, prompt = given.get("subagent_type"), given.get("prompt")

@@ -9,13 +9,13 @@ import msgspec
 from skilltrace_mlflow.session import MAIN_AGENT, SubAgent, ToolCall
 from skilltrace_mlflow.sources.transcript._results import LAUNCHED
 from skilltrace_mlflow.sources.transcript._wire import Entry, ToolUseResult
+from skilltrace_mlflow.tools import starts_agent
 
 __all__ = ["WARM_UP", "AgentDraft", "Agents"]
 
 WARM_UP = "warm-up"
 """Status of an agent that Claude Code 2.0 started by itself at the session's beginning."""
 
-_AGENT_TOOLS = frozenset(("Task", "Agent"))
 _WARM_UP_PROMPT = "Warmup"  # its own first line may also be missing from its file
 
 
@@ -78,7 +78,7 @@ class Agents:
         for call in calls.values():
             # Refused before it began, or nothing tells that it ever did: no agent.
             if (
-                call.name in _AGENT_TOOLS
+                starts_agent(call.name)
                 and call.id not in started
                 and call.outcome not in ("failed", "denied")
             ):
@@ -121,7 +121,7 @@ class Agents:
             if draft.parent_call_id is None and draft.prompt:
                 waiting.setdefault(draft.prompt.strip(), []).append(draft)
         for call in calls.values():
-            if not waiting or call.name not in _AGENT_TOOLS or call.id in started:
+            if not waiting or not starts_agent(call.name) or call.id in started:
                 continue
             prompt = (call.input or {}).get("prompt")
             candidates = waiting.get(prompt.strip()) if isinstance(prompt, str) else None
