@@ -137,6 +137,7 @@ class TraceMetrics:
             "subagents": [dict(agent) for agent in self.subagents],
             "skills": [dict(skill) for skill in self.skills],
             "cost_usd": self.cost_usd,
+            "ending": {"kind": self.session.ending.kind, "text": self.session.ending.text},
         }
 
 

@@ -21,6 +21,8 @@ __all__ = [
     "MAIN_AGENT",
     "CallOutcome",
     "Diagnostic",
+    "Ending",
+    "EndingKind",
     "Evidence",
     "FileOperation",
     "Message",
@@ -41,6 +43,23 @@ CallOutcome = Literal["succeeded", "failed", "denied", "interrupted", "unknown"]
 """How a tool call ended. `failed` and `denied` need evidence, never a word in a text."""
 
 Scope = Literal["all", "main", "subagents"]
+
+EndingKind = Literal[
+    "finished",
+    "cut_off",
+    "turn_limit",
+    "budget_limit",
+    "interrupted",
+    "stopped",
+    "unknown",
+]
+"""How a session came to its end.
+
+`finished`: the model ended its turn itself. `cut_off`: something that is not the agent ended it
+(an API error, a usage limit, an overload, a process that was killed). `turn_limit` and
+`budget_limit`: a limit that was set for the run. `interrupted`: a person stopped it. `stopped`: a
+hook or a rule of Claude Code's own did. `unknown`: the record cannot say.
+"""
 
 Evidence = Literal[
     "agents",
@@ -223,6 +242,14 @@ class SkillUse:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a session ended, and in a short phrase what shows it ("API Error: 529 Overloaded")."""
+
+    kind: EndingKind = "unknown"
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Diagnostic:
     """Something in the source that was odd but not fatal; `line` counts from 1."""
 
@@ -258,8 +285,9 @@ class Session:
     bound, and `usage_notes` say why. `incomplete` says why calls, steps or messages may be missing
     from the record ("line 12 is not JSON"): what is there still counts, but a ban or a maximum that
     would pass only because nothing was found is `unknown` then. `cost_usd` is what the source
-    recorded for the whole session, None otherwise (see `pricing` for the computed one). `cache`
-    holds what checks derived from the calls (parsed commands), once per session.
+    recorded for the whole session, None otherwise (see `pricing` for the computed one). `ending`
+    is how the main agent's last turn ended. `cache` holds what checks derived from the calls
+    (parsed commands), once per session.
     """
 
     session_id: str | None = None
@@ -277,6 +305,7 @@ class Session:
     version: str | None = None
     permission_mode: str | None = None
     stop_reason: str | None = None
+    ending: Ending = field(default_factory=Ending)
     usage_complete: bool = True
     usage_notes: tuple[str, ...] = field(default=(), compare=False)
     cost_usd: float | None = field(default=None, compare=False)

@@ -82,6 +82,7 @@ class Redactor:
                 ),
                 skills=tuple(replace(use, name=self.text(use.name)) for use in session.skills),
                 api_errors=tuple(self.text(error) for error in session.api_errors),
+                ending=replace(session.ending, text=self.text(session.ending.text)),
                 cwd=self._maybe(session.cwd),
                 git_branch=self._maybe(session.git_branch),
                 usage_notes=tuple(self.text(note) for note in session.usage_notes),

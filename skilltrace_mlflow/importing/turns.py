@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from skilltrace_mlflow.session import MAIN_AGENT, Session, SubAgent, ToolCall
+from skilltrace_mlflow.session import MAIN_AGENT, Ending, Session, SubAgent, ToolCall
 from skilltrace_mlflow.sources.mlflow.names import RECORDS
 from skilltrace_mlflow.sources.session_json import session_to_json
 
@@ -154,6 +154,7 @@ def _part(
         end_time=max(moments, default=session.end_time),
         api_errors=session.api_errors if last else (),
         stop_reason=main[-1] if main else None,
+        ending=session.ending if last else Ending(),
         usage_complete=not anywhere and all(step.usage_complete for step in steps),
         usage_notes=session.usage_notes if anywhere or not session.usage_complete else (),
         cost_usd=None if None in costs or not costs else sum(c for c in costs if c is not None),

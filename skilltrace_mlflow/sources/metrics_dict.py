@@ -16,6 +16,8 @@ from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.session import (
     MAIN_AGENT,
     CallOutcome,
+    Ending,
+    EndingKind,
     Evidence,
     FileOperation,
     Message,
@@ -44,7 +46,7 @@ _KEYS = frozenset(
     (
         *("conversation", "cost_usd", "duration_seconds", "end_time", "files", "model"),
         *("session_id", "skills", "start_time", "subagents", "tokens", "tokens_main"),
-        *("tools", "usage_complete"),
+        *("ending", "tools", "usage_complete"),
     )
 )
 _FIGURES: Mapping[str, Evidence] = {
@@ -55,6 +57,7 @@ _FIGURES: Mapping[str, Evidence] = {
     "total": "total_tokens",
 }
 _OUTCOMES: tuple[str, ...] = get_args(CallOutcome)
+_ENDINGS: tuple[str, ...] = get_args(EndingKind)
 _MOST_CALLS = 1_000_000
 # A name whose category is the key; MCP categories are built from their server's name.
 _STAND_INS = {
@@ -96,6 +99,7 @@ def session_from_metrics_dict(metrics: Mapping[str, Any]) -> Session:
         skills=_skills(metrics.get("skills"), missing),
         start_time=start,
         end_time=end,
+        ending=_ending(as_mapping(metrics, "ending")),
         usage_complete=complete,
         usage_notes=notes,
         cost_usd=as_number(metrics.get("cost_usd"), "cost_usd"),
@@ -358,6 +362,14 @@ def _skills(listed: Any, missing: dict[Evidence, str]) -> tuple[SkillUse, ...]:
             raise InputError(f"skills[{index}]: expected a name and a status, got {entry!r:.80}")
         uses.append(SkillUse(name=entry["name"], status=status))
     return tuple(uses)
+
+
+def _ending(given: Mapping[str, Any] | None) -> Ending:
+    """How the session ended; `unknown` where the figures do not say."""
+    kind, text = (given or {}).get("kind", "unknown"), (given or {}).get("text", "")
+    if kind not in _ENDINGS:
+        raise InputError(f"ending.kind: {kind!r} is none of {', '.join(_ENDINGS)}")
+    return Ending(kind=cast("EndingKind", kind), text=str(text))
 
 
 def _times(

@@ -66,6 +66,7 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
 
     notes = _usage_notes(steps, [*incomplete, *collector.notes.usage_gaps])
     last = next((step for step in reversed(steps) if step.agent == MAIN_AGENT), None)
+    of_end = last or (steps[-1] if steps else None)  # a sub-agent's own file has no main agent
     return Session(
         session_id=session_id,
         steps=tuple(steps),
@@ -82,6 +83,7 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
         version=collector.version,
         permission_mode=collector.permission_mode,
         stop_reason=last.stop_reason if last is not None else None,
+        ending=collector.end_of.ending(of_end.stop_reason if of_end is not None else None),
         usage_complete=not notes,
         usage_notes=notes,
         cost_usd=_recorded_cost(collector, steps, whole=not notes),

@@ -16,6 +16,7 @@ from skilltrace_mlflow.session import (
 )
 from skilltrace_mlflow.sources.transcript import _wire
 from skilltrace_mlflow.sources.transcript._agents import Agents
+from skilltrace_mlflow.sources.transcript._ending import MARKS, EndingTracker, ending_of_result
 from skilltrace_mlflow.sources.transcript._lines import Source
 from skilltrace_mlflow.sources.transcript._messages import Talk
 from skilltrace_mlflow.sources.transcript._notes import Notes
@@ -32,6 +33,9 @@ __all__ = ["Collector"]
 
 _SYNTHETIC = "<synthetic>"
 _SKILL_BODY = "Base directory for this skill:"
+_TURN_OVER = ("stop_hook_summary", "turn_duration")
+_INTERRUPTED = "[Request interrupted"
+_CUT_STREAM = "Your response above was cut off mid-stream"  # since 2.1.332, behind half a message
 # Entries without a conversation in them. `started` and `result` belong to journals: no transcript.
 _KNOWN = frozenset(
     (
@@ -76,6 +80,7 @@ class Collector:
         self.talk = Talk(self.notes)
         self.results = Results(self.talk.calls, self.notes)
         self.agents = Agents()
+        self.end_of = EndingTracker()
         self.unsorted: set[str] = set()
         self.slash_skills: list[str] = []
         self.api_errors: list[str] = []
@@ -107,6 +112,11 @@ class Collector:
             if self.talk.items.get(agent):
                 self.unsorted.add(agent)  # known from progress entries already
             self.agents.get(agent).recorded = True
+
+    def lost_end(self) -> None:
+        """The last line of the source cannot be read."""
+        if self._file_agent is None or self._only_agent:
+            self.end_of.damaged_end()
 
     def done(self) -> None:
         """The source that was begun is read to its end."""
@@ -152,6 +162,8 @@ class Collector:
                 self._synthetic(entry, message)
             else:
                 self.talk.assistant(message, entry.uuid, time, agent, amount(entry.costUSD))
+                if agent == MAIN_AGENT or self._only_agent:
+                    self.end_of.response(message)
         elif kind in _KNOWN:
             self.known += 1
             if kind == "progress":
@@ -167,8 +179,8 @@ class Collector:
         elif kind is None:
             self.notes.damage("an entry without a type")
         else:
-            if kind == "result" and entry.total_cost_usd is not None:
-                self.total_cost = amount(entry.total_cost_usd)
+            if kind == "result":
+                self._result(entry)
             self.notes.unknown(kind)
 
     def _state(self, entry: Entry) -> None:
@@ -219,11 +231,31 @@ class Collector:
         text = spoken(message.content)
         if text:
             self.api_errors.append(text)
+        if not entry.isSidechain and (self._file_agent is None or self._only_agent):
+            self.end_of.api_error(text or "")
+
+    def _result(self, entry: Entry) -> None:
+        """The line that ends a run of `claude -p`."""
+        if entry.total_cost_usd is not None:
+            self.total_cost = amount(entry.total_cost_usd)
+        errors, answer = decode_raw(entry.errors), decode_raw(entry.result)
+        said = errors[0] if isinstance(errors, list) and errors else answer
+        self.end_of.stated(
+            ending_of_result(
+                subtype=entry.subtype,
+                is_error=entry.is_error,
+                terminal=entry.terminal_reason,
+                text=said if isinstance(said, str) else "",
+            )
+        )
 
     def _user(self, entry: Entry, message: _wire.Message, agent: str) -> None:
         content = message.content
+        own = agent == MAIN_AGENT or self._only_agent
         if isinstance(content, list):
             if self._results(content, entry.toolUseResult, entry.timestamp, entry):
+                if own:
+                    self.end_of.waiting("result")
                 return
             if any(block.type is None or _is_silent(block) for block in content):
                 self.notes.damage("a user message with a block that is none")
@@ -235,6 +267,8 @@ class Collector:
                 self.slash_skills.append(self._slash)
             self._slash = None
         text = person_text(entry)
+        if own:
+            self._what_follows(content, text)
         if agent != MAIN_AGENT:
             draft = self.agents.get(agent)
             if draft.prompt is None:
@@ -244,6 +278,17 @@ class Collector:
                 self.talk.say("user", text, entry.timestamp, agent, entry.uuid)
         elif not entry.isMeta:
             self._slash = slash_command(content)
+
+    def _what_follows(self, content: str | list[Block], text: str | None) -> None:
+        """Whether a response is due behind a user entry, `text` being what a person said in it."""
+        if text is not None:
+            self.end_of.waiting("prompt")
+            return
+        first = first_text(content)
+        if first.startswith(_INTERRUPTED):
+            self.end_of.interrupted()
+        elif first.startswith(_CUT_STREAM):
+            self.end_of.waiting("prompt")
 
     def _results(
         self,
@@ -304,6 +349,9 @@ class Collector:
             if attachment.hookEvent == "PreToolUse" and attachment.toolUseID:
                 self.results.hook_blocked.add(attachment.toolUseID)
             return
+        if attachment.type in MARKS and self._agent_of(entry) == MAIN_AGENT:
+            said = decode_raw(attachment.message)
+            self.end_of.mark(attachment.type, said if isinstance(said, str) else None)
         if attachment.type != "queued_command" or attachment.commandMode != "prompt":
             return
         if attachment.origin is not None and attachment.origin.kind not in (None, "human"):
@@ -314,11 +362,17 @@ class Collector:
         if not self._repeated(attachment.source_uuid) and not self._repeated(entry.uuid):
             self.messages += 1
             self.talk.say("user", text, entry.timestamp, MAIN_AGENT, entry.uuid)
+            self.end_of.waiting("prompt")
 
     def _system(self, entry: Entry) -> None:
+        if entry.subtype in _TURN_OVER and self._agent_of(entry) == MAIN_AGENT:
+            self.end_of.turn_over()
         if entry.subtype != "api_error" or self._repeated(entry.uuid):
             return
         error = decode_raw(entry.error)
         if isinstance(error, dict):
             error = error.get("formatted") or error.get("message")
-        self.api_errors.append(error if isinstance(error, str) and error else "API error")
+        text = error if isinstance(error, str) and error else "API error"
+        self.api_errors.append(text)
+        if self._agent_of(entry) == MAIN_AGENT:
+            self.end_of.api_error(text)

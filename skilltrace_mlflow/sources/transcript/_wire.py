@@ -132,6 +132,7 @@ class Attachment(msgspec.Struct, gc=False):
     origin: Origin | None = None
     toolUseID: str | None = None  # noqa: N815
     hookEvent: str | None = None  # noqa: N815
+    message: msgspec.Raw = _EMPTY
 
 
 class Nested(msgspec.Struct, gc=False):
@@ -184,6 +185,10 @@ class Entry(msgspec.Struct, gc=False):
     session_id: str | None = None
     parent_tool_use_id: str | None = None
     total_cost_usd: float | None = None
+    is_error: bool | None = None
+    terminal_reason: str | None = None
+    result: msgspec.Raw = _EMPTY
+    errors: msgspec.Raw = _EMPTY
 
 
 decode_entry = msgspec.json.Decoder(Entry).decode

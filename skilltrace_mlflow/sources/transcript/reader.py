@@ -129,8 +129,12 @@ def _last_line(collector: Collector, problem: str, number: int, data: bytes) -> 
         message = f"the last line is {'cut' if cut else problem}"
         collector.notes.note(message, number)
         collector.notes.usage_gaps.append(f"{collector.notes.where(number)}: {message}")
+        damaged = cut
     else:
         collector.notes.damage(problem, number)
+        damaged = True
+    if damaged:
+        collector.lost_end()
 
 
 def _session_id(collector: Collector, path: Path | None) -> str | None:
