@@ -286,7 +286,8 @@ def progress_bar(label: str, *, quiet: bool = False) -> Iterator[Callable[[int, 
     """A callable (done, total) that draws a bar on standard error if that is a terminal.
 
     The bar starts with the first call, not before: it has a thread of its own, and worker processes
-    are forked while there is only one.
+    are forked while there is only one. Calls that come after the block draw nothing, and standard
+    output is left alone: whoever the bar found there need not be its owner.
     """
     if quiet or not sys.stderr.isatty():
         yield lambda done, total: None
@@ -294,14 +295,17 @@ def progress_bar(label: str, *, quiet: bool = False) -> Iterator[Callable[[int, 
     from rich.console import Console
     from rich.progress import Progress
 
-    bar = Progress(console=Console(stderr=True), transient=True)
+    bar = Progress(console=Console(stderr=True), transient=True, redirect_stdout=False)
     task = bar.add_task(label, total=None)
+    over = False
 
     def show(done: int, total: int) -> None:
-        bar.start()
-        bar.update(task, completed=done, total=total)
+        if not over:
+            bar.start()
+            bar.update(task, completed=done, total=total)
 
     try:
         yield show
     finally:
+        over = True
         bar.stop()

@@ -7,7 +7,6 @@ belongs to the result alone.
 from __future__ import annotations
 
 import contextlib
-import io
 import logging
 import os
 import signal
@@ -18,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 from skilltrace_mlflow.sources.mlflow.store import BOUNDS
+from skilltrace_mlflow.streams import reserved_output
 
 __all__ = [
     "environment",
@@ -103,7 +103,7 @@ def quiet_mlflow(*, progress: bool) -> Iterator[None]:
     if not (progress and sys.stderr.isatty()):
         harness.tqdm = None
     try:
-        with contextlib.redirect_stdout(io.StringIO()):
+        with reserved_output():
             yield
     finally:
         harness.tqdm = bar
