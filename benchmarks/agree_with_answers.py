@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.errors import SkillTraceError
-from skilltrace_mlflow.session import MAIN_AGENT, Session, TokenUsage
+from skilltrace_mlflow.session import MAIN_AGENT, Session, TokenUsage, ToolCall
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
 
@@ -41,6 +41,12 @@ def tokens(session: Session, agents: set[str], *, inside: bool) -> TokenUsage:
     return sum(steps, TokenUsage())
 
 
+def is_receipt(call: ToolCall) -> bool:
+    """Whether the call's own result only said that its work went on in the background."""
+    launched = call.details.get("status") in ("async_launched", "remote_launched")
+    return launched or "background_task_id" in call.details
+
+
 def observed(path: Path) -> dict[str, Any]:
     """The figures of one file in the shape of the answers."""
     session = parse_transcript(path)
@@ -48,7 +54,8 @@ def observed(path: Path) -> dict[str, Any]:
     usage = tokens(session, agents, inside=False)
     nested = tokens(session, agents, inside=True)
     calls = [call for call in session.tool_calls if call.agent not in agents]
-    outcomes = Counter(call.outcome for call in calls)
+    # The answers count results; a receipt for work in the background is one, whatever came of it.
+    outcomes = Counter("succeeded" if is_receipt(call) else call.outcome for call in calls)
     no_result = sum(1 for call in calls if call.load_result is None)
     paths: dict[str, set[str]] = {"create": set(), "edit": set(), "read": set()}
     for operation in session.files:

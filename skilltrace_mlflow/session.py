@@ -152,8 +152,10 @@ class ToolCall:
     `input_truncated` marks arguments that the source cut short. `name` is as recorded (`Task` and
     `Agent` are one tool to a selector, not here). `outcome_reason` is a short phrase for people
     ("Exit code 1", "permission rule"). `duration_ms` is None where the source's is synthetic.
-    `load_result` holds the result's text or a picklable callable that fetches it on demand, so that
-    large results cost no memory until somebody asks; it may raise InputError when the file changed.
+    `requested_input` is what the model asked for where a hook put other arguments in their place:
+    `input` is what ran then. `load_result` holds the result's text or a picklable callable that
+    fetches it on demand, so that large results cost no memory until somebody asks; it may raise
+    InputError when the file changed.
     """
 
     id: str
@@ -171,6 +173,7 @@ class ToolCall:
     load_result: Callable[[], str | None] | str | None = field(
         default=None, compare=False, repr=False
     )
+    requested_input: Mapping[str, Any] | None = field(default=None, compare=False)
     position: int = field(default=0, compare=False)
 
     @property
@@ -187,6 +190,13 @@ class ToolCall:
     def maybe_refused(self) -> bool:
         """Whether the call failed with words that may have been a refusal's."""
         return self.outcome == "failed" and self.details.get("maybe_refused") is True
+
+    @property
+    def maybe_ran(self) -> bool:
+        """Whether the call counts as refused by words that older versions also wrote for a call
+        that was stopped while it ran.
+        """
+        return self.outcome == "denied" and self.details.get("maybe_ran") is True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,13 +240,14 @@ class SubAgent:
 
 @dataclass(frozen=True, kw_only=True)
 class SkillUse:
-    """An attempt to load a skill. Its three states are never collapsed.
+    """An attempt to load a skill. Its states are never collapsed.
 
-    `attempted`: asked for, and nothing shows whether it was loaded.
+    `attempted`: asked for, and nothing shows whether it was loaded. `read`: not loaded as a skill,
+    but its `SKILL.md` was read as a file.
     """
 
     name: str
-    status: Literal["attempted", "loaded", "failed"]
+    status: Literal["attempted", "loaded", "failed", "read"]
     call_id: str | None = None
     agent: str = MAIN_AGENT
 
@@ -400,6 +411,25 @@ class Session:
             )
         scoped: Session = self.cache[key]
         return scoped
+
+    @property
+    def as_requested(self) -> Session | None:
+        """This session with the arguments that the model asked for, where a hook changed some of
+        them before the calls ran; None where none was changed.
+        """
+        if "as_requested" not in self.cache:
+            changed = any(call.requested_input is not None for call in self.tool_calls)
+            calls = (
+                call
+                if call.requested_input is None
+                else replace(call, input=call.requested_input, requested_input=None)
+                for call in self.tool_calls
+            )
+            self.cache["as_requested"] = (
+                replace(self, tool_calls=tuple(calls), cache={}) if changed else None
+            )
+        requested: Session | None = self.cache["as_requested"]
+        return requested
 
     @cached_property
     def events(self) -> tuple[TraceEvent, ...]:

@@ -27,6 +27,7 @@ __all__ = [
 ]
 
 _SCOPES: tuple[str, ...] = get_args(Scope)
+_BADNESS = (Verdict.NOT_APPLICABLE, Verdict.PASS, Verdict.UNKNOWN, Verdict.FAIL, Verdict.ERROR)
 
 
 P = TypeVar("P")
@@ -140,6 +141,19 @@ def get_check(name: str) -> CheckSpec:
     return all_checks()[name]
 
 
+def _judge(spec: CheckSpec, session: Session, parameters: Any, scope: Scope) -> Outcome:
+    """The outcome; where a hook changed arguments, the worse one of what was asked and what ran."""
+    outcome = spec.judge(session.scoped(scope), parameters)
+    requested = session.as_requested
+    if requested is None:
+        return outcome
+    asked = spec.judge(requested.scoped(scope), parameters)
+    if _BADNESS.index(asked.verdict) <= _BADNESS.index(outcome.verdict):
+        return outcome
+    said = "as the model asked, before a hook changed the arguments: "
+    return replace(asked, rationale=said + asked.rationale)
+
+
 def run_check(
     spec: CheckSpec, session: Session | None, parameters: Any, *, scope: Scope = "all"
 ) -> Outcome:
@@ -168,7 +182,7 @@ def run_check(
                 check=spec.name,
             )
     try:
-        outcome = spec.judge(session.scoped(scope), parameters)
+        outcome = _judge(spec, session, parameters, scope)
     except Exception as error:  # a check's crash is a verdict on that check, not on the run
         message = f"{type(error).__name__}: {error}"
         return Outcome(check=spec.name, verdict=Verdict.ERROR, rationale=message)

@@ -14,6 +14,8 @@ from skilltrace_mlflow.session import Session, SkillUse
 
 __all__ = ["BannedSkills", "banned_skills"]
 
+_SAID = {"read": "its SKILL.md read as a file"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class BannedSkills:
@@ -53,11 +55,14 @@ def parse(value: Any, ban_exceptions: Sequence[str] = ()) -> BannedSkills:
     ),
 )
 def banned_skills(session: Session, parameters: BannedSkills) -> Outcome:
-    """None of the skills was loaded, and none was even asked for."""
+    """None of the skills was loaded, and none was even asked for.
+
+    Reading a skill's `SKILL.md` with Read loads it, too.
+    """
     findings = []
     for name in parameters.skills:
         states = states_of(session, name)
-        said = " and ".join(sorted(states)) if states else "not asked for"
+        said = " and ".join(_SAID.get(state, state) for state in sorted(states)) or "not asked for"
         findings.append(Finding(text=f"{name}: {said}", met=not states, could_break=True))
     note = "; ".join(f"lifted by name: {text}" for text in parameters.lifted)
     return conclude(session, findings, all_or_nothing=True, lost=session.lacks("skills"), note=note)

@@ -51,9 +51,10 @@ def parse(value: Any) -> RequiredSkills:
 def required_skills(session: Session, parameters: RequiredSkills) -> Outcome:
     """Every skill was loaded.
 
-    A skill that was asked for and failed to load does not count; one of which nothing shows whether
-    it was loaded is `unknown`. The name of a plugin's skill may be written with or without the
-    plugin's name in front (`databricks:bronze-ingestion`).
+    A skill that was asked for and failed to load does not count, nor does one whose `SKILL.md` was
+    only read as a file; one of which nothing shows whether it was loaded is `unknown`. The name of
+    a plugin's skill may be written with or without the plugin's name in front
+    (`databricks:bronze-ingestion`).
     """
     findings = []
     for name in parameters.skills:
@@ -62,7 +63,11 @@ def required_skills(session: Session, parameters: RequiredSkills) -> Outcome:
             met, said = True, "loaded"
         elif "attempted" in states:
             met, said = None, "asked for, whether it was loaded is not recorded"
+        elif "failed" in states:
+            met, said = False, "failed to load"
+        elif "read" in states:
+            met, said = False, "not loaded as a skill; its SKILL.md was read as a file"
         else:
-            met, said = False, "failed to load" if states else "not asked for"
+            met, said = False, "not asked for"
         findings.append(Finding(text=f"{name}: {said}", met=met, could_meet=True))
     return conclude(session, findings, threshold=parameters.threshold, lost=session.lacks("skills"))

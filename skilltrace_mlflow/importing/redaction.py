@@ -61,6 +61,11 @@ class Redactor:
                         call,
                         name=self.text(call.name),
                         input=None if call.input is None else self.value(call.input),
+                        requested_input=(
+                            None
+                            if call.requested_input is None
+                            else self.value(call.requested_input)
+                        ),
                         outcome_reason=self.text(call.outcome_reason),
                         details=self.value(call.details),
                         load_result=self._maybe(call.result),

@@ -71,7 +71,7 @@ def shell_writes(session: Session) -> ShellWrites:
     composed: list[str] = []
     moves: dict[str, list[str]] = {}  # by agent: earlier lines that may have changed its directory
     for call, found in shell_lines(session):
-        if found is None or call.outcome == "denied":
+        if found is None or (call.outcome == "denied" and not call.maybe_ran):
             continue
         line = found.text
         for path, below in _line_targets(line)[1] if _WRITES.search(line) else ():

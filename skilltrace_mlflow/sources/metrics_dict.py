@@ -358,6 +358,7 @@ def _skills(listed: Any, missing: dict[Evidence, str]) -> tuple[SkillUse, ...]:
             "attempted",
             "failed",
             "loaded",
+            "read",
         ):
             raise InputError(f"skills[{index}]: expected a name and a status, got {entry!r:.80}")
         uses.append(SkillUse(name=entry["name"], status=status))

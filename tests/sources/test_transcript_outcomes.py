@@ -166,7 +166,6 @@ def test_a_flag_that_is_neither_true_nor_false_is_no_evidence(flag: object) -> N
         ("WebFetch", {"code": 404, "bytes": 9, "durationMs": 31}, {"code": 404}),
         ("TaskUpdate", {"success": False, "taskId": "1"}, {"success": False}),
         ("Bash", {"stdout": "", "returnCodeInterpretation": "No matches found"}, {}),
-        ("Bash", {"stdout": "", "backgroundTaskId": "b1"}, {"background_task_id": "b1"}),
     ],
 )
 def test_soft_failures_are_details_of_a_success(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from skilltrace_mlflow.session import MAIN_AGENT, SubAgent, ToolCall
-from skilltrace_mlflow.sources.transcript._results import LAUNCHED
+from skilltrace_mlflow.sources.transcript._background import LAUNCHED
 from skilltrace_mlflow.sources.transcript._wire import Entry, ToolUseResult
 from skilltrace_mlflow.tools import starts_agent
 

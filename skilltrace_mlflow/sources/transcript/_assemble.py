@@ -11,14 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 
-from skilltrace_mlflow.session import (
-    MAIN_AGENT,
-    Message,
-    ModelStep,
-    Session,
-    SkillUse,
-    ToolCall,
-)
+from skilltrace_mlflow.session import MAIN_AGENT, ModelStep, Session, SkillUse
+from skilltrace_mlflow.sources._builder import SessionBuilder
 from skilltrace_mlflow.sources.transcript._collect import Collector
 from skilltrace_mlflow.sources.transcript._messages import Record
 
@@ -48,33 +42,25 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
     """The session that the collected records tell."""
     orphans = collector.results.finish()
     subagents, gaps = collector.agents.finish(collector.talk.calls, collector.results.structured)
-    incomplete = (*collector.notes.incomplete, *orphans, *gaps)
-
-    steps: list[ModelStep] = []
-    calls: list[ToolCall] = []
-    messages: list[Message] = []
-    for position, item in enumerate(merge_order(collector.talk.items, collector.unsorted)):
-        item.__dict__["position"] = position
-        if isinstance(item, ToolCall):
-            calls.append(item)
-        elif isinstance(item, ModelStep):
-            steps.append(item)
-        else:
-            messages.append(item)
-    skills = [*collector.results.skills(calls)]
-    skills.extend(SkillUse(name=name, status="loaded") for name in collector.slash_skills)
-
-    notes = _usage_notes(steps, [*incomplete, *collector.notes.usage_gaps])
+    builder = SessionBuilder(
+        facts={
+            call.id: known
+            for call in collector.talk.calls.values()
+            if (known := collector.results.facts(call)) is not None
+        },
+        skills=[SkillUse(name=name, status="loaded") for name in collector.slash_skills],
+        incomplete=[*collector.notes.incomplete, *orphans, *gaps],
+        usage_gaps=collector.notes.usage_gaps,
+        diagnostics=[*collector.notes.diagnostics()],
+    )
+    for item in merge_order(collector.talk.items, collector.unsorted):
+        builder.add(item)
+    steps = builder.steps
     last = next((step for step in reversed(steps) if step.agent == MAIN_AGENT), None)
     of_end = last or (steps[-1] if steps else None)  # a sub-agent's own file has no main agent
-    return Session(
+    return builder.session(
         session_id=session_id,
-        steps=tuple(steps),
-        tool_calls=tuple(calls),
-        messages=tuple(messages),
-        files=tuple(collector.results.files(calls)),
         subagents=subagents,
-        skills=tuple(skills),
         api_errors=tuple(collector.api_errors),
         start_time=collector.start,
         end_time=collector.end,
@@ -84,27 +70,13 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
         permission_mode=collector.permission_mode,
         stop_reason=last.stop_reason if last is not None else None,
         ending=collector.end_of.ending(of_end.stop_reason if of_end is not None else None),
-        usage_complete=not notes,
-        usage_notes=notes,
-        cost_usd=_recorded_cost(collector, steps, whole=not notes),
-        incomplete=incomplete,
+        cost_usd=_recorded_cost(collector, steps, whole=not builder.usage_notes),
         source=source,
-        diagnostics=collector.notes.diagnostics(),
     )
 
 
 def _time(item: Record) -> datetime:
     return item.timestamp or _BEFORE
-
-
-def _usage_notes(steps: list[ModelStep], gaps: list[str]) -> tuple[str, ...]:
-    notes = list(gaps)
-    bounds = sum(1 for step in steps if not step.usage_complete)
-    if bounds:
-        notes.append(
-            f"{bounds} of {len(steps)} API responses record only a lower bound of their tokens"
-        )
-    return tuple(notes)
 
 
 def _recorded_cost(collector: Collector, steps: list[ModelStep], *, whole: bool) -> float | None:

@@ -16,6 +16,7 @@ from skilltrace_mlflow.session import (
 )
 from skilltrace_mlflow.sources.transcript import _wire
 from skilltrace_mlflow.sources.transcript._agents import Agents
+from skilltrace_mlflow.sources.transcript._background import notification_of
 from skilltrace_mlflow.sources.transcript._ending import MARKS, EndingTracker, ending_of_result
 from skilltrace_mlflow.sources.transcript._lines import Source
 from skilltrace_mlflow.sources.transcript._messages import Talk
@@ -27,7 +28,15 @@ from skilltrace_mlflow.sources.transcript._person import (
     spoken,
 )
 from skilltrace_mlflow.sources.transcript._results import Results
-from skilltrace_mlflow.sources.transcript._wire import Block, Entry, amount, decode_raw, text_of
+from skilltrace_mlflow.sources.transcript._wire import (
+    Attachment,
+    Block,
+    Entry,
+    amount,
+    decode_json,
+    decode_raw,
+    text_of,
+)
 
 __all__ = ["Collector"]
 
@@ -285,7 +294,9 @@ class Collector:
             self.end_of.waiting("prompt")
             return
         first = first_text(content)
-        if first.startswith(_INTERRUPTED):
+        if first.lstrip().startswith("<task-notification>"):
+            self._notification(first)
+        elif first.startswith(_INTERRUPTED):
             self.end_of.interrupted()
         elif first.startswith(_CUT_STREAM):
             self.end_of.waiting("prompt")
@@ -313,7 +324,10 @@ class Collector:
                     continue
             kind = entry.toolDenialKind if entry is not None else None
             version = (entry.version if entry is not None else None) or self.version
-            self.results.add(call_id, block, extra, time, kind, self._source, recorded_id, version)
+            decision = entry.permissionDecision if entry is not None else None
+            self.results.add(
+                call_id, block, extra, time, kind, self._source, recorded_id, version, decision
+            )
         return bool(results)
 
     def _progress(self, entry: Entry) -> None:
@@ -349,10 +363,17 @@ class Collector:
             if attachment.hookEvent == "PreToolUse" and attachment.toolUseID:
                 self.results.hook_blocked.add(attachment.toolUseID)
             return
+        if attachment.type == "hook_success":
+            self._rewritten(attachment)
+            return
         if attachment.type in MARKS and self._agent_of(entry) == MAIN_AGENT:
             said = decode_raw(attachment.message)
             self.end_of.mark(attachment.type, said if isinstance(said, str) else None)
-        if attachment.type != "queued_command" or attachment.commandMode != "prompt":
+        if attachment.type != "queued_command":
+            return
+        if attachment.commandMode == "task-notification":
+            self._notification(text_of(decode_raw(attachment.prompt)))
+        if attachment.commandMode != "prompt":
             return
         if attachment.origin is not None and attachment.origin.kind not in (None, "human"):
             return
@@ -363,6 +384,30 @@ class Collector:
             self.messages += 1
             self.talk.say("user", text, entry.timestamp, MAIN_AGENT, entry.uuid)
             self.end_of.waiting("prompt")
+
+    def _rewritten(self, attachment: Attachment) -> None:
+        """The arguments that a hook put in the place of those that the model asked for."""
+        said, call_id = attachment.stdout, attachment.toolUseID
+        if call_id is None or said is None or "updatedInput" not in said:
+            return
+        try:
+            answer = decode_json(said[said.index("{") :].encode())
+        except ValueError:
+            self.notes.damage(f"a hook changed the input of {call_id}; how is not readable")
+            return
+        specific = answer.get("hookSpecificOutput") if isinstance(answer, dict) else None
+        decision = specific.get("decision") if isinstance(specific, dict) else None
+        for place in (decision, specific):
+            given = place.get("updatedInput") if isinstance(place, dict) else None
+            if isinstance(given, dict):
+                self.results.rewritten[call_id] = given
+                return
+
+    def _notification(self, text: str) -> None:
+        """The news of a background task, if a text is one."""
+        found = notification_of(text)
+        if found is not None:
+            self.results.background.notify(found)
 
     def _system(self, entry: Entry) -> None:
         if entry.subtype in _TURN_OVER and self._agent_of(entry) == MAIN_AGENT:

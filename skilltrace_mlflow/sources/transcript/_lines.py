@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from skilltrace_mlflow.errors import InputError
-from skilltrace_mlflow.sources.transcript._wire import decode_json, text_of
+from skilltrace_mlflow.sources.transcript._wire import decode_json, split_values, text_of
 
 __all__ = ["PackedResult", "Source", "StoredResult", "open_source"]
 
@@ -177,9 +177,14 @@ def _find(line: bytes, call_id: str) -> str | None:
     An empty id finds the first result that names no call.
     """
     try:
-        entry = decode_json(line.strip(b"\0 \t\r\n"))
+        found = _in_entry(decode_json(line.strip(b"\0 \t\r\n")), call_id)
     except ValueError:
-        return None
+        texts = (_in_entry(value, call_id) for value in split_values(line))
+        found = next((text for text in texts if text is not None), None)
+    return found
+
+
+def _in_entry(entry: Any, call_id: str) -> str | None:
     for _ in range(2):
         if not isinstance(entry, dict):
             return None

@@ -159,6 +159,7 @@ class Talk:
             "duration_ms": None,
             "details": {},
             "load_result": None,
+            "requested_input": None,
             "position": 0,
         }
         call = self.calls[call_id] = record(ToolCall, fields)

@@ -11,10 +11,20 @@ import re
 
 from skilltrace_mlflow.session import CallOutcome
 
-__all__ = ["MAYBE_REFUSED", "classify_error", "may_be_refusal", "short_reason"]
+__all__ = [
+    "MAYBE_RAN",
+    "MAYBE_REFUSED",
+    "classify_error",
+    "may_be_refusal",
+    "may_have_run",
+    "short_reason",
+]
 
 MAYBE_REFUSED = "maybe_refused"
 """Key in the details of a failed call of which the record cannot tell whether it was refused."""
+
+MAYBE_RAN = "maybe_ran"
+"""Key in the details of a refused call of which the record cannot tell whether it ran in part."""
 
 _KINDS = {  # `toolDenialKind`, since 2.1.205
     "user-rejected": "rejected by the user",
@@ -24,6 +34,14 @@ _KINDS = {  # `toolDenialKind`, since 2.1.205
     "automode-parsing-error": "auto mode could not judge it",
 }
 
+_NO_REFUSALS = frozenset(("cancelled", "interrupted"))
+# Since 2.1.330, behind the words of a rejection.
+_STOPPED = re.compile(r".{0,600}this call was stopped while running, not refused", re.DOTALL)
+_REJECTED = re.compile(r"The user doesn't want to (proceed|take this action)")
+_STOPS_MARKED = (2, 1, 330)
+# The connection broke or the answer was lost: nobody knows what the tool did.
+_MAY_HAVE_RUN = re.compile(r".{0,600}\b(?:tool|it) may have run\b", re.DOTALL)
+
 _UNJUDGED = "auto mode could not judge it"
 _DENIED = (
     (re.compile(r"The user doesn't want to (proceed|take this action)"), "rejected by the user"),
@@ -31,8 +49,15 @@ _DENIED = (
     (re.compile(r"Claude requested permissions to "), "permission not granted"),
     (re.compile(r"This command requires approval"), "permission not granted"),
     (re.compile(r"Your organization requires approval"), "permission not granted"),
-    (re.compile(r"Permission to use .{1,200}? has been denied", re.DOTALL), "permission rule"),
+    (re.compile(r"Permission to \w+ .{1,400}? has been denied", re.DOTALL), "permission rule"),
     (re.compile(r"Permission for this action (was|has been) denied"), "blocked by auto mode"),
+    (re.compile(r"Permission for this tool use was denied"), "permission not granted"),
+    (re.compile(r"Permission for this command was denied"), "permission rule"),
+    (re.compile(r"Permission denied for \S+:"), "permission rule"),
+    (re.compile(r"This call was denied and did not run"), "permission not granted"),
+    (re.compile(r"File is covered by a \w+ deny rule"), "permission rule"),
+    (re.compile(r"Agent type .{1,200}? has been denied by", re.DOTALL), "permission rule"),
+    (re.compile(r"WebFetch denied access to domain"), "permission rule"),
     (
         re.compile(r".{0,80}so auto mode cannot determine the safety"),
         "auto mode could not judge it",
@@ -61,7 +86,10 @@ _EXIT_CODE = re.compile(r"Exit code -?\d+")
 _TOOL_SAYS = re.compile(
     r"E[A-Z]{3,}: |connect E[A-Z]{3,} |Found \d+ matches of the string|"
     r"String to replace not found|File (does not exist|has (not been read|been modified))|"
-    r"Shell \S+ is not running"
+    r"Shell \S+ is not running|File content \(.{1,60}?\) exceeds maximum allowed|"
+    r"No changes to make: old_string and new_string are exactly the same|"
+    r"(Path|Directory|Notebook file) does not exist|No task found with ID: |"
+    r"Cell with ID .{1,80}? not found in notebook|Request failed with status code \d+"
 )
 _ALL_MARKED = (2, 1, 205)
 _MAX_REASON = 80
@@ -82,6 +110,10 @@ def classify_error(
     the call, `interrupted` the flag in its structured result. Refusals by a person, a rule or a
     hook are `denied`.
     """
+    if _STOPPED.match(text):
+        return "interrupted", "stopped while it ran"
+    if denial_kind in _NO_REFUSALS:
+        return ("unknown" if _MAY_HAVE_RUN.match(text) else "interrupted"), str(denial_kind)
     if denial_kind is not None:
         return "denied", _KINDS.get(denial_kind, denial_kind)
     if hook_blocked:
@@ -101,6 +133,8 @@ def classify_error(
         return "denied", "rejected by the user"
     if interrupted:
         return "interrupted", "interrupted"
+    if _MAY_HAVE_RUN.match(plain) and not _EXIT_CODE.match(plain):
+        return "unknown", "no answer; the tool may have run"
     exit_code = _EXIT_CODE.match(plain)
     if exit_code:
         return "failed", exit_code.group()
@@ -118,6 +152,14 @@ def may_be_refusal(name: str, text: str, *, version: str | None = None) -> bool:
         return False
     plain = text.lstrip()
     return not (plain.startswith(_WRAPPER) or _EXIT_CODE.match(plain) or _TOOL_SAYS.match(plain))
+
+
+def may_have_run(text: str, *, version: str | None = None) -> bool:
+    """Whether a call refused with this text may have been stopped while it ran instead.
+
+    Before 2.1.330 Claude Code wrote the words of a person's rejection for both.
+    """
+    return bool(_REJECTED.match(text.lstrip())) and _version(version) < _STOPS_MARKED
 
 
 def _version(text: str | None) -> tuple[int, ...]:

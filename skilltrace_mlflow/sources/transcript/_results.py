@@ -2,37 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
-from skilltrace_mlflow.session import CallOutcome, FileOperation, SkillUse, ToolCall
+from skilltrace_mlflow.session import CallOutcome, ToolCall
+from skilltrace_mlflow.sources._builder import CallFacts
+from skilltrace_mlflow.sources.transcript._background import Background
 from skilltrace_mlflow.sources.transcript._lines import Source
 from skilltrace_mlflow.sources.transcript._notes import Notes
 from skilltrace_mlflow.sources.transcript._outcome import (
+    MAYBE_RAN,
     MAYBE_REFUSED,
     classify_error,
     may_be_refusal,
+    may_have_run,
 )
-from skilltrace_mlflow.sources.transcript._record import fill, record
+from skilltrace_mlflow.sources.transcript._record import fill
 from skilltrace_mlflow.sources.transcript._wire import (
     Block,
+    Decision,
+    EditDiff,
     ToolUseResult,
     amount,
     decode_raw,
     text_of,
 )
 
-__all__ = ["LAUNCHED", "Results"]
-
-LAUNCHED = frozenset(("async_launched", "remote_launched", "teammate_spawned"))
-"""A status that is the receipt of a background agent, not its result."""
+__all__ = ["Results"]
 
 _HEAD = 2500  # characters of a result that are enough to tell its kind
-_EDITORS = frozenset(("Edit", "MultiEdit"))
-_FILE_TOOLS = _EDITORS | {"NotebookEdit", "Read", "Write"}
 
 
 class _Error(NamedTuple):
@@ -54,10 +55,13 @@ class Results:
     def __init__(self, calls: Mapping[str, ToolCall], notes: Notes) -> None:
         self.structured: dict[str, ToolUseResult] = {}
         self.hook_blocked: set[str] = set()
+        self.background = Background()
+        self.rewritten: dict[str, Mapping[str, Any]] = {}
         self._calls = calls
         self._notes = notes
         self._heads: dict[str, str] = {}
         self._errors: dict[str, _Error] = {}
+        self._decisions: dict[str, Decision] = {}
         self._early: dict[str, tuple[str, dict[str, Any]]] = {}
 
     def add(
@@ -70,11 +74,12 @@ class Results:
         source: Source,
         recorded_id: str,
         version: str | None = None,
+        decision: Decision | None = None,
     ) -> None:
         """Take in the result of one call, from the line that `source` is at.
 
         `extra` is the entry's `toolUseResult`, `recorded_id` the id that the block carries,
-        `version` Claude Code's.
+        `version` Claude Code's, `decision` how a question for permission was answered.
         """
         call = self._calls.get(call_id)
         if call is None:
@@ -99,10 +104,14 @@ class Results:
         elif structured is None:
             if call is None or call.name == "Write":
                 self._heads[call_id] = text_of(decode_raw(block.content))[:_HEAD]
-        elif structured.status is not None and structured.status in LAUNCHED:
-            reason = "launched in the background"
+        elif self.background.receipt(call_id, structured):
+            outcome = "unknown"
+        else:
+            self.background.news(structured)
         if structured is not None:
             self.structured[call_id] = structured
+        if decision is not None and decision.decision is not None:
+            self._decisions[call_id] = decision
         if call is not None:
             fields = call.__dict__
             if time is not None:
@@ -148,74 +157,53 @@ class Results:
                     call.name, error.head, version=error.version
                 ):
                     call.__dict__["details"][MAYBE_REFUSED] = True
+                if outcome == "denied" and may_have_run(error.head, version=error.version):
+                    call.__dict__["details"][MAYBE_RAN] = True
         for call_id, structured in self.structured.items():
             call = self._calls.get(call_id)
             if call is not None:
                 _detail(call, structured)
+        self.background.finish(self._calls)
+        for call_id, decision in self._decisions.items():
+            call = self._calls.get(call_id)
+            if call is not None:
+                call.__dict__["details"]["permission_decision"] = decision.decision
+                call.__dict__["details"]["permission_source"] = decision.source
+        for call_id, given in self.rewritten.items():
+            call = self._calls.get(call_id)
+            if call is not None and call.outcome != "denied" and given != call.input:
+                fill(call, input=given, requested_input=call.input)
         return orphans
 
-    def files(self, calls: Iterable[ToolCall]) -> Iterator[FileOperation]:
-        """The files that successful calls created, edited or read."""
-        for call in calls:
-            if call.name in _FILE_TOOLS and call.outcome == "succeeded":
-                operation = self._file(call)
-                if operation is not None:
-                    yield operation
-
-    def skills(self, calls: Iterable[ToolCall]) -> Iterator[SkillUse]:
-        """The skills that were asked for, and what became of them."""
-        for call in calls:
-            if call.name != "Skill":
-                continue
-            structured = self.structured.get(call.id)
-            arguments = call.input or {}
-            # `skill` since 2.0.3x, `command` before
-            name = arguments.get("skill") or arguments.get("command")
-            if not isinstance(name, str):
-                name = (structured.commandName if structured is not None else None) or ""
-            status: Any = "attempted"
-            if call.outcome == "succeeded":
-                refused = structured is not None and structured.success is False
-                status = "failed" if refused else "loaded"
-            elif call.outcome in ("failed", "denied"):
-                status = "failed"
-            yield SkillUse(name=name.lstrip("/"), status=status, call_id=call.id, agent=call.agent)
-
-    def _file(self, call: ToolCall) -> FileOperation | None:
-        name = call.name
+    def facts(self, call: ToolCall) -> CallFacts | None:
+        """What the results say of a call beyond its record, None for nothing."""
         structured = self.structured.get(call.id)
-        arguments = call.input or {}
-        path: Any = None
-        kind = "edit"
-        content: Any = None
-        if name == "Read":
-            kind = "read"
-            if structured is not None and structured.file is not None:
-                path = structured.file.filePath
-        elif name == "NotebookEdit":
-            path = arguments.get("notebook_path")
-        elif structured is not None:
-            path = structured.filePath
-        if name == "Write":
-            content = arguments.get("content")
-            if structured is not None and structured.type is not None:
-                kind = "edit" if structured.type == "update" else "create"
-            elif not self._heads.get(call.id, "").startswith("The file "):
-                # "File created successfully at: …", not "The file … has been updated"
-                kind = "create"
-        path = path or arguments.get("file_path")
-        if not isinstance(path, str) or not path:
-            return None
-        return record(
-            FileOperation,
-            {
-                "type": kind,
-                "file_path": path,
-                "content": content if isinstance(content, str) else None,
-                "agent": call.agent,
-                "call_id": call.id,
-            },
+        head = self._heads.get(call.id)
+        if structured is None:
+            return None if head is None else CallFacts(text=head)
+        file = structured.file
+        created = None
+        if call.name == "Write" and structured.type is not None:
+            created = structured.type != "update"
+        return CallFacts(
+            path=structured.filePath or (file.filePath if file is not None else None),
+            created=created,
+            changed=_changed(structured.bashEditDiff),
+            text=head,
+            skill=structured.commandName,
+            refused=structured.success is False,
         )
+
+
+def _changed(diff: EditDiff | None) -> tuple[tuple[str, bool], ...]:
+    """The files that a shell command changed, as far as Claude Code saw it."""
+    if diff is None:
+        return ()
+    changed = dict.fromkeys(diff.changedFiles or (), False)
+    for file in diff.files or ():
+        if file.filePath:
+            changed[file.filePath] = file.created is True
+    return tuple(changed.items())
 
 
 def _elapsed(start: datetime | None, end: datetime) -> float | None:

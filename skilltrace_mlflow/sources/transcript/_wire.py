@@ -28,7 +28,9 @@ __all__ = [
     "decode_entry",
     "decode_json",
     "decode_raw",
+    "decode_several",
     "decode_tolerantly",
+    "split_values",
     "text_of",
 ]
 
@@ -92,10 +94,34 @@ class Message(msgspec.Struct, gc=False):
     usage: Usage | None = None
 
 
+class EditedFile(msgspec.Struct, gc=False):
+    """One file of a shell command's changes."""
+
+    filePath: str | None = None  # noqa: N815
+    created: bool | None = None
+
+
 class FileReference(msgspec.Struct, gc=False):
     """The `file` of a Read result; images carry no path."""
 
     filePath: str | None = None  # noqa: N815 - Claude Code's spelling, here and below
+
+
+class TaskState(msgspec.Struct, gc=False):
+    """A background task as TaskOutput reports it."""
+
+    task_id: str | None = None
+    status: str | None = None
+    exitCode: int | None = None  # noqa: N815
+
+
+class EditDiff(msgspec.Struct, gc=False):
+    """Files that a shell command changed, as Claude Code saw it (since 2.1.269, where it is on)."""
+
+    files: list[EditedFile] | None = None
+    changedFiles: list[str] | None = None  # noqa: N815
+    moreFiles: int | None = None  # noqa: N815
+    unavailable: Any = None
 
 
 class ToolUseResult(msgspec.Struct, gc=False):
@@ -114,6 +140,22 @@ class ToolUseResult(msgspec.Struct, gc=False):
     code: int | None = None
     durationMs: float | None = None  # noqa: N815
     totalDurationMs: float | None = None  # noqa: N815
+    taskId: str | None = None  # noqa: N815
+    taskType: str | None = None  # noqa: N815
+    runId: str | None = None  # noqa: N815
+    task: TaskState | None = None
+    task_id: str | None = None
+    message: str | None = None
+    shellId: str | None = None  # noqa: N815
+    exitCode: int | None = None  # noqa: N815
+    bashEditDiff: EditDiff | None = None  # noqa: N815
+
+
+class Decision(msgspec.Struct, gc=False):
+    """How a question for permission was answered (`accept` or `reject`), and by what."""
+
+    decision: str | None = None
+    source: str | None = None
 
 
 class Origin(msgspec.Struct, gc=False):
@@ -133,6 +175,7 @@ class Attachment(msgspec.Struct, gc=False):
     toolUseID: str | None = None  # noqa: N815
     hookEvent: str | None = None  # noqa: N815
     message: msgspec.Raw = _EMPTY
+    stdout: str | None = None
 
 
 class Nested(msgspec.Struct, gc=False):
@@ -175,6 +218,7 @@ class Entry(msgspec.Struct, gc=False):
     isCompactSummary: bool | None = None  # noqa: N815
     isApiErrorMessage: bool | None = None  # noqa: N815
     toolDenialKind: str | None = None  # noqa: N815
+    permissionDecision: Decision | None = None  # noqa: N815
     origin: Origin | None = None
     attachment: Attachment | None = None
     data: Progress | None = None
@@ -195,6 +239,7 @@ decode_entry = msgspec.json.Decoder(Entry).decode
 """The entry of a line; raises one of `REFUSALS` for what is not exactly of these types."""
 
 REFUSALS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_pieces = json.JSONDecoder(strict=False)
 _decode_any = msgspec.json.Decoder().decode
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -209,6 +254,11 @@ def decode_tolerantly(line: bytes) -> Entry:
         raise ValueError(f"a JSON {_kind(value)}, not an object")
     entry: Entry = _struct(Entry, value)
     return entry
+
+
+def decode_several(line: bytes) -> list[Entry]:
+    """The entries of a line on which several stand whole; empty for any other line."""
+    return [_struct(Entry, value) for value in split_values(line)]
 
 
 def decode_json(line: bytes | msgspec.Raw) -> Any:
@@ -226,6 +276,27 @@ def decode_json(line: bytes | msgspec.Raw) -> Any:
         raise ValueError(f"not JSON ({error.msg} at column {error.colno})") from error
     except RecursionError as error:
         raise ValueError("not JSON (nested too deeply)") from error
+
+
+def split_values(line: bytes) -> list[Any]:
+    """The JSON objects on a line that holds two or more and nothing else; empty for any other line.
+
+    Claude Code 2.0.76 to 2.1.17 now and then lost the line end between two entries.
+    """
+    text = bytes(line).decode("utf-8", "replace").strip("\0 \t\r\n")
+    found: list[Any] = []
+    at = 0
+    try:
+        while at < len(text):
+            value, at = _pieces.raw_decode(text, at)
+            if not isinstance(value, dict):
+                return []
+            found.append(_scrub(value))
+            while at < len(text) and text[at].isspace():
+                at += 1
+    except (ValueError, RecursionError):
+        return []
+    return found if len(found) > 1 else []
 
 
 def decode_raw(raw: msgspec.Raw) -> Any:
@@ -278,6 +349,9 @@ _HINTS = {
         Attachment,
         Block,
         CacheCreation,
+        Decision,
+        EditDiff,
+        EditedFile,
         Entry,
         FileReference,
         Message,
@@ -285,6 +359,7 @@ _HINTS = {
         Origin,
         Progress,
         ServerToolUse,
+        TaskState,
         ToolUseResult,
         Usage,
     )
@@ -295,12 +370,15 @@ _NESTED: dict[tuple[type, str], type] = {
     (Entry, "data"): Progress,
     (Entry, "message"): Message,
     (Entry, "origin"): Origin,
+    (Entry, "permissionDecision"): Decision,
     (Entry, "toolUseResult"): ToolUseResult,
     (Message, "usage"): Usage,
     (Nested, "message"): Message,
     (Nested, "toolUseResult"): ToolUseResult,
     (Progress, "message"): Nested,
+    (ToolUseResult, "bashEditDiff"): EditDiff,
     (ToolUseResult, "file"): FileReference,
+    (ToolUseResult, "task"): TaskState,
     (Usage, "cache_creation"): CacheCreation,
     (Usage, "server_tool_use"): ServerToolUse,
 }
@@ -318,6 +396,8 @@ def _struct(struct: type[Any], value: dict[str, Any]) -> Any:
             fields[name] = _struct(inner, item)
         elif struct is Message and name == "content" and isinstance(item, list):
             fields[name] = [_block(block) for block in item]
+        elif struct is EditDiff and name == "files" and isinstance(item, list):
+            fields[name] = [_struct(EditedFile, each) for each in item if isinstance(each, dict)]
         elif hint is msgspec.Raw:
             fields[name] = msgspec.Raw(msgspec.json.encode(item))
         elif name == "timestamp":

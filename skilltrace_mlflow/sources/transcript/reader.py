@@ -25,6 +25,7 @@ from skilltrace_mlflow.sources.transcript._wire import (
     REFUSALS,
     Entry,
     decode_entry,
+    decode_several,
     decode_tolerantly,
 )
 from skilltrace_mlflow.sources.transcript.subagents import (
@@ -77,6 +78,15 @@ def _read(source: Source, collector: Collector, *, agent: str | None = None) -> 
             try:
                 entry = decode_tolerantly(data)
             except ValueError as error:
+                several = decode_several(data)
+                if several:
+                    if held is not None:
+                        collector.notes.damage(*held[:2])
+                        held = None
+                    first = first or f"line {source.number} has type {several[0].type!r}"
+                    for each in several:
+                        feed(each)
+                    continue
                 problem = _problem(data, error)
                 if problem is None:
                     continue

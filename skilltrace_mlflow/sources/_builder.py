@@ -1,0 +1,208 @@
+"""The session that a source's records make: order, files, skills, gaps. Every source feeds it.
+
+A reader adds steps, calls and messages in the order in which they happened, says of single calls
+what it knows beyond the record (`CallFacts`), and names what is missing. What follows from that is
+decided here, once: which files a call touched, which skill it loaded, whether usage is whole.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from skilltrace_mlflow.session import (
+    Diagnostic,
+    Evidence,
+    FileOperation,
+    Message,
+    ModelStep,
+    Session,
+    SkillUse,
+    ToolCall,
+)
+from skilltrace_mlflow.tools import TOOLS, current_name
+
+__all__ = ["CallFacts", "SessionBuilder", "files_of", "skills_of"]
+
+_CREATED = re.compile(r"\s*File created successfully at: ")
+_UPDATED = re.compile(
+    r"\s*(?:The file .{0,4000}? has been updated|Applied \d+ edits? to )", re.DOTALL
+)
+_LOADED = "Launching skill: "
+_SKILL_KEYS = ("skill", "skill_name", "command")  # today's, the SDK's, that of before 2.0.3x
+_SKILL_FILE = re.compile(r"(?:^|[/\\])([^/\\]+)[/\\]SKILL\.md", re.IGNORECASE)
+_NAMES_ONE_FILE = frozenset(
+    tool.name
+    for tool in TOOLS.values()
+    if tool.path in ("file_path", "notebook_path") and (tool.reads or tool.writes)
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallFacts:
+    """What a source knows of a call beside the record; None and empty where it knows nothing.
+
+    `path` is the file as the result names it, `created` whether a Write made it new, `changed` the
+    files that a command changed, each with whether it was new, `text` the beginning of the result,
+    `skill` the name in the result, `refused` that the skill was not loaded though the call worked.
+    """
+
+    path: str | None = None
+    created: bool | None = None
+    changed: tuple[tuple[str, bool], ...] = ()
+    text: str | None = None
+    skill: str | None = None
+    refused: bool = False
+
+
+_NOTHING = CallFacts()
+
+
+@dataclass(kw_only=True)
+class SessionBuilder:
+    """The growing record; `add` in order, then `session`."""
+
+    steps: list[ModelStep] = field(default_factory=list)
+    calls: list[ToolCall] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
+    facts: dict[str, CallFacts] = field(default_factory=dict)
+    skills: list[SkillUse] = field(default_factory=list)
+    incomplete: list[str] = field(default_factory=list)
+    usage_gaps: list[str] = field(default_factory=list)
+    missing: dict[Evidence, str] = field(default_factory=dict)
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+    _place: int = 0
+
+    def add(self, record: ModelStep | ToolCall | Message) -> None:
+        """The next record; it is given its place, and must not have been handed out before."""
+        record.__dict__["position"] = self._place
+        self._place += 1
+        if isinstance(record, ToolCall):
+            self.calls.append(record)
+        elif isinstance(record, ModelStep):
+            self.steps.append(record)
+        else:
+            self.messages.append(record)
+
+    def gap(self, reason: str) -> None:
+        """Calls, steps or messages that may be missing, and with them their tokens."""
+        if reason not in self.incomplete:
+            self.incomplete.append(reason)
+
+    def usage_gap(self, reason: str) -> None:
+        """Tokens that may be missing."""
+        if reason not in self.usage_gaps:
+            self.usage_gaps.append(reason)
+
+    @property
+    def usage_notes(self) -> tuple[str, ...]:
+        """Why token figures are a lower bound; empty where they are whole."""
+        bounds = sum(1 for step in self.steps if not step.usage_complete)
+        of_steps = (
+            f"{bounds} of {len(self.steps)} API responses record only a lower bound of their tokens"
+        )
+        return (*self.incomplete, *self.usage_gaps, *((of_steps,) if bounds else ()))
+
+    def session(self, *, usage_whole: bool = False, **outer: Any) -> Session:
+        """The finished record; `outer` are the fields of the session that are no records.
+
+        With `usage_whole` the source itself states figures that hold whatever is missing.
+        """
+        notes = () if usage_whole else self.usage_notes
+        return Session(
+            steps=tuple(self.steps),
+            tool_calls=tuple(self.calls),
+            messages=tuple(self.messages),
+            files=tuple(files_of(self.calls, self.facts)),
+            skills=(*skills_of(self.calls, self.facts), *self.skills),
+            usage_complete=not notes,
+            usage_notes=notes,
+            missing=self.missing,
+            incomplete=tuple(self.incomplete),
+            diagnostics=tuple(self.diagnostics),
+            **outer,
+        )
+
+
+def files_of(calls: Iterable[ToolCall], facts: Mapping[str, CallFacts]) -> Iterator[FileOperation]:
+    """The files that calls created, edited or read.
+
+    Those of tools that name one file, where the call succeeded; and what commands are known to have
+    changed, however they ended.
+    """
+    known: set[str] = set()
+    for call in calls:
+        fact = facts.get(call.id, _NOTHING)
+        for changed, new in fact.changed:
+            known.add(changed)
+            yield _operation(call, "create" if new else "edit", changed)
+        if call.name not in _NAMES_ONE_FILE or call.outcome != "succeeded":
+            continue
+        path: Any = fact.path or (call.input or {}).get(TOOLS[call.name].path or "")
+        if not isinstance(path, str) or not path:
+            continue
+        kind: Literal["create", "edit", "read"] = "edit"
+        content: Any = None
+        if TOOLS[call.name].reads:
+            kind = "read"
+        elif call.name == "Write":
+            content = (call.input or {}).get("content")
+            kind = "create" if _is_new(call, fact, path in known) else "edit"
+        known.add(path)
+        yield _operation(call, kind, path, content if isinstance(content, str) else None)
+
+
+def _operation(
+    call: ToolCall,
+    kind: Literal["create", "edit", "read"],
+    path: str,
+    content: str | None = None,
+) -> FileOperation:
+    return FileOperation(
+        type=kind, file_path=path, content=content, agent=call.agent, call_id=call.id
+    )
+
+
+def _is_new(call: ToolCall, fact: CallFacts, known: bool) -> bool:
+    """Whether a Write made a file that was not there."""
+    if fact.created is not None:
+        return fact.created
+    text = fact.text if fact.text is not None else (call.result or "")
+    if _CREATED.match(text):
+        return True
+    return not _UPDATED.match(text) and not known
+
+
+def skills_of(calls: Iterable[ToolCall], facts: Mapping[str, CallFacts]) -> Iterator[SkillUse]:
+    """The skills that calls asked for, and what became of them.
+
+    A `SKILL.md` that was read with Read is in the agent's context as well: status `read`.
+    """
+    for call in calls:
+        fact = facts.get(call.id, _NOTHING)
+        if current_name(call.name) == "Skill":
+            yield _skill(call, fact)
+        elif call.name == "Read" and call.outcome == "succeeded":
+            path = fact.path or (call.input or {}).get("file_path")
+            found = _SKILL_FILE.search(path) if isinstance(path, str) else None
+            if found and found.end() == len(posixpath.normpath(str(path))):
+                yield SkillUse(
+                    name=found.group(1), status="read", call_id=call.id, agent=call.agent
+                )
+
+
+def _skill(call: ToolCall, fact: CallFacts) -> SkillUse:
+    arguments = call.input or {}
+    named = next((arguments[key] for key in _SKILL_KEYS if arguments.get(key)), None)
+    name = named if isinstance(named, str) else (fact.skill or "")
+    status: Literal["attempted", "loaded", "failed"] = "attempted"
+    if call.outcome == "succeeded":
+        status = "failed" if fact.refused else "loaded"
+    elif call.outcome in ("failed", "denied"):
+        status = "failed"
+    elif (fact.text or "").startswith(_LOADED):
+        status = "loaded"
+    return SkillUse(name=name.strip().lstrip("/"), status=status, call_id=call.id, agent=call.agent)
