@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Any
 
 from skilltrace_mlflow.checks import CheckSpec, all_checks
+from skilltrace_mlflow.expectations._agent import AGENT_SCHEMA
 from skilltrace_mlflow.expectations._merge import SCOPES
 from skilltrace_mlflow.expectations.names import RESPONSE_KEYS
 
@@ -143,6 +144,7 @@ def manifest_schema() -> dict[str, Any]:
         "title": "skilltrace-mlflow manifest.yaml",
         "type": "object",
         "properties": {
+            "agent": AGENT_SCHEMA,
             "default_guidelines": _TEXTS,
             "description": {"type": ["string", "null"]},
             "disabled": _DISABLED,

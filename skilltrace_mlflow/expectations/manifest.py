@@ -38,6 +38,7 @@ __all__ = [
 ]
 
 _TOP = (
+    "agent",
     "default_guidelines",
     "description",
     "disabled",
@@ -50,7 +51,7 @@ _TOP = (
     "trace_expectations",
 )
 # Keys that decide a verdict: a near miss of one of them is a typo, not another tool's key.
-_GUARDED = tuple(key for key in _TOP if key not in ("description", "skill", "skill_name"))
+_GUARDED = tuple(key for key in _TOP if key not in ("agent", "description", "skill", "skill_name"))
 _LISTS = ("enabled", "trace_scorers", "llm_scorers")
 _EVALUATION = ("datasets", "quality_gates", "scorers")
 _SKILL = ("description", "name", "source_path")
@@ -75,7 +76,8 @@ class Manifest:
 
     `enabled`, `trace_scorers` and `llm_scorers` are names; `scorers` has their arguments too.
     `trace_expectations` and `session_expectations` are flat mappings of trace keys, the base that
-    every test overrides. `tiers` holds the lists of the older form, for its gates. `notices` are
+    every test overrides. `agent` is how `run` starts the agent, with paths relative to `folder`.
+    `tiers` holds the lists of the older form, for its gates. `notices` are
     remarks on what another tool reads. `path` is None where a skill has no manifest.
     """
 
@@ -95,6 +97,7 @@ class Manifest:
     trace_expectations: Mapping[str, Any] = field(default_factory=dict)
     session_expectations: Mapping[str, Any] = field(default_factory=dict)
     datasets: tuple[Path, ...] = ()
+    agent: Mapping[str, Any] = field(default_factory=dict)
     notices: tuple[str, ...] = ()
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
     document: Document | None = field(default=None, repr=False, compare=False)
@@ -225,6 +228,7 @@ class _Reader:
             trace_expectations=trace,
             session_expectations=session,
             datasets=datasets,
+            agent=data.get("agent") or {},
             notices=tuple(self.notices),
             raw=data,
             document=self.document,

@@ -1,0 +1,212 @@
+"""Claude Code as an agent: one subprocess of the binary per task, no SDK."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from skilltrace_mlflow.agent._guard import Guard
+from skilltrace_mlflow.agent._place import environment
+from skilltrace_mlflow.agent._processes import end_attempt
+from skilltrace_mlflow.agent._result import captured, ended_as
+from skilltrace_mlflow.agent.protocol import End, Run, Task
+
+__all__ = ["ClaudeAgent"]
+
+# Flags that a version may lack without the run meaning something else; the run's own bounds hold
+# in any case. The CLI refuses an unknown one before it sends anything.
+_OPTIONAL = ("--max-budget-usd", "--max-turns", "--strict-mcp-config")
+_UNKNOWN = re.compile(r"unknown option '(--[a-z-]+)'")
+# The CLI tries a refused key ten times, for minutes. It will not get better.
+_REFUSALS = 3
+_POLL = 0.1
+
+
+class ClaudeAgent:
+    """Runs `claude -p` in the task's workspace, with a configuration folder of its own."""
+
+    name = "claude"
+
+    def __init__(self, binary: str | None = None, *, guard: Guard | None = None) -> None:
+        self.binary = binary or "claude"
+        self.guard = guard or Guard()
+        self._lacking: set[str] = set()
+
+    def run(self, task: Task) -> Run:
+        """One attempt, from start to the last process that it left behind."""
+        binary = shutil.which(os.path.expanduser(self.binary))  # noqa: PTH111 (may be a bare name)
+        if binary is None:
+            return Run(
+                end="missing_binary",
+                reason=f"there is no {self.binary!r} on PATH; install Claude Code or give "
+                "--claude-bin PATH",
+            )
+        while True:
+            call = _Call(self, task, binary)
+            run = call.run()
+            lacking = call.lacking()
+            if lacking is None or lacking in self._lacking:
+                return run
+            self._lacking.add(lacking)
+
+    def command(self, task: Task, binary: str) -> list[str]:
+        """The command line of a task; the prompt goes in by standard input."""
+        options = task.options
+        command = [binary, "-p", "--output-format", "stream-json", "--verbose"]
+        command += ["--session-id", task.session_id]
+        command += ["--permission-mode", options.permission_mode]
+        if options.model is not None:
+            command += ["--model", options.model]
+        if options.max_turns is not None and "--max-turns" not in self._lacking:
+            command += ["--max-turns", str(options.max_turns)]
+        if task.max_usd is not None and "--max-budget-usd" not in self._lacking:
+            command += ["--max-budget-usd", f"{task.max_usd:.6f}"]
+        if options.settings is not None:
+            command += ["--settings", str(task.place.base / "settings.json")]
+        if options.mcp_config is not None:
+            command += ["--mcp-config", str(task.place.base / "mcp.json")]
+            if "--strict-mcp-config" not in self._lacking:
+                command.append("--strict-mcp-config")
+        if options.allowed_tools:
+            command += ["--allowedTools", *options.allowed_tools]
+        if options.disallowed_tools:
+            command += ["--disallowedTools", *options.disallowed_tools]
+        return command
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Flags that this version turned out not to have."""
+        return tuple(sorted(self._lacking))
+
+
+class _Call:
+    """One process and what it says."""
+
+    def __init__(self, agent: ClaudeAgent, task: Task, binary: str) -> None:
+        self.agent = agent
+        self.task = task
+        self.command = agent.command(task, binary)
+        self.stream = task.record / "stream.jsonl"
+        self.errors = task.record / "stderr.txt"
+        self.init: Mapping[str, Any] | None = None
+        self.result: Mapping[str, Any] | None = None
+        self.refused = 0
+
+    def run(self) -> Run:
+        task = self.task
+        env = environment(task.place, task.options, os.environ)
+        started = time.monotonic()
+        try:
+            with self.errors.open("wb") as errors:
+                process = subprocess.Popen(
+                    self.command,
+                    cwd=task.place.workspace,
+                    env=env,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=errors,
+                    start_new_session=True,
+                )
+        except OSError as error:
+            return Run(end="missing_binary", reason=f"{self.command[0]}: {error.strerror}")
+        base = task.place.base
+        self.agent.guard.watch(base, process.pid)
+        reader = threading.Thread(target=self._read, args=(process,), daemon=True)
+        writer = threading.Thread(target=_write, args=(process, task.prompt), daemon=True)
+        reader.start()
+        writer.start()
+        try:
+            early = self._wait(process, started)
+        finally:
+            # Also after a good end: a command left in the background is somebody's, too.
+            end_attempt(process.pid, str(base), grace=3.0)
+            process.wait()
+            reader.join(timeout=10)
+            self.agent.guard.watch(base)
+        said = self.errors.read_text(encoding="utf-8", errors="replace").strip()
+        end, reason = ended_as(early, self.result, process.returncode, said)
+        return captured(
+            task,
+            end=end,
+            reason=reason,
+            init=self.init,
+            result=self.result,
+            exit_code=process.returncode,
+            seconds=time.monotonic() - started,
+            lacking=self.agent.lacking,
+        )
+
+    def lacking(self) -> str | None:
+        """The optional flag that this version refused, None if it was none of them."""
+        if self.init is not None or self.result is not None or not self.errors.is_file():
+            return None
+        found = _UNKNOWN.search(self.errors.read_text(encoding="utf-8", errors="replace"))
+        return found[1] if found is not None and found[1] in _OPTIONAL else None
+
+    def _wait(self, process: subprocess.Popen[bytes], started: float) -> tuple[End, str] | None:
+        """Wait for the end; returns why it did not come by itself, None if it did."""
+        timeout = self.task.options.timeout
+        while True:
+            try:
+                process.wait(timeout=_POLL)
+                return None
+            except subprocess.TimeoutExpired:
+                pass
+            if self.task.stop.is_set():
+                return "interrupted", "the run was interrupted"
+            if self.refused >= _REFUSALS:
+                return "not_logged_in", "the service refused the key (401); see docs/running.md"
+            if self.result is not None and time.monotonic() - self._result_at > 10:
+                return None  # it has said its last word, and something keeps it from leaving
+            if time.monotonic() - started > timeout:
+                return "timed_out", f"it took over {timeout:g} s"
+
+    def _read(self, process: subprocess.Popen[bytes]) -> None:
+        assert process.stdout is not None  # noqa: S101 (it is a pipe)
+        with self.stream.open("wb", buffering=0) as kept:
+            for line in process.stdout:
+                kept.write(line)
+                with contextlib.suppress(ValueError):
+                    self._note(json.loads(line))
+
+    def _note(self, line: Any) -> None:
+        if not isinstance(line, dict):
+            return
+        kind = (line.get("type"), line.get("subtype"))
+        if kind == ("system", "init") and self.init is None:
+            self.init = line
+        elif kind == ("system", "api_retry"):
+            self.refused += line.get("error_status") in (401, 403)
+        elif kind[0] == "result":
+            self._result_at = time.monotonic()
+            self.result = line
+
+    _result_at = 0.0
+
+
+def _write(process: subprocess.Popen[bytes], prompt: str) -> None:
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):  # it died before it read: its end says so
+            process.stdin.write(prompt.encode("utf-8", "replace"))
+            process.stdin.close()
+
+
+def binary_version(binary: str | None = None) -> str | None:
+    """What `claude --version` says, None if there is no such binary."""
+    path = shutil.which(str(Path(binary).expanduser()) if binary else "claude")
+    if path is None:
+        return None
+    try:
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None

@@ -1,0 +1,248 @@
+"""The real Claude Code against the scripted model: every end, and figures equal to the CLI's."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from skilltrace_mlflow.agent import AgentOptions, ClaudeAgent, Run, Task
+from skilltrace_mlflow.agent._place import changes, make_place, snapshot
+from skilltrace_mlflow.agent._processes import _belonging, end_attempt
+from skilltrace_mlflow.agent.skill import skill_at
+from tests.agent.conftest import SKILL
+from tests.agent.model_server import Fault, ModelServer, Script, say, use
+
+Serve = Callable[[Iterable[Script]], ModelServer]
+
+
+@pytest.fixture
+def attempt(tmp_path: Path, temporary: Path, claude: str) -> Callable[..., Run]:
+    """Runs one task and checks that no process of it is left."""
+
+    def run(prompt: str, *, stop_after: float | None = None, **values: object) -> Run:
+        max_usd = values.pop("max_usd", None)
+        binary = str(values.pop("binary", claude))
+        options = AgentOptions(**{"timeout": 60.0, **values})  # type: ignore[arg-type]
+        folder = tmp_path / "naming"
+        folder.mkdir(exist_ok=True)
+        (folder / "SKILL.md").write_text(SKILL, encoding="utf-8")
+        place = make_place(options, [skill_at(folder)])
+        record = tmp_path / "record"
+        record.mkdir(exist_ok=True)
+        stop = threading.Event()
+        if stop_after is not None:
+            threading.Timer(stop_after, stop.set).start()
+        task = Task(
+            prompt=prompt,
+            session_id=str(uuid.uuid4()),
+            place=place,
+            record=record,
+            options=options,
+            max_usd=max_usd,  # type: ignore[arg-type]
+            stop=stop,
+        )
+        before = snapshot(place.workspace)
+        done = ClaudeAgent(binary).run(task)
+        assert _belonging(str(place.base)) == []
+        (record / "patch.diff").write_text(changes(before, snapshot(place.workspace)))
+        return done
+
+    return run
+
+
+def test_a_finished_attempt_has_everything(
+    attempt: Callable[..., Run], server: Serve, tmp_path: Path
+) -> None:
+    server(
+        [
+            Script(
+                match="Name the table",
+                steps=(
+                    use("Skill", skill="naming"),
+                    use("Write", file_path="name.txt", content="bronze_orders\n"),
+                    use("Bash", command="false", description="fails"),
+                    say("It is bronze_orders."),
+                ),
+            )
+        ]
+    )
+    done = attempt("Name the table", allowed_tools=("Bash",))
+    assert (done.end, done.exit_code, done.response) == ("finished", 0, "It is bronze_orders.")
+    assert done.session is not None
+    assert [c.name for c in done.session.tool_calls] == ["Skill", "Write", "Bash"]
+    assert [c.outcome for c in done.session.tool_calls] == ["succeeded", "succeeded", "failed"]
+    assert done.differing == ()
+    assert done.session.usage.output_tokens == 80
+    assert done.result is not None
+    assert done.cost_usd == done.result["total_cost_usd"] > 0
+    assert done.init is not None
+    assert "naming" in done.init["skills"]
+    patch = (tmp_path / "record" / "patch.diff").read_text()
+    assert "+++ b/name.txt" in patch
+    assert "+bronze_orders" in patch
+
+
+def test_a_denial_is_told(attempt: Callable[..., Run], server: Serve) -> None:
+    steps = (use("Bash", command="rm -rf /srv/x", description="d"), say("I may not."))
+    server([Script(match="Delete it", steps=steps)])
+    done = attempt("Delete it", permission_mode="dontAsk")
+    assert (done.end, done.denials) == ("finished", ("Bash",))
+    assert done.session is not None
+    assert done.session.tool_calls[0].outcome == "denied"
+
+
+def test_sub_agents_count(attempt: Callable[..., Run], server: Serve) -> None:
+    server(
+        [
+            Script(match="Count the rows", steps=(say("One row."),)),
+            Script(
+                match="How many rows",
+                steps=(
+                    use(
+                        "Agent",
+                        description="count",
+                        prompt="Count the rows of orders.csv",
+                        subagent_type="general-purpose",
+                        run_in_background=False,
+                    ),
+                    say("One."),
+                ),
+            ),
+        ]
+    )
+    done = attempt("How many rows are there?")
+    assert done.end == "finished"
+    assert done.differing == ()
+    assert done.session is not None
+    assert len(done.session.subagents) == 1
+    assert done.session.usage.output_tokens == 60
+
+
+@pytest.mark.parametrize(
+    ("step", "options", "end"),
+    [
+        (Fault(status=529), {}, "model_error"),
+        (Fault(status=500), {}, "model_error"),
+        (Fault(status=429), {}, "model_error"),
+        (Fault(hang=60), {"timeout": 3.0}, "timed_out"),
+        (use("Read", file_path="a.txt"), {"max_turns": 1}, "turn_limit"),
+        (use("Read", file_path="a.txt"), {"max_usd": 0.000001}, "budget_limit"),
+    ],
+)
+def test_ends_are_told_apart(
+    attempt: Callable[..., Run],
+    server: Serve,
+    step: Fault,
+    options: dict[str, object],
+    end: str,
+) -> None:
+    server([Script(match="Go on", steps=(step, use("Read", file_path="b.txt"), say("Done.")))])
+    done = attempt("Go on", **options)
+    assert done.end == end, done
+    assert done.reason
+
+
+def test_a_refused_key_is_not_tried_for_minutes(
+    attempt: Callable[..., Run], server: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server([Script(match="Go on", steps=(Fault(status=401),))])
+    monkeypatch.delenv("CLAUDE_CODE_MAX_RETRIES")
+    done = attempt("Go on")
+    assert done.end == "not_logged_in"
+
+
+def test_without_a_key(
+    attempt: Callable[..., Run], server: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server([])
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    done = attempt("Go on")
+    assert (done.end, done.reason) == ("not_logged_in", "Not logged in · Please run /login")
+
+
+def test_interrupted(attempt: Callable[..., Run], server: Serve) -> None:
+    server([Script(match="Go on", steps=(Fault(hang=60),))])
+    assert attempt("Go on", stop_after=1.5).end == "interrupted"
+
+
+def test_without_a_binary(attempt: Callable[..., Run]) -> None:
+    done = attempt("Go on", binary="/nonexistent/claude")
+    assert done.end == "missing_binary"
+
+
+def test_a_binary_that_dies_in_the_middle(attempt: Callable[..., Run], tmp_path: Path) -> None:
+    fake = tmp_path / "claude"
+    init = json.dumps({"type": "system", "subtype": "init", "skills": []})
+    fake.write_text(f"#!/bin/sh\necho '{init}'\nkill -9 $$\n")
+    fake.chmod(0o755)
+    done = attempt("Go on", binary=str(fake))
+    assert (done.end, done.exit_code) == ("killed", -9)
+
+
+def test_an_older_binary_without_the_flags(attempt: Callable[..., Run], tmp_path: Path) -> None:
+    fake = tmp_path / "claude"
+    result = json.dumps({"type": "result", "subtype": "success", "is_error": False, "result": "x"})
+    fake.write_text(
+        "#!/bin/sh\n"
+        'for a in "$@"; do case "$a" in --max-*) '
+        "echo \"error: unknown option '$a'\" >&2; exit 1;; esac; done\n"
+        'id=; for a in "$@"; do [ "$p" = --session-id ] && id=$a; p=$a; done\n'
+        'd="$CLAUDE_CONFIG_DIR/projects/x"; mkdir -p "$d"\n'
+        'echo \'{"type":"user","message":{"role":"user","content":"Go"},"sessionId":"\'$id\'"}\''
+        ' > "$d/$id.jsonl"\n'
+        f"echo '{result}'\n"
+    )
+    fake.chmod(0o755)
+    done = attempt("Go on", binary=str(fake), max_turns=3, max_usd=1.0)
+    assert done.end == "finished"
+    assert done.notes == (
+        "this version of Claude Code has no --max-budget-usd",
+        "this version of Claude Code has no --max-turns",
+    )
+
+
+def test_what_is_left_running_is_ended(attempt: Callable[..., Run], server: Serve) -> None:
+    command = "setsid sleep 300 >/dev/null 2>&1 & echo started"
+    steps = (use("Bash", command=command, description="background"), say("Done."))
+    server([Script(match="Start it", steps=steps)])
+    done = attempt("Start it", allowed_tools=("Bash",))
+    assert done.end == "finished"  # the fixture asserts that nothing of it runs any more
+
+
+def test_only_what_is_allowed_passes_into_the_environment(
+    attempt: Callable[..., Run], server: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTHER_SERVICE_TOKEN", "secret")
+    monkeypatch.setenv("WANTED", "yes")
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    steps = (use("Bash", command="env | sort", description="d"), say("Done."))
+    server([Script(match="Show it", steps=steps)])
+    env = {"WANTED": None, "GIVEN": "value"}
+    done = attempt("Show it", allowed_tools=("Bash",), env=env)
+    assert done.session is not None
+    shown = done.session.tool_calls[0].result or ""
+    for line in ("WANTED=yes", "GIVEN=value", "https_proxy=http://127.0.0.1:9"):
+        assert line in shown.splitlines()
+    assert "OTHER_SERVICE_TOKEN" not in shown
+    assert f"HOME={os.environ['HOME']}" not in shown.splitlines()
+
+
+def test_a_command_that_ignores_termination_is_killed(tmp_path: Path) -> None:
+    import subprocess
+
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", "trap '' TERM; while true; do sleep 0.1; done"],
+        cwd=tmp_path,
+        start_new_session=True,
+    )
+    time.sleep(0.3)
+    end_attempt(process.pid, str(tmp_path), grace=0.3)
+    assert process.wait(timeout=5) == -9
