@@ -28,7 +28,7 @@ _HOME = {
     "parse_transcript": "sources.transcript",
     "session_from_trace": "sources.mlflow.trace",
     "setup_autolog": "autolog",
-    "trace_eval": "score",
+    "trace_eval": "evaluation",
 }
 
 __all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]

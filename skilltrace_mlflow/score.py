@@ -1,4 +1,4 @@
-"""Evidence meets expectations, without MLflow: what `trace-eval`, notebooks and Spark call."""
+"""Evidence meets expectations, without MLflow: what `trace_eval`, scorers and the driver call."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ from skilltrace_mlflow.expectations import (
     Manifest,
     TestCase,
     load_ground_truth,
-    load_manifest,
     parse_expectations,
 )
 from skilltrace_mlflow.metrics import TraceMetrics, compute_metrics
-from skilltrace_mlflow.results import Evaluation, TestResult
+from skilltrace_mlflow.results import TestResult
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.load import (
     Evidence,
@@ -38,9 +37,9 @@ __all__ = [
     "SESSION_PREFIX",
     "Target",
     "get_trace_from_mlflow",
+    "judge_traces",
     "parse_and_compute_metrics",
     "score_session",
-    "trace_eval",
 ]
 
 _MOST_REMARKS = 3
@@ -171,39 +170,28 @@ class Target:
         return score_session(session, (), session_expectations=self.session_expectations)
 
 
-def trace_eval(
-    skill: str | os.PathLike[str] | Manifest,
-    traces: Sequence[str | os.PathLike[str] | Session] | str | os.PathLike[str] | Session = (),
+def judge_traces(
+    target: Target,
+    traces: Sequence[str | os.PathLike[str] | Session],
     *,
     trace_dir: str | os.PathLike[str] | None = None,
     evidence: Iterable[Evidence] = (),
-    test_id: str | None = None,
-    skills_dir: str | os.PathLike[str] | None = None,
     workers: int = 1,
     keep_sessions: bool = True,
     progress: Callable[[int, int], None] | None = None,
-) -> Evaluation:
-    """Score traces against a skill's expectations, without MLflow.
+) -> tuple[tuple[TestResult, ...], tuple[str, ...]]:
+    """The results of all these traces, and remarks on what was looked for in vain.
 
-    `traces` are transcripts, dumped traces or sessions; `trace_dir` adds every session below a
-    folder; `evidence` what was fetched from elsewhere. `test_id` applies that test case's
-    overrides, the traces are then its attempts. With `workers` above 1 files are read and judged in
-    that many processes (call it under `if __name__ == "__main__"` then). `progress` is called with
-    (done, total).
-
-    Raises InputError for a bad file if it is the only one, ConfigurationError for a bad manifest; a
-    bad file among several becomes a result with `error` and `bad_input`.
+    `traces` are files and sessions, `trace_dir` adds every session below a folder, `evidence` what
+    was fetched from elsewhere. Where the target is a test case they are its attempts. Raises
+    InputError for a bad file if it is the only one; among several it is a result with `error`.
     """
-    manifest = skill if isinstance(skill, Manifest) else load_manifest(skill, skills_dir=skills_dir)
-    target = Target.of(manifest, test_id)
-    single = isinstance(traces, str | os.PathLike | Session)
-    given: list[Any] = [traces] if single else list(traces)  # type: ignore[arg-type]
-    files = [item for item in given if not isinstance(item, Session)]
-    lone = len(given) == 1 and trace_dir is None
+    files = [item for item in traces if not isinstance(item, Session)]
+    lone = len(traces) == 1 and trace_dir is None
     if trace_dir is not None:
         files += find_sessions(trace_dir)
     collected = [*evidence]
-    for index, item in enumerate(given):
+    for index, item in enumerate(traces):
         if isinstance(item, Session):
             name = item.session_id or f"session-{index + 1}"
             collected.append(Evidence(name=name, source=item.source or name, session=item))
@@ -214,14 +202,12 @@ def trace_eval(
         results += _judge_files(
             target, [os.fspath(file) for file in files], workers, keep_sessions, progress
         )
-    if test_id is not None:
+    if target.case is not None:
         results = [replace(item, attempt=n) for n, item in enumerate(results, start=1)]
-    notes = []
+    notes: tuple[str, ...] = ()
     if trace_dir is not None and not files:
-        notes.append(
-            f"{os.fspath(trace_dir)}: no Claude Code session (a .jsonl file) in it or below"
-        )
-    return Evaluation(skill=manifest.name, results=_unique_names(results), notes=tuple(notes))
+        notes = (f"{os.fspath(trace_dir)}: no Claude Code session (a .jsonl file) in it or below",)
+    return _unique_names(results), notes
 
 
 def _judge_files(

@@ -19,8 +19,9 @@ TRACES = SKILL / "traces"
 
 SCRIPT = """
 import sys, skilltrace_mlflow.score as score
+from skilltrace_mlflow import trace_eval
 score._FORK_FROM_BYTES = 0
-evaluation = score.trace_eval(sys.argv[1], trace_dir=sys.argv[2], workers=2, keep_sessions=False)
+evaluation = trace_eval(sys.argv[1], trace_dir=sys.argv[2], workers=2, keep_sessions=False)
 for r in evaluation.results:
     print(r.test_id, r.verdict, r.bad_input, r.trace_summary.event_count if r.trace_summary else 0)
 print(evaluation.exit_code)

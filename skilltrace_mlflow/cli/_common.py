@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from skilltrace_mlflow.cli._options import ExpandedPath
 from skilltrace_mlflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -19,19 +20,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXIT_INTERRUPTED",
-    "ExpandedPath",
     "colourful",
     "drop_output",
     "emit",
-    "evaluation_options",
     "format_option",
     "load_baseline",
     "note",
+    "note_remarks",
     "output_option",
     "printable",
     "progress_bar",
     "resolve_format",
-    "store_options",
+    "result_options",
     "verbosity_options",
     "write_result",
 ]
@@ -40,18 +40,6 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 EXIT_INTERRUPTED = 130
 FORMATS = ("table", "json", "jsonl", "junit", "markdown")
-
-
-class ExpandedPath(click.Path):
-    """A path argument in which `~` is expanded, as everywhere in this package."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(path_type=Path, **options)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if isinstance(value, str) and value.startswith("~"):
-            value = str(Path(value).expanduser())
-        return super().convert(value, param, ctx)
 
 
 class _OutputFile(ExpandedPath):
@@ -74,6 +62,13 @@ def printable(text: str) -> str:
 def note(message: str) -> None:
     """A message to the person, on standard error."""
     click.echo(printable(message), err=True)
+
+
+def note_remarks(evaluation: Evaluation, *, quiet: bool, output_format: str) -> None:
+    """What a reader should know of the evaluation, on standard error; a table shows it itself."""
+    if not quiet and output_format != "table":
+        for text in evaluation.notes:
+            note(text)
 
 
 def format_option(*formats: str, default: str | None = None) -> Callable[[F], F]:
@@ -107,18 +102,6 @@ def verbosity_options(function: F) -> F:
     return click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")(function)
 
 
-def store_options(function: F) -> F:
-    """`--experiment` and `--tracking-uri`."""
-    function = click.option(
-        "--tracking-uri",
-        metavar="URI",
-        help="MLflow tracking server or store. Default: MLFLOW_TRACKING_URI, else sqlite:///mlflow.db",
-    )(function)
-    return click.option(
-        "--experiment", metavar="NAME_OR_ID", help="MLflow experiment, by name or id."
-    )(function)
-
-
 class _Baseline(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.2
     """Results to compare with: a file is read at once, a run by `load_baseline`."""
 
@@ -145,13 +128,14 @@ def load_baseline(
     return baseline[0], load_results(baseline[0], tracking_uri=tracking_uri)
 
 
-def evaluation_options(function: F) -> F:
-    """Options of every command that judges traces of a skill."""
+def result_options(function: F) -> F:
+    """What else an evaluation is written to, and what it is compared with."""
     for option in (
         click.option(
-            "--allow-custom",
-            is_flag=True,
-            help="Let a manifest name package.module:function (it runs code).",
+            "--report",
+            type=ExpandedPath(dir_okay=False),
+            metavar="FILE.html",
+            help="Write an HTML report as well.",
         ),
         click.option(
             "--dump-traces",
@@ -171,12 +155,6 @@ def evaluation_options(function: F) -> F:
         ),
         click.option(
             "--include-trace", is_flag=True, help="Put the whole trace into each result line."
-        ),
-        click.option(
-            "--skills-dir",
-            type=ExpandedPath(file_okay=False),
-            metavar="DIR",
-            help="Where skills are [SKILLTRACE_SKILLS_DIR, else the nearest skills/ upward].",
         ),
     ):
         function = option(function)

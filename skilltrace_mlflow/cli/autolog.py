@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from skilltrace_mlflow.cli._common import (
-    ExpandedPath,
-    format_option,
-    note,
-    printable,
-    write_result,
-)
+from skilltrace_mlflow.cli._common import format_option, note, printable, write_result
+from skilltrace_mlflow.cli._options import ExpandedPath
 
 if TYPE_CHECKING:
     from skilltrace_mlflow.autolog import SettingsChange

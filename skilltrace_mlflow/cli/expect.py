@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from skilltrace_mlflow.cli._common import (
-    ExpandedPath,
-    note,
-    store_options,
-    verbosity_options,
-    write_result,
-)
+from skilltrace_mlflow.cli._common import note, verbosity_options, write_result
+from skilltrace_mlflow.cli._options import ExpandedPath, store_options
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError
 
 if TYPE_CHECKING:

@@ -7,14 +7,13 @@ from pathlib import Path
 import click
 
 from skilltrace_mlflow.cli._common import (
-    ExpandedPath,
     format_option,
     note,
     progress_bar,
-    store_options,
     verbosity_options,
     write_result,
 )
+from skilltrace_mlflow.cli._options import ExpandedPath, store_options
 
 __all__ = ["command"]
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from skilltrace_mlflow.cli._common import ExpandedPath, note, write_result
+from skilltrace_mlflow.cli._common import note, write_result
+from skilltrace_mlflow.cli._options import ExpandedPath
 from skilltrace_mlflow.errors import ConfigurationError, InputError
 
 __all__ = ["command"]

@@ -13,10 +13,10 @@ from skilltrace_mlflow.cli._common import (
     note,
     printable,
     progress_bar,
-    store_options,
     verbosity_options,
     write_result,
 )
+from skilltrace_mlflow.cli._options import store_options
 
 __all__ = ["command"]
 

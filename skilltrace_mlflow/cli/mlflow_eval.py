@@ -9,17 +9,18 @@ import click
 
 from skilltrace_mlflow.cli._common import (
     EXIT_INTERRUPTED,
-    ExpandedPath,
     emit,
-    evaluation_options,
     format_option,
     load_baseline,
     note,
+    note_remarks,
     output_option,
     progress_bar,
-    store_options,
+    result_options,
     verbosity_options,
 )
+from skilltrace_mlflow.cli._options import door_options
+from skilltrace_mlflow.options import EVALUATE_SKILL, EvaluationOptions
 
 __all__ = ["command"]
 
@@ -28,64 +29,22 @@ __all__ = ["command"]
     epilog="Example: skilltrace-mlflow mlflow-eval my-skill --include-traces --experiment traces",
 )
 @click.argument("skill")
-@click.option(
-    "--include-traces", is_flag=True, help="Judge each case's trace too, not only the response."
-)
-@click.option("--run-name", metavar="NAME", help="Name of the MLflow run.")
-@click.option("--filter-category", multiple=True, metavar="NAME", help="Only cases of it.")
-@click.option("--test-id", "test_ids", multiple=True, metavar="ID", help="Only this test case.")
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Only cases with this tag.")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="Bound on everything; what is not done by then is named, and the run can be resumed.",
-)
-@click.option(
-    "--attempts",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Judge N traces per case: pass rate, pass@k, pass^k with intervals.",
-)
-@click.option("--fail-under", multiple=True, metavar="NAME=VALUE", help="A gate, repeatable.")
-@click.option("--no-llm", is_flag=True, help="Leave model-based scorers out.")
-@click.option(
-    "--allow-outside", is_flag=True, help="Let a trace_ref lead out of the skill's folder."
-)
-@click.option("--resume", metavar="RUN_ID", help="Finish a run that was interrupted.")
-@click.option(
-    "--report",
-    type=ExpandedPath(dir_okay=False),
-    metavar="FILE.html",
-    help="Write an HTML report as well.",
-)
-@store_options
-@evaluation_options
+@door_options(EVALUATE_SKILL)
+@result_options
 @format_option()
 @output_option
 @verbosity_options
 def command(
     skill: str,
-    include_traces: bool,
-    run_name: str | None,
-    filter_category: tuple[str, ...],
-    test_ids: tuple[str, ...],
-    tags: tuple[str, ...],
-    timeout: float | None,
-    attempts: int | None,
-    fail_under: tuple[str, ...],
-    no_llm: bool,
-    allow_outside: bool,
-    resume: str | None,
-    report: Path | None,
-    experiment: str | None,
-    tracking_uri: str | None,
-    skills_dir: Path | None,
     include_trace: bool,
     dump_traces: Path | None,
-    allow_custom: bool,
+    report: Path | None,
     baseline: tuple[str, Any] | None,
-    **output_options: Any,
+    output_format: str,
+    output: Path | None,
+    quiet: bool,
+    verbose: bool,
+    **given: Any,
 ) -> int:
     """Evaluate SKILL's test cases with mlflow.genai.evaluate.
 
@@ -95,46 +54,28 @@ def command(
     traces, under one MLflow run.
     """
     from skilltrace_mlflow.evaluate import Interrupted, evaluate_skill
-    from skilltrace_mlflow.gates import parse_gate
 
-    quiet = output_options["quiet"]
-    baseline = load_baseline(baseline, tracking_uri)
+    options = EvaluationOptions(**given)
+    baseline = load_baseline(baseline, options.tracking_uri)
     try:
         with progress_bar("judging", quiet=quiet) as progress:
-            evaluation = evaluate_skill(
-                skill,
-                include_traces=include_traces,
-                experiment=experiment,
-                tracking_uri=tracking_uri,
-                run_name=run_name,
-                skills_dir=skills_dir,
-                test_ids=test_ids,
-                filter_category=filter_category,
-                tags=tags,
-                timeout=timeout,
-                attempts=attempts,
-                fail_under=dict(parse_gate(text) for text in fail_under),
-                allow_custom=allow_custom,
-                allow_outside=allow_outside,
-                no_llm=no_llm,
-                resume=resume,
-                progress=progress,
-            )
+            evaluation = evaluate_skill(skill, progress=progress, **options.of(EVALUATE_SKILL))
     except Interrupted as stop:
         hint = f"; finish it with --resume {stop.run_id}" if stop.run_id else ""
         note(f"interrupted{hint}")
         return EXIT_INTERRUPTED
-    if not quiet and output_options["output_format"] != "table":
-        for text in evaluation.notes:  # the table has them already
-            note(text)
+    note_remarks(evaluation, quiet=quiet, output_format=output_format)
     for text in evaluation.incomplete:
         note(f"incomplete: {text}")
     emit(
         evaluation,
-        include_trace=include_trace,
-        dump_traces=dump_traces,
+        output_format=output_format,
+        output=output,
         report=report,
+        dump_traces=dump_traces,
+        include_trace=include_trace,
         baseline=baseline,
-        **output_options,
+        quiet=quiet,
+        verbose=verbose,
     )
     return evaluation.exit_code

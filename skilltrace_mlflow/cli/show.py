@@ -7,13 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from skilltrace_mlflow.cli._common import (
-    ExpandedPath,
-    colourful,
-    note,
-    store_options,
-    write_result,
-)
+from skilltrace_mlflow.cli._common import colourful, note, write_result
+from skilltrace_mlflow.cli._options import ExpandedPath, store_options
 
 if TYPE_CHECKING:
     from skilltrace_mlflow.sources.load import Evidence

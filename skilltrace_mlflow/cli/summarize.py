@@ -9,13 +9,13 @@ from typing import Any
 import click
 
 from skilltrace_mlflow.cli._common import (
-    ExpandedPath,
     format_option,
     note,
     printable,
     verbosity_options,
     write_result,
 )
+from skilltrace_mlflow.cli._options import ExpandedPath
 
 __all__ = ["command"]
 

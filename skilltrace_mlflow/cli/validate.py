@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from skilltrace_mlflow.cli._common import ExpandedPath, note, verbosity_options, write_result
+from skilltrace_mlflow.cli._common import note, verbosity_options, write_result
+from skilltrace_mlflow.cli._options import ExpandedPath
 from skilltrace_mlflow.errors import ConfigurationError, SkillTraceError
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlflow.tracking import MlflowClient
@@ -13,6 +13,7 @@ from mlflow.tracking import MlflowClient
 from skilltrace_mlflow.errors import ConfigurationError, TraceNotFoundError
 from skilltrace_mlflow.evaluate._rows import Found
 from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore, first_line
+from skilltrace_mlflow.options import EVALUATE_SKILL, EvaluationOptions, declared
 
 __all__ = ["OPTIONS_TAG", "PLAN_ARTIFACT", "SKILL_TAG", "STATUS_TAG", "Plan"]
 
@@ -26,16 +27,8 @@ PLAN_ARTIFACT = "skilltrace/plan.json"
 _LONGEST_TAG = 5_000  # what MLflow stores took at all times
 
 _CHOSEN = ("prompt", "resumed", "tag skilltrace.test_id")
-_OPTIONS = {
-    "include_traces": "--include-traces",
-    "experiment": "--experiment",
-    "test_ids": "--test-id",
-    "categories": "--filter-category",
-    "tags": "--tag",
-    "attempts": "--attempts",
-    "fail_under": "--fail-under",
-    "no_llm": "--no-llm",
-}
+# What earlier versions called an option.
+_EARLIER = {"categories": "filter_category"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,14 +39,7 @@ class Plan:
     """
 
     skill: str
-    include_traces: bool
-    experiment: str | None = None
-    test_ids: tuple[str, ...] = ()
-    categories: tuple[str, ...] = ()
-    tags: tuple[str, ...] = ()
-    attempts: int | None = None
-    fail_under: Mapping[str, float] = field(default_factory=dict)
-    no_llm: bool = False
+    options: EvaluationOptions
     traces: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
 
     def with_traces(self, found: Sequence[Found]) -> Plan:
@@ -70,20 +56,20 @@ class Plan:
         What is left out is taken from the plan. Raises ConfigurationError: half of a run judged by
         other rules than the rest would be neither the one run nor the other.
         """
-        unsaid = Plan(skill=self.skill, include_traces=False)
-        for name, option in _OPTIONS.items():
-            given, kept = getattr(asked, name), getattr(self, name)
-            if given not in (getattr(unsaid, name), kept):
-                before = f"with {option} {_shown(kept)}" if kept else f"without {option}"
+        unsaid = EvaluationOptions()
+        for item, said in declared(EVALUATE_SKILL):
+            given, kept = (getattr(plan.options, item.name) for plan in (asked, self))
+            if said.kept and given not in (getattr(unsaid, item.name), kept):
+                before = f"with {said.flag} {_shown(kept)}" if kept else f"without {said.flag}"
                 raise ConfigurationError(
-                    f"--resume {run_id}: the run was started {before}; leave {option} out or "
+                    f"--resume {run_id}: the run was started {before}; leave {said.flag} out or "
                     "start a new run"
                 )
 
     @property
     def tag(self) -> dict[str, str]:
         """The options as a tag of the run; none if there are so many that no store takes it."""
-        options = json.dumps({name: getattr(self, name) for name in ("skill", *_OPTIONS)})
+        options = json.dumps({"skill": self.skill, **self.options.kept()})
         return {OPTIONS_TAG: options} if len(options) <= _LONGEST_TAG else {}
 
     def save(self, store: RunStore) -> None:
@@ -91,7 +77,8 @@ class Plan:
         folder, _, name = PLAN_ARTIFACT.rpartition("/")
         with tempfile.TemporaryDirectory() as scratch:
             file = Path(scratch) / name
-            file.write_text(json.dumps(asdict(self)), encoding="utf-8")
+            values = {"skill": self.skill, **self.options.kept(), "traces": dict(self.traces)}
+            file.write_text(json.dumps(values), encoding="utf-8")
             store.upload(file, folder)
 
     @classmethod
@@ -128,10 +115,12 @@ class Plan:
                 f"--resume {run_id}: nothing says what the run was to do (trace-eval --log made "
                 "it, or it stopped too early); start a new one"
             )
-        values = json.loads(text)
-        for name in ("test_ids", "categories", "tags"):
-            values[name] = tuple(values[name])
-        return cls(**values), run.info.experiment_id
+        values = {_EARLIER.get(key, key): value for key, value in json.loads(text).items()}
+        traces = values.pop("traces", {})
+        plan = cls(
+            skill=values.pop("skill"), options=EvaluationOptions(**values), traces=traces or {}
+        )
+        return plan, run.info.experiment_id
 
 
 def _shown(value: object) -> str:

@@ -29,6 +29,7 @@ from skilltrace_mlflow.expectations import (
 )
 from skilltrace_mlflow.expectations.manifest import gate_names
 from skilltrace_mlflow.gates import judge_gates
+from skilltrace_mlflow.options import EvaluationOptions
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.scorer_config import build_scorers
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
@@ -82,58 +83,64 @@ def evaluate_skill(
     the result's `incomplete`. Raises ConfigurationError for files and options that are wrong,
     EvaluationError if the store does not answer, Interrupted on Ctrl-C and SIGTERM.
     """
+    asked = EvaluationOptions(
+        include_traces=include_traces,
+        test_ids=test_ids,
+        filter_category=filter_category,
+        tags=tags,
+        attempts=attempts,
+        timeout=timeout,
+        fail_under=fail_under or {},
+        no_llm=no_llm,
+        allow_custom=allow_custom,
+        allow_outside=allow_outside,
+        run_name=run_name,
+        resume=resume,
+        experiment=experiment,
+        tracking_uri=tracking_uri,
+        skills_dir=skills_dir,
+    )
     deadline = Deadline(timeout)
     manifest = skill if isinstance(skill, Manifest) else load_manifest(skill, skills_dir=skills_dir)
-    categories = [filter_category] if isinstance(filter_category, str) else filter_category
     cases = load_ground_truth(manifest)
-    _gates(manifest, fail_under or {})  # one with a wrong name is found before anything runs
-    if attempts is not None and attempts < 1:
-        raise ConfigurationError(f"--attempts {attempts}: at least 1")
+    _gates(manifest, asked.fail_under)  # one with a wrong name is found before anything runs
     settle(deadline)
     with tracking(tracking_uri) as uri, quiet_mlflow(progress=show_progress), terminable():
         mlflow_store.probe(uri, timeout=max(0.5, deadline.left(5.0)))
-        plan = Plan(
-            skill=manifest.name,
-            include_traces=include_traces,
-            experiment=experiment,
-            test_ids=tuple(test_ids),
-            categories=tuple(categories),
-            tags=tuple(tags),
-            attempts=attempts,
-            fail_under=dict(fail_under or {}),
-            no_llm=no_llm,
-        )
+        plan = Plan(skill=manifest.name, options=asked)
         home: str | None = None
         if resume is not None:
             earlier, home = Plan.load(resume, manifest.name)
             earlier.confirm(plan, resume)
             plan = earlier
         elif experiment is None:
-            plan = replace(plan, experiment=mlflow_store.experiment_of())
-        chosen = _select(manifest, cases, plan.test_ids, plan.categories, plan.tags)
+            named = replace(asked, experiment=mlflow_store.experiment_of())
+            plan = replace(plan, options=named)
+        options = plan.options
+        chosen = _select(manifest, cases, options)
         notes = list(manifest.notices)
         scorers = build_scorers(
             manifest,
-            include_traces=plan.include_traces,
+            include_traces=options.include_traces,
             allow_custom=allow_custom,
-            no_llm=plan.no_llm,
+            no_llm=options.no_llm,
             notes=notes,
         )
         unjudged = [c for c in chosen if c.expectations or c.session_expectations]
-        if unjudged and not plan.include_traces:
+        if unjudged and not options.include_traces:
             notes.append(
                 f"what {len(unjudged)} of {len(chosen)} test cases expect of their traces was not "
                 "judged; --include-traces does"
             )
-        judges = Judges.of(scorers, traces=plan.include_traces)
+        judges = Judges.of(scorers, traces=options.include_traces)
         imports = any(c.trace_ref is not None or c.inline_trace is not None for c in chosen)
         # Looked up where it was before; the run itself lies where most of the traces are.
-        folder = Folder(plan.experiment or home, create=imports or not plan.include_traces)
+        folder = Folder(options.experiment or home, create=imports or not options.include_traces)
         finder = Finder(
             skill=manifest.name,
             experiment=folder.id,
             importer=importer_into(folder.id),
-            attempts=plan.attempts,
+            attempts=options.attempts,
             roots=() if allow_outside else _roots(manifest, chosen),
             pinned=plan.traces,
         )
@@ -144,7 +151,7 @@ def evaluate_skill(
             deadline=deadline,
             find=lambda: _find(finder, chosen, plan),
             experiment=folder.id if home is None else lambda: str(home),
-            gates=_gates(manifest, plan.fail_under),
+            gates=_gates(manifest, options.fail_under),
             run_name=run_name,
             run_id=resume,
             resumed=resume is not None,
@@ -223,26 +230,24 @@ class Folder:
 
 
 def _find(finder: Finder, cases: Sequence[TestCase], plan: Plan) -> list[Found]:
-    if plan.include_traces:
+    if plan.options.include_traces:
         return finder.find_all(cases)
     return [
         Found(case=case, attempt=attempt)
         for case in cases
-        for attempt in range(1, (plan.attempts or 1) + 1)
+        for attempt in range(1, (plan.options.attempts or 1) + 1)
     ]
 
 
 def _select(
-    manifest: Manifest,
-    cases: Sequence[TestCase],
-    ids: Iterable[str],
-    categories: Iterable[str],
-    tags: Iterable[str],
+    manifest: Manifest, cases: Sequence[TestCase], options: EvaluationOptions
 ) -> tuple[TestCase, ...]:
     if not cases:
         where = ", ".join(map(str, manifest.datasets)) or "its folder has no ground_truth.yaml"
         raise ConfigurationError(f"{manifest.name}: no test cases to evaluate ({where})")
-    return select_cases(cases, ids=ids, categories=categories, tags=tags)
+    return select_cases(
+        cases, ids=options.test_ids, categories=options.filter_category, tags=options.tags
+    )
 
 
 def _roots(manifest: Manifest, cases: Iterable[TestCase]) -> list[Path]:

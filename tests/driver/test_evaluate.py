@@ -14,8 +14,8 @@ from mlflow.tracking import MlflowClient
 from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError, TraceNotFoundError
 from skilltrace_mlflow.evaluate import evaluate_skill, log_evaluation
+from skilltrace_mlflow.evaluation import trace_eval
 from skilltrace_mlflow.results import Evaluation
-from skilltrace_mlflow.score import trace_eval
 from skilltrace_mlflow.sources.load import session_of_trace, sessions_of_run
 from tests.driver.stores import verdicts, write_skill
 from tests.driver.traces import log_turn

@@ -15,8 +15,8 @@ from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.cli._app import run
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.evaluate import evaluate_skill, log_evaluation
+from skilltrace_mlflow.evaluation import trace_eval
 from skilltrace_mlflow.results import Evaluation
-from skilltrace_mlflow.score import trace_eval
 from tests.driver.stores import verdicts, write_skill
 from tests.driver.traces import log_turn
 

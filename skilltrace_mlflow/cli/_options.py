@@ -1,0 +1,74 @@
+"""The command line's options of an evaluation, made from their declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from skilltrace_mlflow.options import Declared, Door, declared
+
+__all__ = ["ExpandedPath", "door_options", "store_options"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_STORE = ("experiment", "tracking_uri")
+
+
+class ExpandedPath(click.Path):
+    """A path argument in which `~` is expanded, as everywhere in this package."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(path_type=Path, **options)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and value.startswith("~"):
+            value = str(Path(value).expanduser())
+        return super().convert(value, param, ctx)
+
+
+def door_options(door: Door) -> Callable[[F], F]:
+    """Every option that `door` takes; the command gets each by the name of its field."""
+
+    def add(function: F) -> F:
+        for item, said in reversed(list(declared(door))):
+            function = _click_option(item.name, said)(function)
+        return function
+
+    return add
+
+
+def store_options(function: F) -> F:
+    """`--experiment` and `--tracking-uri`, for commands that evaluate nothing."""
+    for item, said in reversed(list(declared())):
+        if item.name in _STORE:
+            function = _click_option(item.name, said)(function)
+    return function
+
+
+def _click_option(name: str, said: Declared) -> Callable[[F], F]:
+    shared: dict[str, Any] = {"help": said.help}
+    if said.kind == "flag":
+        return click.option(said.flag, name, is_flag=True, **shared)
+    shared["metavar"] = said.metavar
+    if said.kind == "gates":
+        return click.option(said.flag, name, multiple=True, callback=_gates, **shared)
+    if said.kind == "texts":
+        return click.option(said.flag, name, multiple=True, **shared)
+    kinds: dict[str, click.ParamType[Any] | type[str]] = {
+        "text": str,
+        "folder": ExpandedPath(file_okay=False),
+        "count": click.IntRange(min=1),
+        "seconds": click.FloatRange(min=0, min_open=True),
+    }
+    return click.option(said.flag, name, type=kinds[said.kind], **shared)
+
+
+def _gates(
+    _context: click.Context, _parameter: click.Parameter, texts: Sequence[str]
+) -> dict[str, float]:
+    from skilltrace_mlflow.gates import parse_gate
+
+    return dict(parse_gate(text) for text in texts)
