@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError
+from skilltrace_mlflow.text import cut
 
 __all__ = ["AutologStatus", "SettingsChange", "autolog_status", "disable_autolog", "setup_autolog"]
 
@@ -218,5 +219,4 @@ def _reason(text: str) -> str:
     """What a failed command said, on one line: from its `Error:` on, else its last line."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     start = next((n for n, line in enumerate(lines) if line.startswith("Error:")), -1)
-    said = " ".join(lines[start:]).removeprefix("Error: ")
-    return said if len(said) <= _LONGEST else said[:_LONGEST] + "…"
+    return cut(" ".join(lines[start:]).removeprefix("Error: "), _LONGEST)

@@ -19,6 +19,7 @@ from skilltrace_mlflow.expectations.names import (
     outcome_name,
 )
 from skilltrace_mlflow.results import GateResult, TestResult
+from skilltrace_mlflow.text import cut
 
 __all__ = ["gates_concerning", "judge_gates", "parse_gate"]
 
@@ -212,5 +213,4 @@ def _is_graded(name: str) -> bool:
 
 
 def _short(text: str) -> str:
-    line = text.splitlines()[0] if text else ""
-    return line if len(line) <= 80 else line[:77] + "..."
+    return cut(text.splitlines()[0], 80) if text else ""

@@ -14,6 +14,7 @@ from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.figures import figures
 from skilltrace_mlflow.metrics import TraceSummary, compute_trace_summary
 from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.text import clipped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -239,9 +240,4 @@ def _row(result: TestResult, names: tuple[str, ...]) -> str:
 
 def _cell(text: str) -> str:
     """`text` cut, with what would reorder or hide its neighbours made visible, and escaped."""
-    cut = text[:_LONGEST_CELL] + "…" * (len(text) > _LONGEST_CELL)
-    shown = "".join(
-        char if char.isprintable() or char in " \n\t" else char.encode("unicode_escape").decode()
-        for char in cut
-    )
-    return html.escape(shown, quote=True)
+    return html.escape(clipped(text, _LONGEST_CELL), quote=True)

@@ -13,6 +13,7 @@ from skilltrace_mlflow.metrics import compute_metrics
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.locate import project_slug
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
+from skilltrace_mlflow.text import cut
 
 __all__ = ["captured", "ended_as"]
 
@@ -150,5 +151,4 @@ def _differing(session: Session, result: Mapping[str, Any]) -> list[str]:
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= 300 else line[:297] + "..."
+    return cut(text, 300)

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Any
 
 from skilltrace_mlflow.session import Evidence, Session
+from skilltrace_mlflow.text import cut
 
 __all__ = [
     "NO_TRACE",
@@ -189,6 +190,6 @@ def _settle(finding: Finding, *, partial: bool) -> bool | None:
 
 
 def _list(texts: Sequence[str], limit: int = 6) -> str:
-    shown = [text if len(text) <= 240 else text[:237] + "..." for text in texts[:limit]]
+    shown = [cut(text, 240) for text in texts[:limit]]
     more = len(texts) - limit
     return "; ".join(shown) + (f"; and {more} more" if more > 0 else "")

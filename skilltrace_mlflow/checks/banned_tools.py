@@ -19,6 +19,7 @@ from skilltrace_mlflow.matching.selectors import (
 )
 from skilltrace_mlflow.matching.sightings import Encounter, encounters
 from skilltrace_mlflow.session import Session, ToolCall
+from skilltrace_mlflow.text import cut
 from skilltrace_mlflow.tools import is_shell, tool_category
 
 __all__ = ["Ban", "BannedTools", "banned_tools"]
@@ -158,10 +159,8 @@ def _tool_encounters(session: Session, ban: Ban) -> tuple[list[Encounter], list[
 def _seen(call: ToolCall, reason: str = "") -> Encounter:
     text = ""
     if call.input is not None and is_shell(call.name):
-        text = " ".join(str(call.input.get("command", "")).split())
-    return Encounter(
-        call=call, text=(text[:97] + "...") if len(text) > 100 else text, reason=reason
-    )
+        text = cut(str(call.input.get("command", "")), 100)
+    return Encounter(call=call, text=text, reason=reason)
 
 
 def _finding(label: str, certain: list[Encounter], possible: list[Encounter]) -> Finding:

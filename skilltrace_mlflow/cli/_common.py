@@ -13,6 +13,7 @@ import click
 
 from skilltrace_mlflow.cli._options import ExpandedPath
 from skilltrace_mlflow.errors import ConfigurationError
+from skilltrace_mlflow.text import plain
 
 if TYPE_CHECKING:
     from skilltrace_mlflow.comparison.compare import Comparison
@@ -28,7 +29,6 @@ __all__ = [
     "note",
     "note_remarks",
     "output_option",
-    "printable",
     "progress_bar",
     "resolve_format",
     "result_options",
@@ -51,17 +51,9 @@ class _OutputFile(ExpandedPath):
         return path
 
 
-def printable(text: str) -> str:
-    """`text` with control characters shown instead of obeyed by the terminal."""
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else char.encode("unicode_escape").decode()
-        for char in text
-    )
-
-
 def note(message: str) -> None:
     """A message to the person, on standard error."""
-    click.echo(printable(message), err=True)
+    click.echo(plain(message), err=True)
 
 
 def note_remarks(evaluation: Evaluation, *, quiet: bool, output_format: str) -> None:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from skilltrace_mlflow.cli._common import format_option, note, printable, write_result
+from skilltrace_mlflow.cli._common import format_option, note, write_result
 from skilltrace_mlflow.cli._options import ExpandedPath
+from skilltrace_mlflow.text import plain
 
 if TYPE_CHECKING:
     from skilltrace_mlflow.autolog import SettingsChange
@@ -82,7 +83,7 @@ def status(directory: Path, output_format: str) -> None:
     lines = [f"tracing of {found.directory}: {state}"]
     lines += [f"  {name}: {fields[name]}" for name in fields if name.startswith(("track", "exp"))]
     lines.append(f"  read from: {', '.join(map(str, found.files)) or 'no settings file'}")
-    write_result(printable("\n".join(lines)))
+    write_result(plain("\n".join(lines)))
 
 
 @command.command(epilog="Example: skilltrace-mlflow autolog disable -d ~/my-project")
@@ -98,4 +99,4 @@ def _show(changes: tuple[SettingsChange, ...]) -> None:
     if not changes:
         note("nothing changed")
     for change in changes:
-        write_result(printable(change.diff))
+        write_result(plain(change.diff))

@@ -11,12 +11,12 @@ from skilltrace_mlflow.cli._common import (
     colourful,
     format_option,
     note,
-    printable,
     progress_bar,
     verbosity_options,
     write_result,
 )
 from skilltrace_mlflow.cli._options import store_options
+from skilltrace_mlflow.text import plain
 
 __all__ = ["command"]
 
@@ -177,7 +177,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
             "-" if row["errors"] is None else str(row["errors"]),
             tokens,
         )
-        table.add_row(*(Text(printable(cell)) for cell in cells))
+        table.add_row(*(Text(plain(cell)) for cell in cells))
     out = io.StringIO()
     Console(file=out, force_terminal=colourful(), width=width).print(table)
     return out.getvalue()

@@ -11,11 +11,11 @@ import click
 from skilltrace_mlflow.cli._common import (
     format_option,
     note,
-    printable,
     verbosity_options,
     write_result,
 )
 from skilltrace_mlflow.cli._options import ExpandedPath
+from skilltrace_mlflow.text import plain
 
 __all__ = ["command"]
 
@@ -136,11 +136,11 @@ def _table(name: str, data: dict[str, Any]) -> str:
         rows.append(("sub-agents", ", ".join(agents)))
     if data["skills"]:
         rows.append(("skills", ", ".join(f"{s['name']} ({s['status']})" for s in data["skills"])))
-    table = Table(box=SIMPLE, show_header=False, title=Text(printable(name)), title_justify="left")
+    table = Table(box=SIMPLE, show_header=False, title=Text(plain(name)), title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for key, value in rows:
-        table.add_row(key, Text(printable(value)))
+        table.add_row(key, Text(plain(value)))
     console = Console(file=io.StringIO(), force_terminal=_color(), width=_width())
     console.print(table)
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]

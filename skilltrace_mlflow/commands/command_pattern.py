@@ -31,6 +31,7 @@ from skilltrace_mlflow.commands.shell import read_script
 from skilltrace_mlflow.commands.wrappers import program_of
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.patterns.wildcard import wildcard
+from skilltrace_mlflow.text import cut
 
 __all__ = ["CommandPattern", "Sighting", "parse_command_pattern"]
 
@@ -200,5 +201,4 @@ def _shown(command: Command) -> str:
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= 100 else text[:97] + "..."
+    return cut(text, 100)

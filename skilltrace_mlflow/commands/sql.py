@@ -17,6 +17,7 @@ from skilltrace_mlflow.commands._sql_tokens import SqlText, Token, tokens
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
 from skilltrace_mlflow.commands.command_pattern import Sighting
 from skilltrace_mlflow.patterns.wildcard import wildcard
+from skilltrace_mlflow.text import cut
 
 __all__ = ["SqlPattern", "parse_sql_pattern"]
 
@@ -244,5 +245,4 @@ def _begins_unknown(text: str) -> bool:
 
 
 def _short(text: str) -> str:
-    text = " ".join(text.replace(UNKNOWN, "…").replace(UNKNOWN_WORDS, "…").split())
-    return text if len(text) <= 100 else text[:97] + "..."
+    return cut(text.replace(UNKNOWN, "…").replace(UNKNOWN_WORDS, "…"), 100)

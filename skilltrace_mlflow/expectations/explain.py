@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.expectations.documents import KeyPath
 from skilltrace_mlflow.expectations.names import did_you_mean
+from skilltrace_mlflow.text import cut
 
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
@@ -41,8 +42,7 @@ def describe(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        short = value if len(value) <= 40 else value[:37] + "..."
-        return f"the text {short!r}"
+        return f"the text {(value if value.isspace() else cut(value, 40))!r}"
     if isinstance(value, (int, float)):
         return f"the number {value}"
     if isinstance(value, list):

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.patterns.regex import check_regex, glob_match, search
+from skilltrace_mlflow.text import cut
 
 __all__ = ["ABSENT", "check_value", "difference", "json_equal", "value_matches"]
 
@@ -165,8 +166,7 @@ def difference(expected: Any, actual: Any, path: str = "") -> str:
 
 
 def _show(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return cut(repr(value), 60)
 
 
 def _is_matcher(value: Mapping[Any, Any]) -> bool:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from skilltrace_mlflow.report._text import safe_json
+from skilltrace_mlflow.text import safe_json
 
 __all__ = ["dumps"]
 

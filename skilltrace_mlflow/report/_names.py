@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from skilltrace_mlflow.report._text import label
 from skilltrace_mlflow.results import TestResult
+from skilltrace_mlflow.text import label
 
 __all__ = ["labels"]
 

@@ -10,13 +10,13 @@ from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.figures import FIGURES
 from skilltrace_mlflow.report._json import dumps
 from skilltrace_mlflow.report._names import labels
-from skilltrace_mlflow.report._text import clipped, one_line
 from skilltrace_mlflow.report.svg import bars, histogram, number
 from skilltrace_mlflow.report.table import problems, what_happened
 from skilltrace_mlflow.report.timeline import Limits, build_timeline, seconds
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.mlflow.store import without_password
+from skilltrace_mlflow.text import clipped, one_line
 
 if TYPE_CHECKING:
     from markupsafe import Markup

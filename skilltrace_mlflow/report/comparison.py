@@ -15,8 +15,8 @@ from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.figures import FIGURES
 from skilltrace_mlflow.report._console import printed
 from skilltrace_mlflow.report._json import dumps
-from skilltrace_mlflow.report._text import one_line
 from skilltrace_mlflow.report.markdown import escape, markdown_table
+from skilltrace_mlflow.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 from skilltrace_mlflow import __version__
 from skilltrace_mlflow.comparison.compare import Comparison
 from skilltrace_mlflow.report import _views as views
-from skilltrace_mlflow.report._text import one_line, plain
 from skilltrace_mlflow.report.comparison import (
     CHANGE_HEAD,
     CHECK_HEAD,
@@ -29,6 +28,7 @@ from skilltrace_mlflow.report.table import headline
 from skilltrace_mlflow.report.timeline import build_timeline, totals
 from skilltrace_mlflow.results import Evaluation
 from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.text import one_line, plain
 
 if TYPE_CHECKING:
     from jinja2 import Environment

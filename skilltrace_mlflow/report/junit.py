@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 from xml.etree import ElementTree as ET
 
 from skilltrace_mlflow.checks import Outcome, Verdict
-from skilltrace_mlflow.report._text import clipped, label, one_line
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
+from skilltrace_mlflow.text import clipped, label, one_line
 
 __all__ = ["to_junit"]
 

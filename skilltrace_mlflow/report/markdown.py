@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.report._attempts import HEAD, attempts_of, attempts_rows, attempts_summary
 from skilltrace_mlflow.report._names import labels
-from skilltrace_mlflow.report._text import one_line
 from skilltrace_mlflow.report.table import headline, problems, what_happened
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
+from skilltrace_mlflow.text import one_line
 
 __all__ = ["escape", "markdown_table", "to_markdown"]
 

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.report._console import printed, terminal_width
-from skilltrace_mlflow.report._text import one_line
 from skilltrace_mlflow.report.timeline import WHO, Limits, Node, build_timeline, totals
 from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from skilltrace_mlflow.report._text import one_line
+from skilltrace_mlflow.text import one_line
 
 __all__ = ["bars", "histogram", "line", "number"]
 

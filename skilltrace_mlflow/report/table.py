@@ -14,8 +14,8 @@ from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.report._attempts import HEAD, attempts_of, attempts_rows, attempts_summary
 from skilltrace_mlflow.report._console import printed, terminal_width
 from skilltrace_mlflow.report._names import labels
-from skilltrace_mlflow.report._text import one_line
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
+from skilltrace_mlflow.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType

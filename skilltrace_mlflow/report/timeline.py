@@ -13,8 +13,8 @@ from typing import Any, Literal
 from skilltrace_mlflow.metrics import TraceMetrics, compute_metrics
 from skilltrace_mlflow.pricing import session_cost
 from skilltrace_mlflow.report._json import dumps
-from skilltrace_mlflow.report._text import clipped, one_line, plain
 from skilltrace_mlflow.session import MAIN_AGENT, ModelStep, Session, SubAgent, ToolCall
+from skilltrace_mlflow.text import clipped, one_line, plain
 from skilltrace_mlflow.tools import starts_agent
 
 __all__ = [

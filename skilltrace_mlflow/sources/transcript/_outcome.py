@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from skilltrace_mlflow.session import CallOutcome
+from skilltrace_mlflow.text import cut
 
 __all__ = [
     "MAYBE_RAN",
@@ -169,5 +170,4 @@ def _version(text: str | None) -> tuple[int, ...]:
 
 def short_reason(text: str) -> str:
     """The first line of `text`, cut to what fits beside a verdict."""
-    line = text.strip().split("\n", 1)[0].strip()
-    return line if len(line) <= _MAX_REASON else line[: _MAX_REASON - 1] + "…"
+    return cut(text.strip().split("\n", 1)[0], _MAX_REASON)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-__all__ = ["clipped", "label", "one_line", "plain", "safe_json"]
+__all__ = ["clipped", "cut", "label", "one_line", "plain", "safe_json"]
 
 # Controls (but not tab and newline), bidirectional controls (they reorder the text around them,
 # Unicode TR 36 section 3), invisible characters that make two ids look alike, line and paragraph
@@ -27,6 +27,15 @@ def plain(text: str) -> str:
     """`text` with every character that would be obeyed instead of shown written as an escape."""
     text = text.replace("\r\n", "\n")
     return text.translate(_escapes()) if _OBEYED.search(text) else text
+
+
+def cut(text: str, limit: int) -> str:
+    """`text` on one line, at most `limit` characters, the last one an ellipsis where it was longer.
+
+    For the words of a message; where a reader may need the rest, `clipped` says how much is gone.
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 def clipped(text: str, limit: int) -> str:
