@@ -62,6 +62,7 @@ class TestResult:
     source: str | None = None
     category: str | None = None
     prompt: str | None = None
+    arm: str | None = None
     notes: tuple[str, ...] = ()
     error: str | None = None
     bad_input: bool = False
@@ -140,7 +141,9 @@ class Evaluation:
     """All results of one evaluation, its gates, and where it was logged.
 
     `metrics` are the figures logged to the MLflow run. `incomplete` names what was lost on the way
-    (assessments that could not be logged): not empty means exit code 3 at least.
+    (assessments that could not be logged): not empty means exit code 3 at least. `without` are the
+    results of the same tests without the skill, to compare with: they decide no gate and no exit
+    code.
     """
 
     skill: str
@@ -152,6 +155,7 @@ class Evaluation:
     metrics: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     incomplete: tuple[str, ...] = ()
+    without: tuple[TestResult, ...] = ()
 
     @property
     def check_names(self) -> tuple[str, ...]:

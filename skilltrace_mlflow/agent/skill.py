@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import re
 import shutil
 from collections.abc import Iterable
@@ -43,16 +45,27 @@ class Skill:
 
     def install(self, workspace: Path) -> None:
         """Copy it to where Claude Code looks for a project's skills."""
-
-        def ignore(directory: str, names: list[str]) -> list[str]:
-            here = Path(directory)
-            top = here == self.folder
-            return [n for n in names if (top and n in _OF_TESTS) or here / n in self.hidden]
-
         target = workspace / ".claude" / "skills" / self.name
         shutil.copytree(
-            self.folder, target, symlinks=True, ignore=ignore, dirs_exist_ok=target.is_dir()
+            self.folder, target, symlinks=True, ignore=self._left_out, dirs_exist_ok=target.is_dir()
         )
+
+    def digest(self) -> str:
+        """A digest of all that is offered of it."""
+        digest = hashlib.sha256()
+        for directory, names, files in os.walk(self.folder):
+            left_out = set(self._left_out(directory, [*names, *files]))
+            names[:] = sorted(set(names) - left_out)
+            for name in sorted(set(files) - left_out):
+                path = Path(directory) / name
+                digest.update(os.fsencode(path.relative_to(self.folder)) + b"\0")
+                digest.update((path.read_bytes() if path.is_file() else b"") + b"\0")
+        return digest.hexdigest()[:16]
+
+    def _left_out(self, directory: str, names: list[str]) -> list[str]:
+        here = Path(directory)
+        top = here == self.folder
+        return [n for n in names if (top and n in _OF_TESTS) or here / n in self.hidden]
 
 
 def skill_of(manifest: Manifest, *, hidden: Iterable[Path] = ()) -> Skill:

@@ -27,6 +27,7 @@ _COMMANDS = {
     "init": ("init", "Write a commented manifest and one test case for a skill."),
     "list-traces": ("list_traces", "List sessions on this machine or traces of an experiment."),
     "mlflow-eval": ("mlflow_eval", "Evaluate a skill's test cases and log to MLflow."),
+    "run": ("run", "Run Claude Code on a skill's test cases, then evaluate what it did."),
     "schema": ("schema", "Print the JSON Schema of a manifest or a ground truth."),
     "show": ("show", "Show the timeline of one trace."),
     "summarize": ("summarize", "Print the metrics of transcripts."),

@@ -73,7 +73,9 @@ def read_results(path: str | os.PathLike[str]) -> tuple[ResultRecord, ...]:
         raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise InputError(f"{path}: is not UTF-8 text (byte {error.start})") from error
-    records = tuple(_record(value, where) for value, where in _objects(text, str(path)))
+    # The arm without the skill is what the other was compared with, not a result of its own.
+    lines = [item for item in _objects(text, str(path)) if not _without(item[0])]
+    records = tuple(_record(value, where) for value, where in lines)
     seen: dict[tuple[str, str, int], int] = {}
     for number, record in enumerate(records, start=1):
         first = seen.setdefault((record.skill, record.test_id, record.attempt), number)
@@ -85,6 +87,10 @@ def read_results(path: str | os.PathLike[str]) -> tuple[ResultRecord, ...]:
     if not records:
         raise InputError(f"{path}: holds no result; expected one JSON object per line")
     return records
+
+
+def _without(value: Any) -> bool:
+    return isinstance(value, Mapping) and value.get("arm") == "without"
 
 
 def _objects(text: str, path: str) -> Iterable[tuple[Any, str]]:

@@ -3,5 +3,6 @@
 from skilltrace_mlflow.evaluate._deadline import unfinished
 from skilltrace_mlflow.evaluate._log import log_evaluation
 from skilltrace_mlflow.evaluate._skill import Interrupted, evaluate_skill
+from skilltrace_mlflow.evaluate.given import Given
 
-__all__ = ["Interrupted", "evaluate_skill", "log_evaluation", "unfinished"]
+__all__ = ["Given", "Interrupted", "evaluate_skill", "log_evaluation", "unfinished"]

@@ -27,6 +27,7 @@ from skilltrace_mlflow.errors import (
     TraceNotFoundError,
 )
 from skilltrace_mlflow.evaluate._rows import Found
+from skilltrace_mlflow.evaluate.given import Given
 from skilltrace_mlflow.expectations import TestCase
 from skilltrace_mlflow.scorers import as_session
 from skilltrace_mlflow.session import Session
@@ -57,7 +58,8 @@ class Finder:
     `experiment` gives the experiment that sessions, tags and prompts are looked up in; it is asked
     only when that is needed. `importer` makes a file into traces that assessments can stand on.
     `attempts` is how many each case shall have, None for as many as it names. `pinned` holds the
-    trace ids of an earlier, interrupted run, by case and attempt.
+    trace ids of an earlier, interrupted run, by case and attempt. `given` are attempts that were
+    made for this evaluation: then nothing is looked for.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Finder:
         attempts: int | None = None,
         roots: Sequence[Path] = (),
         pinned: Mapping[str, Sequence[Sequence[str]]] | None = None,
+        given: Mapping[str, Sequence[Given]] | None = None,
     ) -> None:
         self.skill = skill
         self.experiment = experiment
@@ -76,11 +79,14 @@ class Finder:
         self.attempts = attempts
         self.roots = [root.resolve() for root in roots]
         self.pinned = pinned or {}
+        self.given = given
         self._listed: list[Any] | None = None
         self._ready: dict[str, Any] = {}
 
     def find_all(self, cases: Sequence[TestCase]) -> list[Found]:
         """The attempts of all cases, in order of the cases; requests go out a few at once."""
+        if self.given is not None:
+            return [self._of_given(c, item) for c in cases for item in self.given.get(c.id, ())]
         named = [case for case in cases if _names_a_trace(case)]
         others = [case for case in cases if not _names_a_trace(case)]
         self._prefetch([str(case.trace_id) for case in named])
@@ -134,6 +140,27 @@ class Finder:
                 for turns in self.pinned[case.id]
             ]
         return self._tagged(case) or self._same_prompt(case)
+
+    def _of_given(self, case: TestCase, given: Given) -> Found:
+        case = replace(case, response=given.response, outputs={}, trace_ref=None, inline_trace=None)
+        found = Found(case=case, attempt=given.attempt, notes=given.notes, error=given.error)
+        if given.error is not None or given.file is None:
+            return found
+        try:
+            session = load_file(given.file).session
+        except InputError as error:
+            return replace(found, error=str(error), bad_input=True)
+        trace = self._first_of(given.trace_ids)
+        return replace(
+            found,
+            session=session,
+            whole=session,
+            trace=trace,
+            first_trace=trace,
+            turns=given.trace_ids,
+            method="given",
+            source=str(given.file),
+        )
 
     def _of_file(self, case: TestCase, path: Path) -> Found:
         resolved = path.resolve()

@@ -20,6 +20,7 @@ from skilltrace_mlflow.evaluate._rows import Found
 from skilltrace_mlflow.evaluate._store import STORE_ERRORS, first_line
 from skilltrace_mlflow.evaluate._surroundings import quiet_mlflow, terminable, tracking
 from skilltrace_mlflow.evaluate._work import Work
+from skilltrace_mlflow.evaluate.given import Given
 from skilltrace_mlflow.expectations import (
     Manifest,
     TestCase,
@@ -68,6 +69,8 @@ def evaluate_skill(
     resume: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     show_progress: bool = False,
+    given: Mapping[str, Sequence[Given]] | None = None,
+    run_tags: Mapping[str, str] | None = None,
 ) -> Evaluation:
     """Evaluate a skill's test cases with `mlflow.genai.evaluate` and return every verdict.
 
@@ -77,7 +80,8 @@ def evaluate_skill(
     everything, in seconds. `resume` finishes the run of that id, which was interrupted or could
     not be completed, with the options that it was started with. `allow_custom` lets the manifest's
     own functions run, `allow_outside` lets a `trace_ref` lead out of the skill's folder, `no_llm`
-    leaves model-based scorers out.
+    leaves model-based scorers out. `given` are attempts that were made for this evaluation, by test
+    case; `run_tags` are set on its MLflow run.
 
     The run lies in the experiment that holds the traces. Whatever could not be logged is named in
     the result's `incomplete`. Raises ConfigurationError for files and options that are wrong,
@@ -133,7 +137,9 @@ def evaluate_skill(
                 "judged; --include-traces does"
             )
         judges = Judges.of(scorers, traces=options.include_traces)
-        imports = any(c.trace_ref is not None or c.inline_trace is not None for c in chosen)
+        imports = given is None and any(
+            c.trace_ref is not None or c.inline_trace is not None for c in chosen
+        )
         # Looked up where it was before; the run itself lies where most of the traces are.
         folder = Folder(options.experiment or home, create=imports or not options.include_traces)
         finder = Finder(
@@ -143,6 +149,7 @@ def evaluate_skill(
             attempts=options.attempts,
             roots=() if allow_outside else _roots(manifest, chosen),
             pinned=plan.traces,
+            given=given,
         )
         work = Work(
             skill=manifest.name,
@@ -153,6 +160,7 @@ def evaluate_skill(
             experiment=folder.id if home is None else lambda: str(home),
             gates=_gates(manifest, options.fail_under),
             run_name=run_name,
+            run_tags=run_tags or {},
             run_id=resume,
             resumed=resume is not None,
             progress=progress,

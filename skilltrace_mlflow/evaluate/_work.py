@@ -7,7 +7,7 @@ import json
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +55,7 @@ class Work:
     experiment: Callable[[], str]
     gates: Callable[[Sequence[TestResult]], tuple[GateResult, ...]] = lambda _: ()
     run_name: str | None = None
+    run_tags: Mapping[str, str] = field(default_factory=dict)
     run_id: str | None = None
     resumed: bool = False
     progress: Callable[[int, int], None] | None = None
@@ -122,6 +123,7 @@ class Work:
             STATUS_TAG: "running",
             **({} if self.plan is None else self.plan.tag),
             "skilltrace.version": __version__,
+            **self.run_tags,
         }
         store = RunStore("", experiment_id, self.deadline)
         try:

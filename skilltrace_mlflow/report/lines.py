@@ -19,7 +19,7 @@ def to_jsonl(evaluation: Evaluation, *, include_trace: bool = False) -> str:
     """One line per test and attempt; `include_trace` puts the whole session into each."""
     lines = (
         dumps(result_dict(result, include_trace=include_trace, run_id=evaluation.run_id))
-        for result in evaluation.results
+        for result in (*evaluation.results, *evaluation.without)
     )
     return "".join(line + "\n" for line in lines)
 
@@ -62,6 +62,7 @@ def result_dict(
     line |= _present(
         trace_id=result.trace_id,
         run_id=result.run_id or run_id,
+        arm=result.arm,
         source=result.source,
         category=result.category,
         error=result.error,
@@ -93,6 +94,10 @@ def evaluation_dict(evaluation: Evaluation, *, include_trace: bool = False) -> d
         run_id=evaluation.run_id,
         experiment_id=evaluation.experiment_id,
         tracking_uri=without_password(evaluation.tracking_uri or ""),
+        without=[
+            result_dict(result, include_trace=include_trace, run_id=evaluation.run_id)
+            for result in evaluation.without
+        ],
         metrics=dict(evaluation.metrics),
         notes=list(evaluation.notes),
         incomplete=list(evaluation.incomplete),

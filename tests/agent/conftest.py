@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mlflow.tracking import MlflowClient
 
 from tests.agent.model_server import ModelServer, Script
 
@@ -20,6 +22,25 @@ description: How tables are named here.
 
 Tables are snake_case and carry their layer as a prefix.
 """
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MLflow store with all its tables, which take seconds to make."""
+    logging.getLogger("alembic").setLevel(logging.ERROR)
+    path = tmp_path_factory.mktemp("template") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, temporary: Path, template: Path) -> Path:
+    """A working directory with an empty store `mlflow.db`."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    shutil.copy(template, folder / "mlflow.db")
+    monkeypatch.chdir(folder)
+    return folder
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from skilltrace_mlflow.options import (
 # What Python alone can hand over, or the command line has in another form.
 OF_PYTHON = {
     TRACE_EVAL: {"skill", "traces", "trace_dir", "evidence", "keep_sessions", "progress"},
-    EVALUATE_SKILL: {"skill", "progress", "show_progress"},
+    EVALUATE_SKILL: {"skill", "progress", "show_progress", "given", "run_tags"},
 }
 DOORS = pytest.mark.parametrize(
     ("door", "function", "command"),

@@ -1,0 +1,165 @@
+"""Many attempts, a few at once: within the budget, interruptible, each in a place of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from types import FrameType
+
+from skilltrace_mlflow.agent._budget import Budget
+from skilltrace_mlflow.agent._guard import Guard
+from skilltrace_mlflow.agent._place import (
+    SetupError,
+    changes,
+    environment,
+    initialise_git,
+    make_place,
+    run_commands,
+    snapshot,
+)
+from skilltrace_mlflow.agent._processes import end_attempt, remove
+from skilltrace_mlflow.agent.options import AgentOptions
+from skilltrace_mlflow.agent.protocol import Agent, Run, Task
+from skilltrace_mlflow.agent.records import Job, Record, RunFolder
+from skilltrace_mlflow.agent.skill import Skill
+
+__all__ = ["Progress", "Runner", "terminated"]
+
+Progress = Callable[[int, int, float], None]
+"""Called with attempts done, attempts in all, and US dollars spent."""
+
+
+@dataclass(kw_only=True)
+class Runner:
+    """Makes the attempts of one run. `skill` is offered in the arm `with` only."""
+
+    agent: Agent
+    skill: Skill
+    options: AgentOptions
+    folder: RunFolder
+    guard: Guard
+    budget: Budget
+    jobs: int = 1
+    keep: bool = False
+    progress: Progress | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, jobs: Sequence[Job], done: Mapping[Job, Record]) -> dict[Job, Record]:
+        """All attempts of `jobs` that are not `done`, in their order; those that the budget did
+        not allow are `not_started`. Raises KeyboardInterrupt when told to stop, after all agents
+        have ended.
+        """
+        records = dict(done)
+        waiting = [job for job in jobs if job not in done]
+        running: dict[Future[Record], Job] = {}
+        with ThreadPoolExecutor(max(1, self.jobs), thread_name_prefix="skilltrace-agent") as pool:
+            try:
+                self._tell(records, jobs)
+                while waiting or running:
+                    while waiting and len(running) < self.jobs:
+                        job = waiting[0]
+                        allowed, most = self.budget.reserve(job, self.jobs - len(running))
+                        if not allowed:
+                            break
+                        running[pool.submit(self._attempt, job, most)] = waiting.pop(0)
+                    if not running:
+                        break  # the budget allows nothing more
+                    # In slices: a signal is noticed in between.
+                    ended, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
+                    for future in ended:
+                        job = running.pop(future)
+                        records[job] = future.result()
+                        self.budget.settle(job, records[job].cost_usd)
+                        self._tell(records, jobs)
+            except BaseException:
+                self.stop.set()
+                wait(running)
+                raise
+        for job in waiting:
+            records[job] = Record(
+                test_id=job.test_id,
+                arm=job.arm,
+                attempt=job.attempt,
+                session_id="",
+                end="not_started",
+                reason=f"not started: it could have passed --max-usd {self.budget.most:g} "
+                f"(${self.budget.spent:.4f} spent)",
+            )
+        return records
+
+    def _tell(self, records: Mapping[Job, Record], jobs: Sequence[Job]) -> None:
+        if self.progress is not None:
+            self.progress(len(records), len(jobs), self.budget.spent)
+
+    def _attempt(self, job: Job, most: float | None) -> Record:
+        record = self.folder.fresh_folder(job)
+        session_id = str(uuid.uuid4())
+        skills = [self.skill] if job.arm == "with" else []
+        place = make_place(self.options, skills)
+        self.guard.watch(place.base)
+        try:
+            task = Task(
+                prompt=job.prompt,
+                session_id=session_id,
+                place=place,
+                record=record,
+                options=self.options,
+                test_id=job.test_id,
+                attempt=job.attempt,
+                arm=job.arm,
+                max_usd=most,
+                stop=self.stop,
+            )
+            kept = Record.of(job, session_id, self._work(task), record)
+        finally:
+            end_attempt(None, str(place.base), grace=1.0)
+            if not self.keep:
+                remove(str(place.base))
+            self.guard.release(place.base)
+        if self.keep:
+            (record / "workspace.txt").write_text(f"{place.base}\n", encoding="utf-8")
+        if kept.end != "interrupted":
+            self.folder.keep(kept)
+        return kept
+
+    def _work(self, task: Task) -> Run:
+        place, options = task.place, task.options
+        env = environment(place, options, os.environ)
+        try:
+            run_commands(options.setup, place, env, what="setup")
+            if options.git:
+                initialise_git(place, env)
+        except SetupError as error:
+            return Run(end="setup_failed", reason=str(error))
+        before = snapshot(place.workspace)
+        run = self.agent.run(task)
+        patch = changes(before, snapshot(place.workspace))
+        (task.record / "patch.diff").write_text(patch, encoding="utf-8", errors="replace")
+        try:
+            run_commands(options.teardown, place, env, what="teardown")
+        except SetupError as error:  # the agent has done its part
+            (task.record / "teardown.txt").write_text(f"{error}\n", encoding="utf-8")
+        return run
+
+
+@contextlib.contextmanager
+def terminated() -> Iterator[None]:
+    """SIGTERM as Ctrl-C inside the block, so that a run that is told to end cleans up."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
