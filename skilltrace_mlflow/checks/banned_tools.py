@@ -10,6 +10,7 @@ from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclu
 from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, lift, list_or_long, unfold
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.commands.pattern import Pattern, parse_pattern
+from skilltrace_mlflow.commands.sql import globs_a_verb
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.selectors import (
     Selector,
@@ -61,6 +62,8 @@ def _parse_ban(text: str) -> Ban:
     if not looks_like_selector(text) and not text.startswith("mcp__"):
         return Ban(text=text, pattern=parse_pattern(text))
     selector = parse_selector(text)
+    if selector.kind == "glob" and globs_a_verb(text, text):
+        parse_pattern(text)  # says why it can never be met
     if selector.kind != "name" or tool_category(text) != "other":  # no program is called WebFetch
         return Ban(text=text, selector=selector)
     return Ban(text=text, selector=selector, pattern=parse_pattern(text))

@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from skilltrace_mlflow.commands.command import UNKNOWN
+
 __all__ = ["SqlText", "Token", "scan", "tokens"]
 
 # Behind these sqlglot's tokenizer hands over the rest of the statement as one text.
@@ -32,9 +34,58 @@ class Token:
     literal: str | None = None
 
 
+_NAMED_LIST = "CATALOG DATABASE EXISTS FROM FUNCTION INTO JOIN SCHEMA TABLE UPDATE VIEW VOLUME ."
+_NAMED = frozenset(_NAMED_LIST.split())  # what a name follows
+
+
 @lru_cache(maxsize=2048)
 def tokens(text: str, dialect: str) -> tuple[list[Token], str]:
-    """The tokens of a text, and what took it apart: sqlglot or the scanner."""
+    """The tokens of a text, and what took it apart: sqlglot or the scanner.
+
+    A name that is filled in (`IDENTIFIER(:x)`, `TABLE :x`, `TABLE $x`) is one token, UNKNOWN.
+    """
+    found, reader = _taken_apart(text, dialect)
+    return _with_filled_in(found), reader
+
+
+def _with_filled_in(found: list[Token]) -> list[Token]:
+    out: list[Token] = []
+    at = 0
+    while at < len(found):
+        token = found[at]
+        follows = found[at + 1] if at + 1 < len(found) else Token("", False)
+        named = bool(out) and out[-1].plain and out[-1].word in _NAMED
+        if token.plain and token.word == "IDENTIFIER" and follows.word == "(":
+            end = next((i for i in range(at, len(found)) if found[i].word == ")"), len(found))
+            out.extend(_identifier(found[at + 2 : end]))
+            at = end + 1
+        elif token.plain and token.word in (":", "$", "@", "&", "?") and named:
+            out.append(Token(UNKNOWN, True))
+            at += 1 if token.word == "?" else 2
+        elif named and token.plain and len(token.word) > 1 and token.word[0] in "$@:&":
+            out.append(Token(UNKNOWN, True))
+            at += 1
+        else:
+            out.append(token)
+            at += 1
+    return out
+
+
+def _identifier(inner: list[Token]) -> list[Token]:
+    """The parts of the name that `IDENTIFIER(…)` gives."""
+    name = "".join(
+        token.literal.upper() if token.literal is not None else UNKNOWN
+        for token in inner
+        if not (token.plain and token.word in ("||", "+", "("))
+    )
+    parts: list[Token] = []
+    for part in name.split("."):
+        parts.extend((Token(".", True),) if parts else ())
+        parts.append(Token(part, UNKNOWN in part))
+    return parts
+
+
+def _taken_apart(text: str, dialect: str) -> tuple[list[Token], str]:
     try:
         import sqlglot
     except ImportError:
@@ -49,7 +100,7 @@ def tokens(text: str, dialect: str) -> tuple[list[Token], str]:
         kind = token.token_type.name
         literal = kind.endswith("STRING") or kind == "NUMBER"
         if kind == "STRING" and before in _UNREAD:
-            found.extend(tokens(token.text, dialect)[0])
+            found.extend(_taken_apart(token.text, dialect)[0])
         elif literal:
             # a name in most dialects, and a number can be part of a pattern
             named = kind == "NUMBER" or text[token.start : token.start + 1] == '"'

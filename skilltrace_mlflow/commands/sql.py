@@ -2,9 +2,13 @@
 
 A pattern is compared with the beginning of each statement, also inside procedures, CTEs, `EXECUTE
 IMMEDIATE` and, for `ALTER`, anywhere in it. `DATABASE` and `SCHEMA` are one word. Words such as
-`IF EXISTS`, `OR REPLACE`, `TEMPORARY` may stand between, `TRUNCATE x` is `TRUNCATE TABLE x`, and
-each name of a list counts (`DROP TABLE a, b`). `*` in a name stands for any text. Capitals that
-begin no statement (`CROSS JOIN`) are looked for anywhere in one. String literals never count.
+`IF EXISTS`, `OR REPLACE`, `TEMPORARY` and optimiser hints may stand between, `TRUNCATE x` is
+`TRUNCATE TABLE x`, and each name of a list counts (`DROP TABLE a, b`). A word that begins a clause
+may stand behind others (`VACUUM RETAIN 0 HOURS` is `VACUUM t RETAIN 0 HOURS`). `*` in a name stands
+for any text, `*` or `...` alone for a word or more. Capitals that begin no statement (`CROSS JOIN`)
+are looked for anywhere in one. String literals and comments never count.
+
+Names that are filled in (`${x}`, `{{ x }}`, `IDENTIFIER(:x)`, `:name`) may be any.
 """
 
 from __future__ import annotations
@@ -16,10 +20,11 @@ from dataclasses import dataclass
 from skilltrace_mlflow.commands._sql_tokens import SqlText, Token, tokens
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
 from skilltrace_mlflow.commands.command_pattern import Sighting
+from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.patterns.wildcard import wildcard
 from skilltrace_mlflow.text import cut
 
-__all__ = ["SqlPattern", "parse_sql_pattern"]
+__all__ = ["SqlPattern", "globs_a_verb", "parse_sql_pattern"]
 
 _VERB_LIST = (
     "ALTER ANALYZE ATTACH CALL COPY CREATE DELETE DESC DESCRIBE DETACH DROP EXECUTE EXPLAIN GRANT "
@@ -45,8 +50,16 @@ _WORD = re.compile(r"/\*.*?\*/|--[^\n]*|[`\"]?([\w*]+)[`\"]?|([^\s`\"])", re.DOT
 # Words that may be left out, by the word before them.
 _OPTIONAL = {
     ("ALL", "PRIVILEGES"), ("DELETE", "FROM"), ("INSERT", "INTO"), ("INTO", "TABLE"),
-    ("MERGE", "INTO"), ("TRUNCATE", "TABLE"),
+    ("MERGE", "INTO"), ("TRUNCATE", "TABLE"), ("USE", "CATALOG"),
+    ("USE", "DATABASE"), ("USE", "SCHEMA"),
 }  # fmt: skip
+# Words that begin a clause, before which a pattern may leave out what stands there.
+_CLAUSE_LIST = (
+    "ADD ALTER CASCADE CLUSTER DRY FROM FULL INTO LITE ON OVERWRITE OWNER PARTITION RENAME "
+    "RESTRICT RETAIN SET TO USING WHERE ZORDER"
+)
+_CLAUSES = frozenset(_CLAUSE_LIST.split())
+_CLAUSE_ENDS = {";", "SELECT", "THEN", "WHEN"}
 _NO_NAME = {"AND", "ELSE", "END", "OVERWRITE", "ROW", "VALUES", "WHEN"}
 _LISTING = {"DROP", "GRANT", "REVOKE", "TRUNCATE"}
 # Openers that stand in expressions too, and what no statement's first word is followed by there.
@@ -59,20 +72,24 @@ _FUNCTIONS = {"INSERT", "REPLACE", "TRUNCATE"}
 _SKIPPED = frozenset(_SKIPPED_LIST.split())
 _OPENERS = frozenset(_OPENER_LIST.split())
 _ENDS = (";", "DO", "EXEC", "EXECUTE", "INTO", "PREPARE", "USING")
-_DYNAMIC = (
-    "DBLINK_EXEC",
-    "DO",
-    "EXEC",
-    "EXECUTE",
-    "IMMEDIATE",
-    "SP_EXECUTESQL",
-)  # run a literal as SQL
+# Run a literal as SQL, the second row somewhere else.
+_DYNAMIC = {"DO", "EXEC", "EXECUTE", "IMMEDIATE", "SP_EXECUTESQL"}
+_ELSEWHERE = {
+    "DBLINK", "DBLINK_EXEC", "EXTERNAL_QUERY", "OPENQUERY", "OPENROWSET", "REMOTE_QUERY",
+}  # fmt: skip
 # What clients and notebooks read for themselves: %sql, \\c name, DELIMITER //.
 _EXECUTES_NAME = re.compile(r"\bEXECUTE\s+IMMEDIATE\b")
 _GLUE = ("(", ")", "||", "+", ",", "CONCAT", "FROM", "IMMEDIATE", "N", "SP_EXECUTESQL")
 _NOT_SQL = re.compile(r"^[ \t]*(?:\\[^\n]*$|DELIMITER\b[^\n]*$)", re.MULTILINE | re.IGNORECASE)
 _MAGIC = re.compile(r"^\ufeff?\s*(?:%%?sql\b)?")
+_HINT = re.compile(r"/\*\+.*?\*/", re.DOTALL)
+_FILLED_IN = re.compile(r"\$\{[^{}]*\}|\{\{[^{}]*\}\}")
+_GEXEC = re.compile(r"\\gexec\b")
+_GAP = re.compile(r"(?<![.\w])\.\.\.(?![.\w])|…")
 _MYSQL_EXECUTED = re.compile(r"/\*!\d*(.*?)\*/", re.DOTALL)
+
+
+_MOST_DEPTH = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +100,10 @@ class SqlPattern:
     words: tuple[str, ...]
     anywhere: bool = False
 
-    def find(self, sql: SqlText) -> Sighting | None:
+    def find(self, sql: SqlText, depth: int = 0) -> Sighting | None:
         """The first statement that the pattern means, or may mean; None if there is none."""
+        if "{" in sql.text:
+            sql = SqlText(text=_FILLED_IN.sub(_filled, sql.text), dialect=sql.dialect)
         folded = sql.text.upper()
         if _EXECUTES_NAME.search(folded):
             folded += self.words[0]  # a statement in a variable: the tokens tell
@@ -92,7 +111,7 @@ class SqlPattern:
             if UNKNOWN in sql.text and _begins_unknown(sql.text):
                 return Sighting(met=None, command=_short(sql.text), parser="sqlglot")
             return None
-        text = _MAGIC.sub("", _NOT_SQL.sub(";", sql.text))
+        text = _HINT.sub(" ", _MAGIC.sub("", _NOT_SQL.sub(";", sql.text)))
         if sql.dialect == "mysql":
             text = _MYSQL_EXECUTED.sub(r" \1 ", text)
         stream, parser = tokens(text.replace(UNKNOWN_WORDS, UNKNOWN), sql.dialect)
@@ -103,10 +122,14 @@ class SqlPattern:
                 return Sighting(met=True, command=_short(sql.text), parser=parser)
             if met is None:
                 doubt = Sighting(met=None, command=_short(sql.text), parser=parser)
-        for inner in _executed_literals(stream):
-            found = self.find(SqlText(text=inner, dialect=sql.dialect))
+        for inner in _executed_literals(stream) if depth < _MOST_DEPTH else ():
+            found = self.find(SqlText(text=inner, dialect=sql.dialect), depth + 1)
             if found is not None:
                 return found
+        if doubt is None and _GEXEC.search(sql.text):  # psql runs what the query gives
+            for literal in [token.literal for token in stream if token.literal]:
+                if self.find(SqlText(text=literal, dialect=sql.dialect), _MOST_DEPTH):
+                    doubt = Sighting(met=None, command=_short(sql.text), parser=parser)
         if doubt is None and parser != "sqlglot" and all(word in folded for word in self.words):
             return Sighting(met=None, command=_short(sql.text), parser=parser)
         return doubt
@@ -123,7 +146,9 @@ class SqlPattern:
             left_out = pair in _OPTIONAL and _means(pair[0], stream[at - 1])
             if left_out and not _means(pair[1], token) and _is_name(token):
                 index += 1
-            elif _means(words[index], token):
+            elif _means(words[index], token) or (
+                index and words[index] == "*" and words[0] != "SELECT" and _is_name(token)
+            ):
                 index, at = index + 1, at + 1
             elif not index:
                 return False
@@ -137,6 +162,8 @@ class SqlPattern:
                 token.word in _SKIPPED or (stream[at - 1].word, token.word) in _OPTIONAL
             ):
                 at += 1
+            elif words[index] in _CLAUSES and (clause := _clause(stream, at, words[index])):
+                at = clause
             elif index >= item and words[0] in _LISTING:
                 index, at = item, _behind_comma(stream, at)
             else:
@@ -148,8 +175,13 @@ class SqlPattern:
 
 def parse_sql_pattern(text: str) -> SqlPattern | None:
     """The pattern in a text, None if it does not begin with a word of SQL."""
-    found = (match.group(1) or match.group(2) for match in _WORD.finditer(text))
+    found = (match.group(1) or match.group(2) for match in _WORD.finditer(_GAP.sub("*", text)))
     words = tuple(word.upper() for word in found if word)
+    if words and globs_a_verb(text, words[0]):
+        raise ParameterError(
+            f"{text.strip()!r} can never be met: a statement's first word is written out, "
+            "as in DROP TABLE; name each of them"
+        )
     while words[-1:] == (";",) or (len(words) > 2 and words[-1] == "*" and words[0] != "SELECT"):
         words = words[:-1]
     if not words:
@@ -159,6 +191,30 @@ def parse_sql_pattern(text: str) -> SqlPattern | None:
         return SqlPattern(text=text.strip(), words=words)
     if _CLAUSE.fullmatch(text.strip()):
         return SqlPattern(text=text.strip(), words=words, anywhere=True)
+    return None
+
+
+def globs_a_verb(text: str, word: str) -> bool:
+    """Whether a pattern in capitals has a glob where the verb should be: it can never be met."""
+    if text != text.upper() or "*" not in word or not any(char.isalpha() for char in text):
+        return False
+    return any(wildcard(word, verb) for verb in _VERBS | _CAPITAL_VERBS)
+
+
+def _filled(match: re.Match[str]) -> str:
+    """The placeholder for a name; a template in front of a statement stays what it is."""
+    before = match.string[: match.start()].rstrip()
+    return match.group() if match.group()[0] == "{" and before[-1:] in ("", ";", "}") else UNKNOWN
+
+
+def _clause(stream: Sequence[Token], at: int, word: str) -> int | None:
+    """Where the clause begins that the statement goes on with; None if it has none."""
+    for index in range(at, min(len(stream), at + 200)):
+        token = stream[index]
+        if token.plain and token.word == word:
+            return index
+        if token.plain and token.word in _CLAUSE_ENDS:
+            return None
     return None
 
 
@@ -191,7 +247,10 @@ def _executed_literals(stream: Sequence[Token]) -> Iterator[str]:
     """Texts that a statement runs as SQL: EXECUTE IMMEDIATE '...', EXEC('...'), PREPARE x FROM."""
     for index, token in enumerate(stream):
         prepares = token.word == "PREPARE" and any(t.word == "FROM" for t in stream[index:][:4])
-        if not token.plain or not (token.word in _DYNAMIC or prepares):
+        if not token.plain or not (token.word in _DYNAMIC | _ELSEWHERE or prepares):
+            continue
+        if token.word in _ELSEWHERE:
+            yield from _within_brackets(stream, index + 1)
             continue
         parts: list[str] = []
         for following in stream[index + 1 :]:
@@ -206,6 +265,18 @@ def _executed_literals(stream: Sequence[Token]) -> Iterator[str]:
         yield from (part for part in parts if part != UNKNOWN)
 
 
+def _within_brackets(stream: Sequence[Token], at: int) -> Iterator[str]:
+    """The literals of a function's arguments, each as it stands and all that are joined."""
+    depth = 0
+    for token in stream[at : at + 400]:
+        if token.literal is not None:
+            yield token.literal
+        elif token.plain and token.word in ("(", ")"):
+            depth += 1 if token.word == "(" else -1
+        if depth <= 0:
+            return
+
+
 def _starts(stream: Sequence[Token]) -> Iterator[int]:
     """Indexes at which a statement can begin."""
     head = ""  # the first word of the statement
@@ -214,7 +285,8 @@ def _starts(stream: Sequence[Token]) -> Iterator[int]:
         word = token.word if token.plain else ""
         fresh = opener in _OPENERS and not (opener in _SOFT and _is_expression(stream, index))
         # FROM a INSERT INTO b, as Hive and Spark have it
-        if fresh or head == "ALTER" or (head == "FROM" and word == "INSERT"):
+        action = head == "ALTER" and opener not in ("ON", "NO", "REFERENCES")  # ON DELETE CASCADE
+        if fresh or action or (head == "FROM" and word == "INSERT"):
             yield index
         if fresh and (opener not in _SOFT or word == "ALTER"):
             head = word

@@ -2,18 +2,23 @@
 
 Statements come from the `query`, `statement`, `sql`… arguments of tools, and from shell commands of
 SQL clients (`psql -c`, `mysql -e`, `sqlite3 db "…"`, a heredoc, a pipe), with the client's dialect
-(Databricks where nothing else is known).
+(Databricks where nothing else is known); from program text as `_sql_in_code` reads it.
+
+What an argument's name says is no SQL is left out: descriptions, thoughts, names, expected results,
+bound parameters.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from skilltrace_mlflow.commands._sql_clients import CLIENTS, INTERPRETERS, Client
+from skilltrace_mlflow.commands._sql_in_code import MAY_HOLD_SQL, sql_in_code
 from skilltrace_mlflow.commands._sql_tokens import SqlText
 from skilltrace_mlflow.commands.command import UNKNOWN, Command
 from skilltrace_mlflow.commands.shell import read_script
@@ -21,20 +26,30 @@ from skilltrace_mlflow.commands.wrappers import program_of
 from skilltrace_mlflow.session import ToolCall
 from skilltrace_mlflow.tools import is_shell, tool_category
 
-__all__ = ["executes_sql", "sql_of"]
+__all__ = ["executes_sql", "hands_over_sql", "may_take_sql", "sql_of"]
 
-_KEYS = ("sql", "query", "queries", "statement")  # parts of an argument's name
-_CODE_KEYS = ("cell", "code", "command", "script", "source")
-# Arguments of an SQL tool that describe what it does.
-_SAYING = ("comment", "description", "explanation", "name", "reason", "title", "language")
-_IN_CODE = re.compile(
-    r"""\bsql\(\s*(?P<prefix>[fFrRbB]{0,2})(?:\"{3}(.*?)\"{3}|'{3}(.*?)'{3}|"((?:[^"\\]|\\.)*)"|'((?:[^'\\]|\\.)*)')""",
-    re.DOTALL,
+_KEYS_LIST = "ddl dml queries query sql statement statements"
+_KEYS = frozenset(_KEYS_LIST.split())  # words of names
+_CODE_KEYS_LIST = "cell cells code command commands script source snippet"
+_CODE_KEYS = frozenset(_CODE_KEYS_LIST.split())
+# Words of an argument's name that describes what is run, or what came of it.
+_SAYING_LIST = (
+    "alias analysis annotation caption comment comments context description docstring "
+    "documentation example expected explanation expectation format goal id intent intention "
+    "justification kind label language memo message mode motivation name note notes output "
+    "plan purpose rationale reason reasoning remark result results summary tag tags thinking "
+    "thought thoughts title type why"
 )
-_TEXT = re.compile(r"(?:--?[\w-]+=)?(\S+\s.*)", re.DOTALL)  # a word of several words
-_FILLED_IN = re.compile(r"\{[^{}]*\}")
-_SEARCH = re.compile(r"search|find|lookup|docs?(_|$)|ask", re.IGNORECASE)
-_EXECUTES = re.compile(r"sql|query|execut|run|statement", re.IGNORECASE)
+_SAYING = frozenset(_SAYING_LIST.split())
+# Words of the name of an argument whose values are data of a statement.
+_BOUND_LIST = (
+    "args arguments bind binding bindings binds param parameter parameters params "
+    "placeholders values variables vars"
+)
+_BOUND = frozenset(_BOUND_LIST.split())
+_SEARCH_LIST = "ask doc docs documentation explain find fetch grep help lookup search suggest"
+_SEARCH = frozenset(_SEARCH_LIST.split())
+_EXECUTES = re.compile(r"sql|query|execut|run|statement|submit", re.IGNORECASE)
 _DIALECTS = {  # by what the name of a tool or its server holds
     **{
         name: name
@@ -46,71 +61,15 @@ _DIALECTS = {  # by what the name of a tool or its server holds
     "redshift": "redshift", "sqlserver": "tsql", "supabase": "postgres",
 }  # fmt: skip
 _NAME_PART = re.compile(r"[a-z\d]+")
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Client:
-    """A command-line client: options that take SQL, and from which operand on operands are SQL.
-
-    A client that does `more` than run SQL takes other texts, too; of the others every word of
-    several words is a statement, whatever option it follows.
-    """
-
-    dialect: str
-    options: tuple[str, ...]
-    operand: int | None = None
-    more: bool = False
-
-
-_CLIENTS: Mapping[str, _Client] = {
-    "aws": _Client(
-        dialect="databricks",
-        options=("--sql", "--query-string", "--sqls", "--sql-statement"),
-        more=True,
-    ),
-    "beeline": _Client(dialect="hive", options=("-e",)),
-    "bq": _Client(dialect="bigquery", options=(), operand=1),
-    "clickhouse": _Client(dialect="clickhouse", options=("-q", "--query")),
-    "clickhouse-client": _Client(dialect="clickhouse", options=("-q", "--query")),
-    "cockroach": _Client(dialect="postgres", options=("-e", "--execute")),
-    "databricks": _Client(
-        dialect="databricks",
-        options=("-e", "-c", "-q", "--execute", "--query", "--sql", "--statement", "--json"),
-        more=True,
-    ),
-    "cqlsh": _Client(dialect="databricks", options=("-e", "--execute")),
-    "dbsqlcli": _Client(dialect="databricks", options=("-e",)),
-    "duckdb": _Client(dialect="duckdb", options=("-c", "-s", "-cmd"), operand=1),
-    "flyctl": _Client(dialect="postgres", options=("-c",), more=True),
-    "gcloud": _Client(dialect="bigquery", options=("--sql", "--ddl"), more=True),
-    "heroku": _Client(dialect="postgres", options=("-c", "--command"), more=True),
-    "hive": _Client(dialect="hive", options=("-e",)),
-    "isql": _Client(dialect="tsql", options=()),
-    "litecli": _Client(dialect="sqlite", options=("-e", "--execute")),
-    "mariadb": _Client(dialect="mysql", options=("-e", "--execute")),
-    "mycli": _Client(dialect="mysql", options=("-e", "--execute")),
-    "mysql": _Client(dialect="mysql", options=("-e", "--execute")),
-    "pgcli": _Client(dialect="postgres", options=("-c", "--command")),
-    "presto": _Client(dialect="trino", options=("--execute",)),
-    "psql": _Client(dialect="postgres", options=("-c", "--command")),
-    "snow": _Client(dialect="snowflake", options=("-q", "--query"), more=True),
-    "snowsql": _Client(dialect="snowflake", options=("-q", "--query")),
-    "spark-sql": _Client(dialect="databricks", options=("-e",)),
-    "sqlcmd": _Client(dialect="tsql", options=("-Q", "-q")),
-    "sqlplus": _Client(dialect="databricks", options=()),
-    "sqlite": _Client(dialect="sqlite", options=("-cmd",), operand=1),
-    "sqlite3": _Client(dialect="sqlite", options=("-cmd",), operand=1),
-    "supabase": _Client(dialect="postgres", options=(), operand=2, more=True),
-    "trino": _Client(dialect="trino", options=("--execute",)),
-    "turso": _Client(dialect="sqlite", options=(), operand=3, more=True),
-    "usql": _Client(dialect="postgres", options=("-c", "--command")),
-    "wrangler": _Client(dialect="sqlite", options=("--command",), more=True),
-}
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_TEXT = re.compile(r"(?:--?[\w-]+=)?(\S+\s.*)", re.DOTALL)  # a word of several words
 _CLIENT_NAMES = re.compile(
-    r"\b(?:" + "|".join(map(re.escape, _CLIENTS)) + r")\b"
-    r"|\bsql\(|\b(?:curl|wget)\b.*(?i:statement|query|sql)",
+    r"\b(?:" + "|".join(map(re.escape, CLIENTS)) + r")\b"
+    r"|\b(?:curl|wget|http|https|xh)\b.*(?i:statement|query|sql)",
     re.DOTALL,
 )
+_FED = re.compile(r"<\(|\|")
+_PYTHON = re.compile(r"(?:python|pypy|ipython)[\d.]*")
 
 
 def sql_of(call: ToolCall) -> list[SqlText]:
@@ -120,19 +79,32 @@ def sql_of(call: ToolCall) -> list[SqlText]:
     if is_shell(call.name):
         line = call.input.get("command")
         return _of_line(line) if isinstance(line, str) else []
-    if executes_sql(call.name):
+    if may_take_sql(call.name):
         return list(_of_arguments(call))
     return []
 
 
-def executes_sql(name: str) -> bool:
-    """Whether a tool can be one that runs SQL: no built-in one, and none that searches."""
+def may_take_sql(name: str) -> bool:
+    """Whether a tool's arguments can hold SQL that it runs: no built-in one."""
     if tool_category(name) not in ("other",) and not name.startswith("mcp__"):
         return False
-    own = name.rsplit("__", 1)[-1]
-    if own == "ToolSearch":
-        return False
-    return not _SEARCH.search(own) or bool(_EXECUTES.search(own))
+    return name.rsplit("__", 1)[-1] != "ToolSearch"
+
+
+def executes_sql(name: str) -> bool:
+    """Whether a tool can be one that runs SQL by its name: no built-in one, none that searches."""
+    return may_take_sql(name) and not _searches(name.rsplit("__", 1)[-1])
+
+
+@lru_cache(maxsize=1024)
+def _searches(own: str) -> bool:
+    return not _SEARCH.isdisjoint(_words(own)) and not _EXECUTES.search(own)
+
+
+@lru_cache(maxsize=4096)
+def _words(name: str) -> frozenset[str]:
+    """The words of a name in any spelling: `queryText`, `query_text`, `SQLText`."""
+    return frozenset(word.lower() for word in _WORDS.findall(name))
 
 
 def _of_arguments(call: ToolCall) -> Iterator[SqlText]:
@@ -144,63 +116,86 @@ def _of_arguments(call: ToolCall) -> Iterator[SqlText]:
         # short ones stand in other words too
         if (key in name if len(key) > 4 else any(part.startswith(key) for part in parts))
     )
-    dialect = next(known, "databricks")
-    own = call.name.rsplit("__", 1)[-1].lower()
-    given = call.input or {}
-    runs_code = bool(_EXECUTES.search(own))
-    is_sql = any(part in own for part in _KEYS) or str(given.get("language", "")).lower() == "sql"
-    for text in _statements(given, everything=is_sql, code=runs_code):
-        yield SqlText(text=text, dialect=dialect)
+    dialect = next(known, "")
+    own = call.name.rsplit("__", 1)[-1]
+    executes = bool(_EXECUTES.search(own))
+    searches = _searches(own)
+    is_sql = any(part in own.lower() for part in ("sql", "query", "queries", "statement"))
+    texts = _statements(
+        call.input or {},
+        everything=not searches and (is_sql or (executes and bool(dialect))),
+        code=executes,
+        searching=searches,
+    )
+    for text in texts:
+        yield SqlText(text=text, dialect=dialect or "databricks")
 
 
-def _statements(given: Mapping[Any, Any], *, everything: bool, code: bool) -> Iterator[str]:
-    """Texts of arguments that hold SQL, at any depth; `code` looks into program text as well."""
-    waiting: list[tuple[str, Any]] = [(str(key).lower(), value) for key, value in given.items()]
+def _statements(
+    given: Mapping[Any, Any], *, everything: bool, code: bool, searching: bool = False
+) -> Iterator[str]:
+    """Texts of arguments that hold SQL, at any depth; `code` looks into program text as well.
+
+    A tool that is `searching` is given a `query` that is none of SQL's.
+    """
+    waiting: deque[tuple[frozenset[str], Any, bool, str]] = deque(
+        [(frozenset(), given, everything, "")]
+    )
     while waiting:
-        key, value = waiting.pop(0)
+        key, value, everything, language = waiting.popleft()
         if isinstance(value, Mapping):
-            waiting.extend((str(inner).lower(), item) for inner, item in value.items())
+            said = {str(name).lower(): item for name, item in value.items()}.get("language")
+            language = said.lower() if isinstance(said, str) else language
+            everything = (everything and key.isdisjoint(_BOUND)) or language == "sql"
+            for inner, item in value.items():
+                waiting.append((_words(str(inner)) or key, item, everything, language))
         elif isinstance(value, (list, tuple)):
-            waiting.extend((key, item) for item in value)
+            waiting.extend((key, item, everything, language) for item in value)
         elif isinstance(value, str):
-            if any(part in key for part in _KEYS) or (everything and key not in _SAYING):
+            named = not key.isdisjoint(_KEYS - {"query", "queries"} if searching else _KEYS)
+            if not key.isdisjoint(_SAYING):
+                continue
+            if not key.isdisjoint(_BOUND):
+                yield from _body(value)
+                continue
+            if named or everything:
                 yield from _unwrapped(value)
-            elif code and key in _CODE_KEYS:
-                yield from _in_code(value)
+            if code and not key.isdisjoint(_CODE_KEYS):
+                yield from sql_in_code(value, language)
 
 
-def _in_code(text: str) -> Iterator[str]:
-    """The SQL in program text: a cell that begins with %sql, literals in spark.sql(...)."""
-    if text.lstrip().startswith(("%sql", "%%sql")):
-        yield text
-        return
-    for match in _IN_CODE.finditer(text):
-        literal = next(group for group in match.groups()[1:] if group is not None)
-        if "f" in match["prefix"].lower():
-            literal = _FILLED_IN.sub(UNKNOWN, literal)
-        yield literal
+def hands_over_sql(line: str) -> bool:
+    """Whether a line feeds a client or a program what it may not show: `<(…)`, a pipe, `sql(q)`."""
+    fed = _FED.search(line) or MAY_HOLD_SQL.search(line)
+    return fed is not None and bool(_of_line(line))
 
 
 @lru_cache(maxsize=4096)
 def _of_line(line: str) -> list[SqlText]:
-    if not _CLIENT_NAMES.search(line):
+    if not (_CLIENT_NAMES.search(line) or MAY_HOLD_SQL.search(line)):
         return []
-    found: list[SqlText] = []
-    for command in read_script(line).commands:
+    return list(_of_commands(read_script(line).commands))
+
+
+def _of_commands(commands: Sequence[Command]) -> Iterator[SqlText]:
+    for command in commands:
         program = program_of(command.words[0])
-        client = _CLIENTS.get(program)
-        if program.startswith("python"):
-            code = [*command.words[1:], command.stdin or ""]
-            found.extend(SqlText(text=text) for part in code for text in _in_code(part))
-        elif program in ("curl", "wget"):
-            bodies = [*command.words[1:], command.stdin or ""]
-            found.extend(SqlText(text=t) for body in bodies for t in _body(body))
+        client = CLIENTS.get(program)
+        language = "python" if _PYTHON.fullmatch(program) else INTERPRETERS.get(program)
+        if language is not None:
+            for part in (*command.words[1:], command.stdin or ""):
+                for text in sql_in_code(part, language):
+                    yield SqlText(text=text)
+        elif program in ("curl", "http", "https", "wget", "xh"):
+            for body in (*command.words[1:], command.stdin or ""):
+                for text in _body(body):
+                    yield SqlText(text=text)
         if client is not None:
-            found.extend(SqlText(text=t, dialect=client.dialect) for t in _given(command, client))
-    return found
+            for text in _given(command, client):
+                yield SqlText(text=text, dialect=client.dialect)
 
 
-def _given(command: Command, client: _Client) -> Iterator[str]:
+def _given(command: Command, client: Client) -> Iterator[str]:
     """What a client is given to execute: option values, operands, standard input."""
     words = command.words[1:]
     operands: list[str] = []
@@ -220,13 +215,15 @@ def _given(command: Command, client: _Client) -> Iterator[str]:
             operands.append(word)
             if texts and "query" in operands:
                 yield word  # databricks experimental aitools tools query "DROP …"
+            if word.startswith("/dev/fd/"):
+                yield UNKNOWN  # psql -f <(…)
     if client.operand is not None:
         yield from operands[client.operand :]
     if command.stdin is not None:
         yield from _unwrapped(command.stdin)
 
 
-def _option_value(words: Sequence[str], index: int, client: _Client) -> tuple[str | None, bool]:
+def _option_value(words: Sequence[str], index: int, client: Client) -> tuple[str | None, bool]:
     word = words[index]
     for option in client.options:
         if word == option:
@@ -249,11 +246,14 @@ def _unwrapped(text: str) -> Iterator[str]:
 
 
 def _body(text: str) -> Iterator[str]:
-    if not text.lstrip().startswith("{"):
+    if text.lstrip()[:1] not in ("{", "["):
         return
     try:
         body: Any = json.loads(text, strict=False)
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     if isinstance(body, dict):
         yield from _statements(body, everything=False, code=False)
+    elif isinstance(body, list):
+        yield from _statements({"body": body}, everything=False, code=False)
+        yield from (item for item in body if isinstance(item, str))

@@ -8,7 +8,12 @@ from skilltrace_mlflow.commands.command_pattern import Sighting
 from skilltrace_mlflow.commands.pattern import Pattern
 from skilltrace_mlflow.commands.prefilter import Line
 from skilltrace_mlflow.commands.sql import SqlPattern
-from skilltrace_mlflow.commands.sql_sources import executes_sql, sql_of
+from skilltrace_mlflow.commands.sql_sources import (
+    executes_sql,
+    hands_over_sql,
+    may_take_sql,
+    sql_of,
+)
 from skilltrace_mlflow.matching.selectors import calls_by_name, shell_lines
 from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.tools import is_shell
@@ -52,11 +57,16 @@ def encounters(
                 return [_encounter(call, sighting)], []
     if pattern.sql is not None:
         for name, calls in calls_by_name(session).items():
-            if is_shell(name) or not executes_sql(name):
+            if is_shell(name) or not may_take_sql(name):
                 continue
+            named = executes_sql(name)
             for call in calls:
                 found = _look_at_sql(call, pattern)
-                if found is None and (call.input is None or call.input_truncated or blind):
+                if (
+                    found is None
+                    and named
+                    and (call.input is None or call.input_truncated or blind)
+                ):
                     found = _HIDDEN
                 if found is not None:
                     sightings.append((call, found))
@@ -101,7 +111,9 @@ def _look_at_line(call: ToolCall, line: Line | None, pattern: Pattern) -> Sighti
 
 def _may_hold(line: Line, sql: SqlPattern) -> bool:
     """Whether a line may hold a statement that begins with the pattern's word."""
-    return "$" in line.text or "`" in line.text or sql.words[0] in line.bare.upper()
+    if "$" in line.text or "`" in line.text or sql.words[0] in line.bare.upper():
+        return True
+    return hands_over_sql(line.text)  # of which the line may show no word
 
 
 def _look_at_sql(call: ToolCall, pattern: Pattern) -> Sighting | None:
