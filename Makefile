@@ -4,10 +4,17 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 CONSTRAINTS = requirements/constraints.txt
+# What `make quick` runs.
+QUICK = tests/checks tests/expectations tests/test_rooms.py tests/test_text.py tests/test_weight.py
 # Which recordings to record anew; empty means all.
 RECORDINGS ?=
 
-.PHONY: demo test check format unit docs record record-traces bench lock wheel clean
+HELP = awk -F ':.*  \#\# ' '/^[a-z-]+:.*  \#\# /{printf "  %-16s %s\n", $$1, $$2}' Makefile
+
+.PHONY: help demo test quick check format unit docs record record-traces bench lock wheel clean
+
+help:  ## what can be made
+	@$(HELP)
 
 $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(VENV)
@@ -19,11 +26,18 @@ demo: $(VENV)/.installed  ## evaluate the example skill on recorded sessions, on
 
 test: check unit wheel  ## everything: format, lint, types, imports, tests, wheel
 
-check: $(VENV)/.installed  ## format, lint, strict types, import boundaries
+check: $(VENV)/.installed  ## format, lint, strict types, import boundaries, declared dependencies
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/deptry . --no-ansi
+
+quick: $(VENV)/.installed  ## format, lint and the tests that need neither MLflow nor a browser, in half a minute
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/lint-imports --no-cache > /dev/null || $(BIN)/lint-imports --no-cache
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(QUICK)
 
 unit: $(VENV)/.installed  ## the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -31,7 +45,7 @@ unit: $(VENV)/.installed  ## the test suite
 wheel: $(VENV)/.installed  ## build the wheel, install it alone, run it
 	$(BIN)/python tests/wheel_smoke.py
 
-format: $(VENV)/.installed
+format: $(VENV)/.installed  ## write the format, mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -51,5 +65,5 @@ lock: $(VENV)/.installed  ## pin everything anew
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.10 --extra dev --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o $(CONSTRAINTS) pyproject.toml
 
-clean:
+clean:  ## remove what was made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache demo-output
