@@ -9,10 +9,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from skilltrace_mlflow.pricing import session_cost
-from skilltrace_mlflow.session import Session, TokenUsage, ToolCall, TraceEvent
+from skilltrace_mlflow.session import ModelStep, Session, TokenUsage, ToolCall, TraceEvent
 from skilltrace_mlflow.tools import tool_category
 
 __all__ = [
@@ -83,6 +83,13 @@ class TraceMetrics:
         return len(self.tool_calls)
 
     @property
+    def cost_source(self) -> Literal["recorded", "price table"] | None:
+        """Where the cost is from: a computed one is a lower bound where usage is incomplete."""
+        if self.cost_usd is None:
+            return None
+        return "price table" if self.session.cost_usd is None else "recorded"
+
+    @property
     def duration_seconds(self) -> float | None:
         """Wall time between the first and the last entry."""
         if self.start_time is None or self.end_time is None:
@@ -90,20 +97,12 @@ class TraceMetrics:
         return (self.end_time - self.start_time).total_seconds()
 
     def to_dict(self, *, inputs: bool = False) -> dict[str, Any]:
-        """As plain JSON values; `inputs` adds each tool call's arguments (they can be large)."""
-        calls: list[dict[str, Any]] = []
-        for call in self.tool_calls:
-            entry: dict[str, Any] = {
-                "id": call.id,
-                "name": call.name,
-                "outcome": call.outcome,
-                "agent": call.agent,
-            }
-            if call.maybe_refused:
-                entry["maybe_refused"] = True  # or the failure would prove that nobody refused
-            if inputs:
-                entry["input"] = None if call.input is None else dict(call.input)
-            calls.append(entry)
+        """As plain JSON values; `inputs` adds each tool call's arguments (they can be large).
+
+        Beside the figures it says what the evidence lacks (`incomplete`, `usage_notes`, `missing`)
+        and lists what they were added up from, so that checks judge it as they judge the session.
+        """
+        session = self.session
         outcomes = self.tool_outcome_counts
         return {
             "session_id": self.session_id,
@@ -123,12 +122,21 @@ class TraceMetrics:
                 "denied": outcomes.get("denied", 0),
                 "interrupted": outcomes.get("interrupted", 0),
                 "unknown": outcomes.get("unknown", 0),
-                "calls": calls,
+                "calls": [_call_dict(call, inputs=inputs) for call in self.tool_calls],
             },
             "files": {
                 "created": list(self.files_created),
                 "modified": list(self.files_modified),
                 "read": list(self.files_read),
+                "operations": [
+                    {
+                        "type": item.type,
+                        "path": item.file_path,
+                        "agent": item.agent,
+                        "call_id": item.call_id,
+                    }
+                    for item in session.files
+                ],
             },
             "conversation": {
                 "turns": self.num_turns,
@@ -137,7 +145,16 @@ class TraceMetrics:
             "subagents": [dict(agent) for agent in self.subagents],
             "skills": [dict(skill) for skill in self.skills],
             "cost_usd": self.cost_usd,
-            "ending": {"kind": self.session.ending.kind, "text": self.session.ending.text},
+            "cost_source": self.cost_source,
+            "ending": {"kind": session.ending.kind, "text": session.ending.text},
+            "steps": [_step_dict(step) for step in session.steps],
+            "incomplete": list(session.incomplete),
+            "usage_notes": list(session.usage_notes),
+            "missing": dict(session.missing),
+            "api_errors": list(session.api_errors),
+            "cwd": session.cwd,
+            "permission_mode": session.permission_mode,
+            "version": session.version,
         }
 
 
@@ -193,12 +210,16 @@ def compute_metrics(session: Session) -> TraceMetrics:
                 "type": agent.type,
                 "tokens": _token_dict(per_agent.get(agent.id, TokenUsage())),
                 "tool_calls": calls_per_agent[agent.id],
+                "parent_call_id": agent.parent_call_id,
                 # Nobody asked for these: whoever counts sub-agents has to know.
                 **({"status": agent.status} if agent.status == "warm-up" else {}),
             }
             for agent in session.subagents
         ),
-        skills=tuple({"name": use.name, "status": use.status} for use in session.skills),
+        skills=tuple(
+            {"name": use.name, "status": use.status, "agent": use.agent, "call_id": use.call_id}
+            for use in session.skills
+        ),
         cost_usd=session_cost(session),
         session=session,
     )
@@ -225,6 +246,50 @@ def compute_trace_summary(trace: Session | Iterable[TraceEvent]) -> TraceSummary
             )
         ),
     )
+
+
+def _call_dict(call: ToolCall, *, inputs: bool) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "id": call.id,
+        "name": call.name,
+        "outcome": call.outcome,
+        "agent": call.agent,
+    }
+    if call.outcome_reason:
+        entry["reason"] = call.outcome_reason
+    if call.maybe_refused:
+        entry["maybe_refused"] = True  # or the failure would prove that nobody refused
+    if call.details:
+        entry["details"] = dict(call.details)
+    if call.input_truncated:
+        entry["input_truncated"] = True
+    if call.duration_ms is not None:
+        entry["duration_ms"] = call.duration_ms
+    if inputs:
+        entry["input"] = None if call.input is None else dict(call.input)
+        if call.requested_input is not None:
+            entry["requested_input"] = dict(call.requested_input)
+    return entry
+
+
+def _step_dict(step: ModelStep) -> dict[str, Any]:
+    """One API response; what is as usual is left out."""
+    entry: dict[str, Any] = {
+        "agent": step.agent,
+        "model": step.model,
+        "timestamp": step.timestamp.isoformat() if step.timestamp else None,
+        "tokens": _token_dict(step.usage),
+    }
+    hour = step.usage.cache_creation_1h_input_tokens
+    unusual = {
+        "cache_creation_1h": hour or None,
+        "usage_complete": None if step.usage_complete else False,
+        "stop_reason": step.stop_reason,
+        "speed": step.speed,
+        "web_search_requests": step.web_search_requests or None,
+        "cost_usd": step.cost_usd,
+    }
+    return entry | {key: value for key, value in unusual.items() if value is not None}
 
 
 def _paths(session: Session, kind: str) -> tuple[str, ...]:

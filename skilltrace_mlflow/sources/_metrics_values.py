@@ -11,10 +11,13 @@ from skilltrace_mlflow.errors import InputError
 __all__ = [
     "as_count",
     "as_counts",
+    "as_flag",
     "as_mapping",
     "as_mappings",
     "as_number",
     "as_sequence",
+    "as_text",
+    "as_texts",
     "as_time",
 ]
 
@@ -35,11 +38,42 @@ def as_time(value: Any, where: str) -> datetime | None:
     return time if time.tzinfo else time.replace(tzinfo=timezone.utc)
 
 
-def as_mapping(container: Mapping[str, Any], key: str) -> Mapping[str, Any] | None:
+def as_mapping(container: Mapping[str, Any], key: str, where: str = "") -> Mapping[str, Any] | None:
     value = container.get(key)
     if value is not None and not isinstance(value, Mapping):
-        raise InputError(f"{key}: expected a mapping, got {value!r:.80}")
+        raise InputError(f"{where and where + '.'}{key}: expected a mapping, got {value!r:.80}")
     return value
+
+
+def as_flag(
+    container: Mapping[str, Any],
+    key: str,
+    where: str = "",
+    *,
+    default: bool,
+    empty: bool | None = None,
+) -> bool:
+    """`default` stands for a key that is absent, `empty` for one that is null."""
+    value = container.get(key, default)
+    value = empty if value is None else value
+    if not isinstance(value, bool):
+        path = f"{where}.{key}" if where else key
+        raise InputError(f"{path}: expected true or false, got {container[key]!r:.80}")
+    return value
+
+
+def as_text(value: Any, where: str) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise InputError(f"{where}: expected a text, got {value!r:.80}")
+    return value
+
+
+def as_texts(container: Mapping[str, Any], key: str) -> tuple[str, ...]:
+    values = as_sequence(container.get(key) or (), key)
+    wrong = next((value for value in values if not isinstance(value, str)), None)
+    if wrong is not None:
+        raise InputError(f"{key}: expected texts, got {wrong!r:.80}")
+    return tuple(values)
 
 
 def as_mappings(value: Any, where: str) -> list[Mapping[str, Any]]:
