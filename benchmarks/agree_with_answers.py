@@ -62,6 +62,8 @@ def observed(path: Path) -> dict[str, Any]:
         if operation.agent not in agents:
             paths[operation.type].add(operation.file_path)
     prompts = [m for m in session.messages if m.role == "user" and m.agent == MAIN_AGENT]
+    # The answers count no slash commands; the reader counts one that a session began with.
+    prompts = prompts[1:] if prompts and prompts[0].text.startswith("/") else prompts
     steps_apart = sum(1 for step in session.steps if step.agent in agents)
     bad = [d for d in session.diagnostics if "JSON" in d.message or "last line is cut" in d.message]
     progress: dict[str, Any] = {

@@ -10,6 +10,7 @@ Standard library only: these classes travel to Spark executors and into self-con
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,9 @@ from typing import Any, Literal
 
 __all__ = [
     "MAIN_AGENT",
+    "OUTSIDE",
     "CallOutcome",
+    "Compaction",
     "Diagnostic",
     "Ending",
     "EndingKind",
@@ -34,10 +37,26 @@ __all__ = [
     "TokenUsage",
     "ToolCall",
     "TraceEvent",
+    "is_own_agent",
 ]
 
 MAIN_AGENT = "main"
 """Name of the main agent in every `agent` field; sub-agents carry their own id."""
+
+OUTSIDE = "claude-code"
+"""Name in the `agent` field of usage that Claude Code states and that belongs to no response."""
+
+# Agents that Claude Code runs for itself are named for what they do.
+_OWN_AGENT = re.compile(
+    r"a(?:agent_summary|auto_dream|away_summary|compact|extract_memories|prompt_suggestion|rename"
+    r"|side_question)-[0-9a-f]+"
+)
+
+
+def is_own_agent(agent: str) -> bool:
+    """Whether an agent is Claude Code's own: its tokens count, it is no sub-agent."""
+    return agent == OUTSIDE or _OWN_AGENT.fullmatch(agent) is not None
+
 
 CallOutcome = Literal["succeeded", "failed", "denied", "interrupted", "unknown"]
 """How a tool call ended. `failed` and `denied` need evidence, never a word in a text."""
@@ -239,6 +258,19 @@ class SubAgent:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Compaction:
+    """The conversation was summarised to make room: by command (`manual`) or by itself (`auto`).
+
+    `position` is that of the record it came before, among the session's steps, calls and messages.
+    """
+
+    trigger: str | None = None
+    timestamp: datetime | None = None
+    pre_tokens: int | None = None
+    position: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class SkillUse:
     """An attempt to load a skill. Its states are never collapsed.
 
@@ -308,6 +340,7 @@ class Session:
     files: tuple[FileOperation, ...] = ()
     subagents: tuple[SubAgent, ...] = ()
     skills: tuple[SkillUse, ...] = ()
+    compactions: tuple[Compaction, ...] = field(default=(), compare=False)
     api_errors: tuple[str, ...] = ()
     start_time: datetime | None = None
     end_time: datetime | None = None
@@ -395,7 +428,9 @@ class Session:
             want_main = scope == "main"
 
             def inside(agent: str) -> bool:
-                return (agent == MAIN_AGENT) == want_main
+                if want_main:
+                    return agent == MAIN_AGENT
+                return agent != MAIN_AGENT and not is_own_agent(agent)
 
             steps = tuple(s for s in self.steps if inside(s.agent))
             self.cache[key] = replace(
@@ -406,7 +441,9 @@ class Session:
                 files=tuple(f for f in self.files if inside(f.agent)),
                 skills=tuple(s for s in self.skills if inside(s.agent)),
                 subagents=() if want_main else self.subagents,
-                usage_complete=not self.lost_apart and all(s.usage_complete for s in steps),
+                usage_complete=not self.lost_apart
+                and all(s.usage_complete for s in steps)
+                and not any(s.agent == OUTSIDE for s in self.steps),
                 cost_usd=None,
             )
         scoped: Session = self.cache[key]

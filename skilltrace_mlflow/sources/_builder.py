@@ -25,7 +25,7 @@ from skilltrace_mlflow.session import (
 )
 from skilltrace_mlflow.tools import TOOLS, current_name
 
-__all__ = ["CallFacts", "SessionBuilder", "files_of", "skills_of"]
+__all__ = ["CallFacts", "SessionBuilder", "files_of", "side_request_gaps", "skills_of"]
 
 _CREATED = re.compile(r"\s*File created successfully at: ")
 _UPDATED = re.compile(
@@ -125,6 +125,13 @@ class SessionBuilder:
             diagnostics=tuple(self.diagnostics),
             **outer,
         )
+
+
+def side_request_gaps(calls: Iterable[ToolCall]) -> Iterator[str]:
+    """Usage that no record holds: WebFetch and WebSearch ask a model of their own."""
+    asking = {c.name for c in calls if c.outcome not in ("failed", "denied")}
+    for name in sorted(asking & {"WebFetch", "WebSearch"}):
+        yield f"what {name} asks a model leaves no usage in the record"
 
 
 def files_of(calls: Iterable[ToolCall], facts: Mapping[str, CallFacts]) -> Iterator[FileOperation]:

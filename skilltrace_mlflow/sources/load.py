@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -240,6 +240,11 @@ def _load_document(file: Path) -> Evidence:
             f"{file}: not readable as JSON ({error}); a transcript's name ends in .jsonl"
         ) from None
     name = short_name(file)
+    printed = document if isinstance(document, list) else [document]
+    if printed and all(isinstance(item, dict) and "type" in item for item in printed):
+        # What `claude -p --output-format json` printed, or claude-code-action kept of it.
+        session = replace(parse_transcript(map(json.dumps, printed)), source=str(file))
+        return Evidence(name=name, source=str(file), session=session)
     if isinstance(document, dict) and "format" in document:
         trace_id = document.get("trace_id")
         return Evidence(

@@ -23,6 +23,7 @@ from skilltrace_mlflow.session import (
     TokenUsage,
     ToolCall,
 )
+from skilltrace_mlflow.sources._builder import side_request_gaps
 from skilltrace_mlflow.sources.mlflow._text import file_operation, implied_subagent, skill_use
 from skilltrace_mlflow.sources.mlflow._wire import TraceView, as_count, as_mapping
 
@@ -106,6 +107,8 @@ class Parts:
         steps = self._ordered(self.steps)
         calls = self._ordered(self.calls)
         self._imply_subagents(calls)
+        for reason in side_request_gaps(calls):
+            self.usage_gap(reason)
         known: set[str] = set()
         files = (file_operation(call, known) for call in calls)
         skills = (skill_use(call) for call in calls)

@@ -3,24 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 
-from skilltrace_mlflow.session import MAIN_AGENT, SubAgent, ToolCall
-from skilltrace_mlflow.sources.transcript._background import LAUNCHED
+from skilltrace_mlflow.session import MAIN_AGENT, SubAgent, ToolCall, is_own_agent
+from skilltrace_mlflow.sources.transcript._background import LAUNCHED, Notification
 from skilltrace_mlflow.sources.transcript._wire import Entry, ToolUseResult
 from skilltrace_mlflow.tools import starts_agent
 
-__all__ = ["WARM_UP", "AgentDraft", "Agents"]
+__all__ = ["NOT_RECORDED", "WARM_UP", "AgentDraft", "Agents"]
 
 WARM_UP = "warm-up"
 """Status of an agent that Claude Code 2.0 started by itself at the session's beginning."""
 
+NOT_RECORDED = "not recorded"
+"""Status of a workflow's agent of which the record holds nothing but that it ran."""
+
+_MOST_AGENTS = 10_000
 _WARM_UP_PROMPT = "Warmup"  # its own first line may also be missing from its file
 
 
 class AgentDraft(msgspec.Struct, gc=False):
-    """A sub-agent; `recorded` once an entry of its own was seen."""
+    """A sub-agent; `recorded` once an entry of its own was seen, `counted` where nothing but a
+    workflow's count of its agents shows that it ran.
+    """
 
     id: str
     type: str | None = None
@@ -28,6 +35,7 @@ class AgentDraft(msgspec.Struct, gc=False):
     parent_call_id: str | None = None
     recorded: bool = False
     warm_up: bool = False
+    counted: bool = False
 
 
 class Agents:
@@ -67,12 +75,22 @@ class Agents:
         return agent
 
     def finish(
-        self, calls: Mapping[str, ToolCall], structured: Mapping[str, ToolUseResult]
+        self,
+        calls: Mapping[str, ToolCall],
+        structured: Mapping[str, ToolUseResult],
+        figures: Mapping[str, Notification] = MappingProxyType({}),
     ) -> tuple[tuple[SubAgent, ...], list[str]]:
         """All sub-agents, in the order of the calls that started them, and what is not at hand.
 
-        `structured` are the calls' structured results.
+        `structured` are the calls' structured results, `figures` what the notifications of
+        workflows say of their agents.
         """
+        gaps_of_workflows: list[str] = []
+        workflows = {
+            call_id: figures.get(call_id)
+            for call_id, result in structured.items()
+            if result.taskType == "local_workflow" and call_id in calls
+        }
         started = self._match(calls, structured)
         drafts = dict(self._drafts)
         for call in calls.values():
@@ -88,19 +106,24 @@ class Agents:
             if draft.parent_call_id is None and draft.recorded:
                 silent = draft.prompt is None and draft.id not in busy
                 draft.warm_up = silent or draft.prompt == _WARM_UP_PROMPT
+        for call_id, news in workflows.items():
+            gap = _unfound(call_id, news, drafts, structured)
+            if gap is not None:
+                gaps_of_workflows.append(gap)
         found = [
             _described(draft, calls.get(draft.parent_call_id or ""), structured)
             for draft in drafts.values()
+            if not is_own_agent(draft.id)
         ]
         gaps = [
             f"the transcript of sub-agent {draft.id} is not at hand"
             for draft in drafts.values()
-            if not draft.recorded
+            if not (draft.recorded or draft.counted or is_own_agent(draft.id))
         ]
         rank = {call_id: index for index, call_id in enumerate(calls)}
         last = len(rank)
         found.sort(key=lambda agent: (rank.get(agent.parent_call_id or "", last), agent.id))
-        return tuple(found), gaps
+        return tuple(found), [*gaps, *gaps_of_workflows]
 
     def _match(
         self, calls: Mapping[str, ToolCall], structured: Mapping[str, ToolUseResult]
@@ -131,6 +154,32 @@ class Agents:
         return {call_id for call_id in started if call_id is not None}
 
 
+def _unfound(
+    call_id: str,
+    news: Notification | None,
+    drafts: dict[str, AgentDraft],
+    structured: Mapping[str, ToolUseResult],
+) -> str | None:
+    """What is missing of a workflow's agents; those that are only counted become drafts."""
+    run = structured[call_id].runId or call_id
+    seen = sum(1 for draft in drafts.values() if draft.parent_call_id == call_id)
+    if news is None or news.agents is None:
+        return None if seen else f"the agents of workflow {run} are not at hand"
+    lost = max(news.agents - seen, 0)
+    for number in range(min(lost, _MOST_AGENTS)):
+        name = f"{run}#{seen + number + 1}"
+        drafts[name] = AgentDraft(name, parent_call_id=call_id, counted=True)
+    if not lost:
+        return None
+    said = [
+        f"{count:,} {what}"
+        for count, what in ((news.tokens, "tokens"), (news.tool_uses, "tool uses"))
+        if count is not None
+    ]
+    in_all = f" (in all: {', '.join(said)})" if said else ""
+    return f"{lost} of {news.agents} agents of workflow {run} are not at hand{in_all}"
+
+
 def _described(
     draft: AgentDraft, parent: ToolCall | None, structured: Mapping[str, ToolUseResult]
 ) -> SubAgent:
@@ -138,6 +187,8 @@ def _described(
     arguments = (parent.input if parent is not None else None) or {}
     kind = draft.type or (result.agentType if result is not None else None)
     status = result.status if result is not None else (WARM_UP if draft.warm_up else None)
+    if draft.counted:
+        status = NOT_RECORDED
     return SubAgent(
         id=draft.id,
         type=kind or _text(arguments.get("subagent_type")),

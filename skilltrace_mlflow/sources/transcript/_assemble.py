@@ -8,16 +8,27 @@ at an equal session.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timezone
 
-from skilltrace_mlflow.session import MAIN_AGENT, ModelStep, Session, SkillUse
-from skilltrace_mlflow.sources._builder import SessionBuilder
+from skilltrace_mlflow.session import (
+    MAIN_AGENT,
+    OUTSIDE,
+    Compaction,
+    Ending,
+    ModelStep,
+    Session,
+    SkillUse,
+)
+from skilltrace_mlflow.sources._builder import SessionBuilder, side_request_gaps
 from skilltrace_mlflow.sources.transcript._collect import Collector
 from skilltrace_mlflow.sources.transcript._messages import Record
+from skilltrace_mlflow.sources.transcript._stated import Stated, beyond_messages
 
 __all__ = ["assemble", "merge_order"]
 
+_NO_RESULT = "the output of the run ends before its result line"
 _BEFORE = datetime.min.replace(tzinfo=timezone.utc)
 
 
@@ -41,7 +52,9 @@ def merge_order(items: Mapping[str, list[Record]], unsorted: Iterable[str] = ())
 def assemble(collector: Collector, *, source: str, session_id: str | None) -> Session:
     """The session that the collected records tell."""
     orphans = collector.results.finish()
-    subagents, gaps = collector.agents.finish(collector.talk.calls, collector.results.structured)
+    subagents, gaps = collector.agents.finish(
+        collector.talk.calls, collector.results.structured, collector.results.background.figures
+    )
     builder = SessionBuilder(
         facts={
             call.id: known
@@ -50,15 +63,32 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
         },
         skills=[SkillUse(name=name, status="loaded") for name in collector.slash_skills],
         incomplete=[*collector.notes.incomplete, *orphans, *gaps],
-        usage_gaps=collector.notes.usage_gaps,
+        usage_gaps=[*collector.notes.usage_gaps],
         diagnostics=[*collector.notes.diagnostics()],
     )
     for item in merge_order(collector.talk.items, collector.unsorted):
         builder.add(item)
     steps = builder.steps
+    stated = collector.stated
+    if stated is not None:
+        for record in beyond_messages(stated, steps):
+            builder.add(record)
+    # A line that cannot be read may be a response behind the statement.
+    damaged = collector.notes.incomplete or collector.notes.usage_gaps
+    whole = stated is not None and collector.stated_last and not damaged
+    for reason in _unstated(collector, stated):
+        builder.usage_gap(reason)
     last = next((step for step in reversed(steps) if step.agent == MAIN_AGENT), None)
-    of_end = last or (steps[-1] if steps else None)  # a sub-agent's own file has no main agent
+    # A sub-agent's own file has no main agent.
+    of_end = last or next((step for step in reversed(steps) if step.agent != OUTSIDE), None)
+    if collector.streamed:
+        if not collector.results_stated:
+            builder.gap(_NO_RESULT)
+        if not any(message.role == "user" for message in builder.messages):
+            builder.missing["messages"] = "the output of a run does not hold its prompt"
     return builder.session(
+        usage_whole=whole,
+        compactions=tuple(_placed(collector)),
         session_id=session_id,
         subagents=subagents,
         api_errors=tuple(collector.api_errors),
@@ -69,8 +99,12 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
         version=collector.version,
         permission_mode=collector.permission_mode,
         stop_reason=last.stop_reason if last is not None else None,
-        ending=collector.end_of.ending(of_end.stop_reason if of_end is not None else None),
-        cost_usd=_recorded_cost(collector, steps, whole=not builder.usage_notes),
+        ending=(
+            Ending(text=_NO_RESULT)
+            if _NO_RESULT in builder.incomplete
+            else collector.end_of.ending(of_end.stop_reason if of_end is not None else None)
+        ),
+        cost_usd=_recorded_cost(collector, steps, whole=whole or not builder.usage_notes),
         source=source,
     )
 
@@ -79,10 +113,33 @@ def _time(item: Record) -> datetime:
     return item.timestamp or _BEFORE
 
 
+def _unstated(collector: Collector, stated: Stated | None) -> Iterator[str]:
+    """Why there may be usage that left no line, where the CLI states no figures at the end."""
+    if stated is not None:
+        if not collector.stated_last:
+            yield "the usage that Claude Code states is older than the last responses"
+        return
+    agents = collector.talk.items
+    summaries = sum(1 for agent in agents if agent.startswith("acompact-"))
+    if len(collector.compactions) > summaries:
+        yield "the summary of a compaction leaves no usage in the transcript"
+    yield from side_request_gaps(collector.talk.calls.values())
+
+
+def _placed(collector: Collector) -> Iterator[Compaction]:
+    """The compactions, each with the position of the record that follows it."""
+    own = collector.talk.items[MAIN_AGENT]
+    for found in collector.compactions:
+        behind = own[found.position].position if found.position < len(own) else len(own)
+        yield replace(found, position=behind)
+
+
 def _recorded_cost(collector: Collector, steps: list[ModelStep], *, whole: bool) -> float | None:
     """The cost that the source states for the whole session: in one figure, or for every step of a
     record in which none is missing.
     """
+    if collector.stated is not None and collector.stated.cost is not None:
+        return collector.stated.cost if collector.stated_last else None
     if collector.total_cost is not None:
         return collector.total_cost
     costs = [step.cost_usd for step in steps if step.cost_usd is not None]

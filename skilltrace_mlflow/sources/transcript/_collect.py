@@ -11,13 +11,12 @@ from datetime import datetime
 
 import msgspec
 
-from skilltrace_mlflow.session import (
-    MAIN_AGENT,
-)
+from skilltrace_mlflow.session import MAIN_AGENT, Compaction
 from skilltrace_mlflow.sources.transcript import _wire
 from skilltrace_mlflow.sources.transcript._agents import Agents
 from skilltrace_mlflow.sources.transcript._background import notification_of
 from skilltrace_mlflow.sources.transcript._ending import MARKS, EndingTracker, ending_of_result
+from skilltrace_mlflow.sources.transcript._injected import is_injected
 from skilltrace_mlflow.sources.transcript._lines import Source
 from skilltrace_mlflow.sources.transcript._messages import Talk
 from skilltrace_mlflow.sources.transcript._notes import Notes
@@ -26,8 +25,10 @@ from skilltrace_mlflow.sources.transcript._person import (
     person_text,
     slash_command,
     spoken,
+    typed_command,
 )
 from skilltrace_mlflow.sources.transcript._results import Results
+from skilltrace_mlflow.sources.transcript._stated import Stated, stated_of
 from skilltrace_mlflow.sources.transcript._wire import (
     Attachment,
     Block,
@@ -42,6 +43,17 @@ __all__ = ["Collector"]
 
 _SYNTHETIC = "<synthetic>"
 _SKILL_BODY = "Base directory for this skill:"
+# Of `--output-format stream-json`: entries that no transcript has and that hold no evidence.
+_STREAM = frozenset(
+    (
+        "auth_status",
+        "keep_alive",
+        "rate_limit_event",
+        "stream_event",
+        "tool_progress",
+        "tool_use_summary",
+    )
+)
 _TURN_OVER = ("stop_hook_summary", "turn_duration")
 _INTERRUPTED = "[Request interrupted"
 _CUT_STREAM = "Your response above was cut off mid-stream"  # since 2.1.332, behind half a message
@@ -52,12 +64,24 @@ _KNOWN = frozenset(
         "agent-name",
         "agent-setting",
         "ai-title",
+        "api-request",
+        "api-request-blob",
+        "api-request-shape",
+        "artifact-autoreact-ledger",
+        "artifact-comment-monitor",
+        "atis-latch",
         "attachment",
+        "attribution-snapshot",
         "bridge-session",
+        "content-replacement",
+        "cost-state",
         "custom-title",
+        "ended",
         "file-history-delta",
         "file-history-snapshot",
+        "fork-context-ref",
         "frame-link",
+        "isolation-latch",
         "last-prompt",
         "mode",
         "permission-mode",
@@ -65,9 +89,11 @@ _KNOWN = frozenset(
         "progress",
         "queue-operation",
         "relocated",
+        "scheduled_task_fire",
         "summary",
         "system",
         "tag",
+        "tools-used",
         "worktree-state",
     )
 )
@@ -101,6 +127,12 @@ class Collector:
         self.version: str | None = None
         self.permission_mode: str | None = None
         self.total_cost: float | None = None
+        self.stated: Stated | None = None
+        self.stated_last = False  # whether no response stands behind it
+        self.compactions: list[Compaction] = []
+        self._command: tuple[str, datetime | None, str | None] | None = None
+        self.results_stated = False
+        self.streamed = False  # whether it is what `claude -p` printed
         self.known = 0
         self.messages = 0
         self._source = Source("", ())
@@ -108,6 +140,7 @@ class Collector:
         self._only_agent = False
         self._uuids: set[str] = set()
         self._slash: str | None = None
+        self._prompted = False
         self._session_id: str | None = None
         self._counted = 0
 
@@ -173,6 +206,8 @@ class Collector:
                 self.talk.assistant(message, entry.uuid, time, agent, amount(entry.costUSD))
                 if agent == MAIN_AGENT or self._only_agent:
                     self.end_of.response(message)
+                if self._file_agent is None:
+                    self.stated_last = False
         elif kind in _KNOWN:
             self.known += 1
             if kind == "progress":
@@ -181,6 +216,9 @@ class Collector:
                 self._attachment(entry)
             elif kind == "system":
                 self._system(entry)
+            elif kind == "cost-state":
+                if self._file_agent is None:
+                    self._state_usage(entry, entry.totalCostUSD)
             elif kind == "permission-mode" and entry.permissionMode:
                 self.permission_mode = entry.permissionMode
             if entry.isSidechain and entry.uuid and not entry.agentId:
@@ -188,9 +226,10 @@ class Collector:
         elif kind is None:
             self.notes.damage("an entry without a type")
         else:
-            if kind == "result":
+            if kind == "result" and (entry.subtype or entry.total_cost_usd is not None):
                 self._result(entry)
-            self.notes.unknown(kind)
+            elif kind not in _STREAM:
+                self.notes.unknown(kind)
 
     def _state(self, entry: Entry) -> None:
         """What the main agent's entries say about the session: the first directory and branch, the
@@ -245,8 +284,15 @@ class Collector:
 
     def _result(self, entry: Entry) -> None:
         """The line that ends a run of `claude -p`."""
+        self.known += 1
+        self.results_stated = True
         if entry.total_cost_usd is not None:
             self.total_cost = amount(entry.total_cost_usd)
+        self._state_usage(entry, entry.total_cost_usd)
+        denials = decode_raw(entry.permission_denials)
+        for denial in denials if isinstance(denials, list) else ():
+            if isinstance(denial, dict) and isinstance(denial.get("tool_use_id"), str):
+                self.results.refused.add(denial["tool_use_id"])
         errors, answer = decode_raw(entry.errors), decode_raw(entry.result)
         said = errors[0] if isinstance(errors, list) and errors else answer
         self.end_of.stated(
@@ -258,11 +304,19 @@ class Collector:
             )
         )
 
+    def _state_usage(self, entry: Entry, cost: float | None) -> None:
+        """The CLI's own figures; the last ones hold, being cumulative."""
+        found = stated_of(decode_raw(entry.modelUsage), amount(cost), entry.hasUnknownModelCost)
+        if found is not None:
+            self.stated = found
+            self.stated_last = True
+
     def _user(self, entry: Entry, message: _wire.Message, agent: str) -> None:
         content = message.content
         own = agent == MAIN_AGENT or self._only_agent
         if isinstance(content, list):
-            if self._results(content, entry.toolUseResult, entry.timestamp, entry):
+            extra = entry.toolUseResult if entry.tool_use_result is None else entry.tool_use_result
+            if self._results(content, extra, entry.timestamp, entry):
                 if own:
                     self.end_of.waiting("result")
                 return
@@ -271,6 +325,8 @@ class Collector:
         elif content is None:
             self.notes.note("a user message without content")
             return
+        if self._command is not None and entry.isMeta and agent == MAIN_AGENT:
+            self._open_with_command(first_text(content))
         if self._slash is not None and entry.isMeta and agent == MAIN_AGENT:
             if first_text(content).startswith(_SKILL_BODY) and not entry.sourceToolUseID:
                 self.slash_skills.append(self._slash)
@@ -285,8 +341,23 @@ class Collector:
         elif text is not None:
             if not self._repeated(entry.uuid):
                 self.talk.say("user", text, entry.timestamp, agent, entry.uuid)
+                self._prompted = True
         elif not entry.isMeta:
             self._slash = slash_command(content)
+            typed = typed_command(content)
+            if typed is not None and not self._prompted:
+                self._command = typed, entry.timestamp, entry.uuid
+
+    def _open_with_command(self, expansion: str) -> None:
+        """A session that a slash command begins has it as its prompt, if it asks the model."""
+        if is_injected(expansion) or self._command is None or self._prompted:
+            return
+        text, time, uuid = self._command
+        self._command = None
+        if not self._repeated(uuid):
+            self.talk.say("user", text, time, MAIN_AGENT, uuid)
+            self._prompted = True
+            self.end_of.waiting("prompt")
 
     def _what_follows(self, content: str | list[Block], text: str | None) -> None:
         """Whether a response is due behind a user entry, `text` being what a person said in it."""
@@ -299,6 +370,7 @@ class Collector:
         elif first.startswith(_INTERRUPTED):
             self.end_of.interrupted()
         elif first.startswith(_CUT_STREAM):
+            self.talk.cut(self.end_of.last_response)
             self.end_of.waiting("prompt")
 
     def _results(
@@ -385,6 +457,28 @@ class Collector:
             self.talk.say("user", text, entry.timestamp, MAIN_AGENT, entry.uuid)
             self.end_of.waiting("prompt")
 
+    def _init(self, entry: Entry) -> None:
+        """The line that opens a run of `claude -p --output-format stream-json`."""
+        self.version = entry.claude_code_version or self.version
+        self.cwd = self.cwd or entry.cwd
+        self.permission_mode = entry.permissionMode or self.permission_mode
+        self.streamed = True
+
+    def _compacted(self, entry: Entry) -> None:
+        if self._repeated(entry.uuid):
+            return
+        about = decode_raw(entry.compactMetadata)
+        about = about if isinstance(about, dict) else {}
+        trigger, before = about.get("trigger"), about.get("preTokens")
+        self.compactions.append(
+            Compaction(
+                trigger=trigger if isinstance(trigger, str) else None,
+                timestamp=entry.timestamp,
+                pre_tokens=before if isinstance(before, int) else None,
+                position=len(self.talk.items[MAIN_AGENT]),
+            )
+        )
+
     def _rewritten(self, attachment: Attachment) -> None:
         """The arguments that a hook put in the place of those that the model asked for."""
         said, call_id = attachment.stdout, attachment.toolUseID
@@ -410,6 +504,10 @@ class Collector:
             self.results.background.notify(found)
 
     def _system(self, entry: Entry) -> None:
+        if entry.subtype == "init":
+            self._init(entry)
+        if entry.subtype == "compact_boundary" and self._agent_of(entry) == MAIN_AGENT:
+            self._compacted(entry)
         if entry.subtype in _TURN_OVER and self._agent_of(entry) == MAIN_AGENT:
             self.end_of.turn_over()
         if entry.subtype != "api_error" or self._repeated(entry.uuid):

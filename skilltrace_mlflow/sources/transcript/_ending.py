@@ -64,6 +64,11 @@ class EndingTracker:
         self._without = self._mark = self._stated = None
         self._over = False
 
+    @property
+    def last_response(self) -> str | None:
+        """Id of the response that was seen last."""
+        return self._message.id if self._message is not None else None
+
     def turn_over(self) -> None:
         """Claude Code's own line behind a turn that the model ended (its duration, stop hooks)."""
         self._over = True

@@ -107,6 +107,12 @@ class Talk:
         if cost is not None and (step.cost_usd is None or cost > step.cost_usd):
             fields["cost_usd"] = cost
 
+    def cut(self, message_id: str | None) -> None:
+        """The response was cut mid-stream: what it really used is not in its lines."""
+        step = self.steps.get(message_id or "")
+        if step is not None:
+            step.__dict__["usage_complete"] = False
+
     def _text(self, step: ModelStep, text: str | None, time: datetime | None) -> None:
         if not text or text == _NO_TEXT or text.isspace():
             if text is None:

@@ -53,9 +53,11 @@ class Notes:
         self._unknown[kind] = (first, file, count + 1)
 
     def diagnostics(self) -> tuple[Diagnostic, ...]:
-        """All of it, with one diagnostic for each unknown kind of entry."""
-        unknown = (
-            Diagnostic(message=f"unknown entry type {kind!r} ({count}×)", file=file, line=first)
-            for kind, (first, file, count) in self._unknown.items()
-        )
-        return (*self._diagnostics, *unknown)
+        """All of it, the unknown kinds of entries together in one."""
+        if not self._unknown:
+            return tuple(self._diagnostics)
+        kinds = ", ".join(f"{kind!r} ({count}×)" for kind, (_, _, count) in self._unknown.items())
+        line, file, _ = next(iter(self._unknown.values()))
+        many = "types" if len(self._unknown) > 1 else "type"
+        message = f"unknown entry {many} {kinds}"
+        return (*self._diagnostics, Diagnostic(message=message, file=file, line=line))

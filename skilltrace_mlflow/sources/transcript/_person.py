@@ -5,7 +5,7 @@ from __future__ import annotations
 from skilltrace_mlflow.sources.transcript._injected import is_injected
 from skilltrace_mlflow.sources.transcript._wire import Block, Entry
 
-__all__ = ["first_text", "person_text", "slash_command", "spoken"]
+__all__ = ["first_text", "person_text", "slash_command", "spoken", "typed_command"]
 
 _COMMAND = "<command-name>"
 
@@ -14,6 +14,8 @@ def person_text(entry: Entry) -> str | None:
     """The text of a user entry if a person (or the calling program) wrote it, else None."""
     message = entry.message
     if message is None or entry.isMeta or entry.isCompactSummary or entry.sourceToolUseID:
+        return None
+    if entry.isSynthetic:  # `isMeta` in the output of `claude -p`
         return None
     if entry.origin is not None and entry.origin.kind not in (None, "human"):
         return None
@@ -49,6 +51,15 @@ def slash_command(content: str | list[Block] | None) -> str | None:
         return None
     name = content.split(_COMMAND, 1)[1].split("<", 1)[0].strip().lstrip("/")
     return name or None
+
+
+def typed_command(content: str | list[Block] | None) -> str | None:
+    """What a person typed, from a slash command's entry: `/name arguments`."""
+    name = slash_command(content)
+    if name is None or not isinstance(content, str):
+        return None
+    arguments = content.partition("<command-args>")[2].partition("</command-args>")[0].strip()
+    return f"/{name} {arguments}".rstrip()
 
 
 def first_text(content: str | list[Block] | None) -> str:

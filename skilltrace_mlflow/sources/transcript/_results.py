@@ -56,6 +56,7 @@ class Results:
         self.structured: dict[str, ToolUseResult] = {}
         self.hook_blocked: set[str] = set()
         self.background = Background()
+        self.refused: set[str] = set()  # what the CLI lists as denied at a run's end
         self.rewritten: dict[str, Mapping[str, Any]] = {}
         self._calls = calls
         self._notes = notes
@@ -163,6 +164,10 @@ class Results:
             call = self._calls.get(call_id)
             if call is not None:
                 _detail(call, structured)
+        for call_id in self.refused:
+            call = self._calls.get(call_id)
+            if call is not None and call.outcome in ("failed", "unknown"):
+                fill(call, outcome="denied", outcome_reason=call.outcome_reason or "refused")
         self.background.finish(self._calls)
         for call_id, decision in self._decisions.items():
             call = self._calls.get(call_id)

@@ -232,6 +232,16 @@ class Entry(msgspec.Struct, gc=False):
     is_error: bool | None = None
     terminal_reason: str | None = None
     result: msgspec.Raw = _EMPTY
+    modelUsage: msgspec.Raw = _EMPTY  # noqa: N815
+    totalCostUSD: float | None = None  # noqa: N815
+    hasUnknownModelCost: bool | None = None  # noqa: N815
+    permission_denials: msgspec.Raw = _EMPTY
+    compactMetadata: msgspec.Raw = _EMPTY  # noqa: N815
+    isSynthetic: bool | None = None  # noqa: N815
+    tool_use_result: ToolUseResult | list[msgspec.Raw] | str | None = None
+    tool_result_meta: msgspec.Raw = _EMPTY
+    claude_code_version: str | None = None
+    model: str | None = None
     errors: msgspec.Raw = _EMPTY
 
 
@@ -372,6 +382,7 @@ _NESTED: dict[tuple[type, str], type] = {
     (Entry, "origin"): Origin,
     (Entry, "permissionDecision"): Decision,
     (Entry, "toolUseResult"): ToolUseResult,
+    (Entry, "tool_use_result"): ToolUseResult,
     (Message, "usage"): Usage,
     (Nested, "message"): Message,
     (Nested, "toolUseResult"): ToolUseResult,

@@ -165,11 +165,18 @@ def _read_subagents(collector: Collector, path: Path, session_id: str | None) ->
         for structured in collector.results.structured.values()
         if structured.agentId
     }
+    runs = {
+        structured.runId: call_id
+        for call_id, structured in collector.results.structured.items()
+        if structured.runId
+    }
     files = find_agent_files(path, session_id, collector.session_ids, named)
     for file in files:
         agent = collector.agents.get(file.agent_id)
         agent.type = agent.type or file.type
         agent.parent_call_id = agent.parent_call_id or file.parent_call_id
+        if agent.parent_call_id is None and file.run_id is not None:
+            agent.parent_call_id = runs.get(file.run_id)
         try:
             _read(open_source(file.path), collector, agent=file.agent_id)
         except InputError as error:

@@ -21,17 +21,19 @@ from skilltrace_mlflow.sources.transcript._wire import decode_json, decode_toler
 __all__ = ["AgentFile", "agent_id_of", "find_agent_files", "session_stem"]
 
 _PREFIX = "agent-"
+_WORKFLOWS = "workflows"
 _SUFFIXES = (".jsonl", ".jsonl.gz")
 _LOOK = 20  # lines of an agent's file that are searched for its session id
 
 
 class AgentFile(NamedTuple):
-    """A sub-agent's transcript and what its `.meta.json` says."""
+    """A sub-agent's transcript, what its `.meta.json` says, and the workflow run it belongs to."""
 
     path: Path
     agent_id: str
     type: str | None
     parent_call_id: str | None
+    run_id: str | None = None
 
 
 class _Meta(msgspec.Struct):
@@ -118,9 +120,10 @@ def _owner(path: Path) -> str | None:
 
 
 def _described(path: Path, agent_id: str) -> AgentFile:
+    run_id = path.parent.name if path.parent.parent.name == _WORKFLOWS else None
     stem = path.with_name(session_stem(path) + ".meta.json")
     try:
         meta = msgspec.convert(decode_json(stem.read_bytes()), _Meta)
     except (OSError, ValueError, msgspec.ValidationError):
-        return AgentFile(path, agent_id, None, None)
-    return AgentFile(path, agent_id, meta.agentType, meta.toolUseId)
+        return AgentFile(path, agent_id, None, None, run_id)
+    return AgentFile(path, agent_id, meta.agentType, meta.toolUseId, run_id)

@@ -1,0 +1,124 @@
+"""What Claude Code itself states about a session's usage and cost, beside its messages.
+
+`cost-state` lines (since 2.1.271), written once at the end of a process and cumulative over
+resumes, and the `result` line of `claude -p` hold what leaves no assistant line: summaries of
+compaction, side requests of WebFetch and WebSearch, responses that were dropped, the rest of a
+stream that was cut. What they hold beyond the messages belongs to no response and becomes records
+of the agent `OUTSIDE`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from skilltrace_mlflow.pricing import step_cost
+from skilltrace_mlflow.session import OUTSIDE, ModelStep, TokenUsage
+
+__all__ = ["Stated", "beyond_messages", "stated_of"]
+
+_KEYS = {
+    "input_tokens": "inputTokens",
+    "output_tokens": "outputTokens",
+    "cache_creation_input_tokens": "cacheCreationInputTokens",
+    "cache_read_input_tokens": "cacheReadInputTokens",
+    "cache_creation_1h_input_tokens": "cacheCreationEphemeral1hInputTokens",
+}
+_COUNTED = tuple(_KEYS)[:4]
+_SEARCHES = "web_search_requests"
+_MODE = re.compile(r"\[1m\]$")
+_MOST = 2**53
+_CENT = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stated:
+    """Figures by model (token kinds and `web_search_requests`), costs by model and in all."""
+
+    models: Mapping[str, Mapping[str, int]]
+    costs: Mapping[str, float]
+    cost: float | None
+
+
+def stated_of(models: object, cost: float | None, unknown_cost: bool | None) -> Stated | None:
+    """The figures of a `modelUsage`; None where it is none, or where a figure is no count.
+
+    `unknown_cost` says that the CLI knew no price for one of the models: the cost is left out.
+    """
+    if not isinstance(models, Mapping) or not models:
+        return None
+    figures: dict[str, dict[str, int]] = {}
+    costs: dict[str, float] = {}
+    for name, usage in models.items():
+        if not isinstance(usage, Mapping):
+            return None
+        known = {kind: _count(usage.get(key)) for kind, key in _KEYS.items()}
+        known[_SEARCHES] = _count(usage.get("webSearchRequests"))
+        if any(known[kind] is None for kind in _COUNTED):
+            return None
+        model = _MODE.sub("", str(name))
+        sums = figures.setdefault(model, {})
+        for kind, value in known.items():
+            sums[kind] = sums.get(kind, 0) + (value or 0)
+        price = usage.get("costUSD")
+        if isinstance(price, (int, float)) and price >= 0:
+            costs[model] = costs.get(model, 0.0) + float(price)
+    return Stated(models=figures, costs=costs, cost=None if unknown_cost else cost)
+
+
+def beyond_messages(stated: Stated, steps: Iterable[ModelStep]) -> list[ModelStep]:
+    """What the stated figures hold more than the responses, as one record a model."""
+    known: dict[str, dict[str, int]] = {}
+    costs: dict[str, float | None] = {}
+    for step in steps:
+        model = _MODE.sub("", step.model or "")
+        sums = known.setdefault(model, dict.fromkeys((*_KEYS, _SEARCHES), 0))
+        for kind in _KEYS:
+            sums[kind] += getattr(step.usage, kind)
+        sums[_SEARCHES] += step.web_search_requests
+        before, own = costs.get(model, 0.0), step_cost(step)
+        costs[model] = None if before is None or own is None else before + own
+    found = []
+    for model, figures in stated.models.items():
+        own_figures = known.get(model, {})
+        more = {kind: max(value - own_figures.get(kind, 0), 0) for kind, value in figures.items()}
+        if any(more[kind] for kind in (*_COUNTED, _SEARCHES)):
+            found.append(_record(model, more, stated.costs.get(model), costs.get(model, 0.0)))
+    allowed = {
+        kind: sum(f[kind] for f in stated.models.values()) - sum(k[kind] for k in known.values())
+        for kind in _COUNTED
+    }
+    # The CLI may count a model under another name than its messages carry: what is there then
+    # looks missing, and would count twice.
+    if any(sum(getattr(r.usage, kind) for r in found) > max(allowed[kind], 0) for kind in _COUNTED):
+        rest = {kind: max(value, 0) for kind, value in allowed.items()}
+        if not any(rest.values()):
+            return []
+        everything = [c for c in costs.values() if c is not None]
+        own = sum(everything) if len(everything) == len(costs) else None
+        return [_record(None, rest, stated.cost, own)]
+    return found
+
+
+def _record(
+    model: str | None, more: Mapping[str, int], cost: float | None, known: float | None
+) -> ModelStep:
+    rest = None if cost is None or known is None else max(cost - known, 0.0)
+    return ModelStep(
+        id=f"stated:{model or 'all models'}",
+        model=model,
+        agent=OUTSIDE,
+        usage=TokenUsage(**{kind: more.get(kind, 0) for kind in _KEYS}),
+        web_search_requests=more.get(_SEARCHES, 0),
+        cost_usd=None if rest is None else (rest if rest > _CENT else 0.0),
+    )
+
+
+def _count(value: Any) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST:
+        return None
+    return value
