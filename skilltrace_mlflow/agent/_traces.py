@@ -85,7 +85,8 @@ def log_attempts(
 
 def _of_session(session_id: str, experiment_id: str, tracking_uri: str | None) -> list[Any]:
     """The session's traces: those of autolog where there are any, else the imported ones."""
-    traces = mlflow_store.fetch_session_traces(session_id, experiment_id, tracking_uri=tracking_uri)
+    held = mlflow_store.fetch_session_traces(session_id, experiment_id, tracking_uri=tracking_uri)
+    traces = list(held.traces)
     key, value = _IMPORTED
     live = [trace for trace in traces if trace.info.tags.get(key) != value]
     return live or traces

@@ -33,15 +33,15 @@ from skilltrace_mlflow.scorers import as_session
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.load import load_file
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
-from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace, session_from_trace
+from skilltrace_mlflow.sources.mlflow.stored import StoredTraces, has_root, may_be_claude_code
+from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace
 from skilltrace_mlflow.sources.session_json import is_whole
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
-__all__ = ["TEST_TAG", "Finder", "by_time", "experiment_of", "session_of"]
+__all__ = ["TEST_TAG", "Finder", "by_time", "experiment_of"]
 
 TEST_TAG = "skilltrace.test_id"
 _SKILL_TAG = "skilltrace.skill"
-_SESSION = "mlflow.trace.session"
 _AT_ONCE = 8
 _BATCH = 20
 # What JSON does not escape; and how much of it a preview is compared by, at least and at most.
@@ -128,15 +128,21 @@ class Finder:
         if case.run_id is not None:
             return self._of_run(case, case.run_id)
         if case.session_id is not None:
-            traces = mlflow_store.fetch_session_traces(case.session_id, self.experiment())
-            if not traces:
+            turns = mlflow_store.fetch_session_traces(case.session_id, self.experiment())
+            if not turns.traces:
+                reason = "".join(f"; {gap}" for gap in turns.gaps)
                 raise TraceNotFoundError(
                     f"session {case.session_id} has no trace in experiment {self.experiment()}"
+                    f"{reason}"
                 )
-            return [self._found(case, traces, "session_id")]
+            return [self._found(case, turns, "session_id")]
         if case.id in self.pinned:
             return [
-                self._found(case, [mlflow_store.fetch_trace(turn) for turn in turns], "resumed")
+                self._found(
+                    case,
+                    StoredTraces(traces=tuple(map(mlflow_store.fetch_trace, turns))),
+                    "resumed",
+                )
                 for turns in self.pinned[case.id]
             ]
         return self._tagged(case) or self._same_prompt(case)
@@ -212,27 +218,22 @@ class Finder:
         )
 
     def _of_run(self, case: TestCase, run_id: str) -> list[Found]:
-        transcript = mlflow_store.fetch_run_transcript(run_id)
-        if transcript is not None:
-            session = parse_transcript(transcript)
-            trace = self._first_of(self.importer(session, transcript))
-            return [
-                Found(
-                    case=case,
-                    session=session,
-                    whole=session,
-                    trace=trace,
-                    first_trace=trace,
-                    method="trace_run_id",
-                    source=f"run {run_id}: {transcript.name}",
-                )
-            ]
-        traces = _claude(mlflow_store.fetch_run_traces(run_id))
-        if not traces:
-            raise TraceNotFoundError(
-                f"run {run_id} has neither a Claude Code trace nor a transcript"
+        found = mlflow_store.resolve_run(run_id, by_session=True)
+        if not isinstance(found, Path):
+            return [self._found(case, turns, "trace_run_id") for turns in found]
+        session = parse_transcript(found)
+        trace = self._first_of(self.importer(session, found))
+        return [
+            Found(
+                case=case,
+                session=session,
+                whole=session,
+                trace=trace,
+                first_trace=trace,
+                method="trace_run_id",
+                source=f"run {run_id}: {found.name}",
             )
-        return [self._found(case, group, "trace_run_id") for group in _sessions(traces)]
+        ]
 
     def _tagged(self, case: TestCase) -> list[Found]:
         infos = [
@@ -241,7 +242,7 @@ class Finder:
             if info.tags.get(TEST_TAG) == case.id
             and info.tags.get(_SKILL_TAG, self.skill) == self.skill
         ]
-        groups = _sessions(_claude(self._fetched(infos)))
+        groups = self._fetched(infos).by_session()
         if not groups:
             return []
         chosen = groups[-(self.attempts or 1) :]
@@ -255,46 +256,52 @@ class Finder:
             raise TraceNotFoundError("the test case names none and has no prompt to look for")
         wanted = _normal(case.prompt)
         likely = [info for info in self._all() if _may_hold(info, case.prompt)]
-        traces = _claude(self._fetched(likely))
-        equal = [trace for trace in traces if wanted in map(_normal, _prompts(trace))]
+        fetched = self._fetched(likely)
+        equal = [t for t in fetched.traces if wanted in map(_normal, _prompts(t))]
         if not equal:
+            reason = "".join(f"; {gap}" for gap in fetched.gaps)
             raise TraceNotFoundError(
                 f"no trace in experiment {self.experiment()} is tagged {TEST_TAG} or has an equal "
-                "prompt"
+                f"prompt{reason}"
             )
         chosen = equal[-(self.attempts or 1) :]
         newest = "the newest" if len(chosen) == 1 else f"the newest {len(chosen)}"
-        notes = (f"found by an equal prompt, {newest} of {len(equal)}",)
+        notes = (
+            f"found by an equal prompt, {newest} of {len(equal)}",
+            *(
+                f"not looked into for this prompt: {gap}"
+                for gap in replace(fetched, traces=()).gaps
+            ),
+        )
         return [replace(self._of_trace(case, trace, "prompt"), notes=notes) for trace in chosen]
 
     def _of_trace(self, case: TestCase, trace: Any, method: str) -> Found:
         """One turn together with its background agents."""
         if not is_claude_code_trace(trace):
             raise TraceNotFoundError(f"trace {trace.info.trace_id} is not a Claude Code trace")
-        return self._found(case, [trace], method)
+        return self._found(case, StoredTraces(traces=(trace,)), method)
 
-    def _found(self, case: TestCase, turns: Sequence[Any], method: str) -> Found:
+    def _found(self, case: TestCase, turns: StoredTraces, method: str) -> Found:
         """One attempt: these turns of a session, together with their background agents."""
-        traces = mlflow_store.with_agents(turns)
-        first = by_time(traces)[0]
-        trace_id = first.info.trace_id
+        turns = mlflow_store.with_agents(turns)
+        first = next(iter(by_time(turns.traces)), None)
+        count = len(turns.infos)
         found = Found(
             case=case,
-            session=session_from_trace(list(traces) if len(traces) > 1 else first),
+            session=turns.session(),
             trace=first,
-            turns=tuple(trace.info.trace_id for trace in traces),
+            first_trace=first,
+            turns=tuple(str(info.trace_id) for info in turns.infos),
             whole_session=method == "session_id",
             method=method,
-            source=trace_id if len(traces) == 1 else f"{len(traces)} traces from {trace_id}",
+            source=turns.first_id if count == 1 else f"{count} traces from {turns.first_id}",
         )
         if not case.session_expectations:
             return found
-        session_id = session_of(first)
-        whole: Sequence[Any] = traces
-        if session_id is not None:
-            held = experiment_of(first) or self.experiment()
-            whole = mlflow_store.fetch_session_traces(session_id, held) or traces
-        return replace(found, whole=session_from_trace(list(whole)), first_trace=by_time(whole)[0])
+        held = self.experiment() if first is None else experiment_of(first) or self.experiment()
+        whole = mlflow_store.whole_session(turns, experiment_id=held)
+        first = next(iter(by_time(whole.traces)), first)
+        return replace(found, whole=whole.session(), first_trace=first)
 
     def _prefetch(self, trace_ids: Sequence[str]) -> None:
         """Many traces in few requests; what a batch does not bring is fetched on its own, which
@@ -329,10 +336,19 @@ class Finder:
             self._listed = [trace.info for trace in by_time(traces)]
         return self._listed
 
-    def _fetched(self, infos: Iterable[Any]) -> list[Any]:
-        """The traces with their spans; one that was deleted meanwhile is left out."""
-        found = (self._first_of([info.trace_id]) for info in infos)
-        return [trace for trace in found if trace is not None]
+    def _fetched(self, infos: Iterable[Any]) -> StoredTraces:
+        """Claude Code's traces with their spans. What the listing holds and a request does not get
+        is unfinished (or was deleted meanwhile, which cannot be told apart).
+        """
+        found: list[Any] = []
+        unfinished: list[Any] = []
+        for info in infos:
+            trace = self._first_of([info.trace_id])
+            if trace is not None and is_claude_code_trace(trace):
+                found.append(trace)
+            elif (trace is None or not has_root(trace)) and may_be_claude_code(info):
+                unfinished.append(info)
+        return StoredTraces(traces=tuple(by_time(found)), unfinished=tuple(unfinished))
 
 
 def experiment_of(trace: Any) -> str | None:
@@ -347,27 +363,9 @@ def _names_a_trace(case: TestCase) -> bool:
     return case.trace_id is not None
 
 
-def _claude(traces: Iterable[Any]) -> list[Any]:
-    return [trace for trace in traces if is_claude_code_trace(trace)]
-
-
 def by_time(traces: Iterable[Any]) -> list[Any]:
     """Traces in order of their start."""
     return sorted(traces, key=lambda trace: (trace.info.request_time, trace.info.trace_id))
-
-
-def session_of(trace: Any) -> str | None:
-    """Id of the Claude Code session that a trace is a turn of."""
-    session_id: str | None = trace.info.trace_metadata.get(_SESSION)
-    return session_id
-
-
-def _sessions(traces: Iterable[Any]) -> list[list[Any]]:
-    """Traces by session, the sessions in order of their first turn."""
-    groups: dict[str, list[Any]] = {}
-    for trace in by_time(traces):
-        groups.setdefault(session_of(trace) or trace.info.trace_id, []).append(trace)
-    return list(groups.values())
 
 
 def _prompts(trace: Any) -> tuple[str, ...]:

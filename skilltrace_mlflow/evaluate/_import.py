@@ -32,7 +32,7 @@ def importer_into(experiment: Callable[[], str]) -> Importer:
             return ()
         traces = [
             trace
-            for trace in mlflow_store.fetch_session_traces(session.session_id, experiment_id)
+            for trace in mlflow_store.fetch_session_traces(session.session_id, experiment_id).traces
             if trace.info.tags.get(_SOURCE_TAG) == "transcript"
         ]
         return [trace.info.trace_id for trace in sorted(traces, key=_turn)]

@@ -10,7 +10,7 @@ from typing import Any
 from skilltrace_mlflow.checks import Outcome
 from skilltrace_mlflow.errors import SkillTraceError, TraceNotFoundError
 from skilltrace_mlflow.evaluate._deadline import Deadline, settle
-from skilltrace_mlflow.evaluate._find import Importer, by_time, experiment_of, session_of
+from skilltrace_mlflow.evaluate._find import Importer
 from skilltrace_mlflow.evaluate._import import importer_into
 from skilltrace_mlflow.evaluate._judge import Judges
 from skilltrace_mlflow.evaluate._rows import Found
@@ -22,6 +22,7 @@ from skilltrace_mlflow.results import Evaluation, TestResult
 from skilltrace_mlflow.score import SESSION_PREFIX
 from skilltrace_mlflow.sources.load import load_file
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+from skilltrace_mlflow.sources.mlflow.stored import StoredTraces
 
 __all__ = ["log_evaluation"]
 
@@ -114,11 +115,8 @@ def _first(result: TestResult, trace: Any) -> Any:
         return trace
     if not any(outcome.check.startswith(SESSION_PREFIX) for outcome in result.outcomes):
         return trace
-    session_id, held = session_of(trace), experiment_of(trace)
-    if session_id is None or held is None:
-        return trace
-    turns = mlflow_store.fetch_session_traces(session_id, held)
-    return by_time(turns)[0] if turns else trace
+    turns = mlflow_store.whole_session(StoredTraces(traces=(trace,)))
+    return turns.traces[0]
 
 
 def _trace(result: TestResult, log: Importer) -> Any:

@@ -183,7 +183,11 @@ class Work:
             ]
             elsewhere: list[Item] = []
             first = found.first_trace
-            if first is not None and first.info.trace_id != found.trace.info.trace_id:
+            if (
+                first is not None
+                and found.trace is not None
+                and first.info.trace_id != found.trace.info.trace_id
+            ):
                 elsewhere = [i for i in items if i.outcome.check.startswith(SESSION_PREFIX)]
                 items = [item for item in items if item not in elsewhere]
             row = Row(found=found, trace=found.trace, items=items)

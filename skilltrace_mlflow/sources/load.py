@@ -12,17 +12,14 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.errors import ConfigurationError, InputError, TraceNotFoundError
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.locate import find_local_session, local_sessions
+from skilltrace_mlflow.sources.mlflow.stored import StoredTraces
 from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace, session_from_trace
 from skilltrace_mlflow.sources.session_json import is_whole, session_from_json
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
-
-if TYPE_CHECKING:
-    from mlflow.entities import Trace
 
 __all__ = [
     "Evidence",
@@ -80,15 +77,14 @@ def session_of_trace(trace_id: str, *, tracking_uri: str | None = None) -> Evide
     from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
     mlflow_store.probe(tracking_uri)
-    trace = mlflow_store.fetch_trace(trace_id, tracking_uri=tracking_uri)
-    turn = mlflow_store.with_agents([trace], tracking_uri=tracking_uri)
+    turn = StoredTraces(traces=(mlflow_store.fetch_trace(trace_id, tracking_uri=tracking_uri),))
     return Evidence(
         name=trace_id,
         source=trace_id,
-        session=session_from_trace(turn),
+        session=mlflow_store.with_agents(turn, tracking_uri=tracking_uri).session(),
         trace_id=trace_id,
         whole_session=False,
-        fetch_whole=_rest_of([trace], tracking_uri),
+        fetch_whole=_rest_of(turn, tracking_uri),
     )
 
 
@@ -103,56 +99,35 @@ def sessions_of_run(
     from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
     mlflow_store.probe(tracking_uri)
-    transcript = mlflow_store.fetch_run_transcript(run_id, tracking_uri=tracking_uri)
-    if transcript is not None:
+    found = mlflow_store.resolve_run(run_id, by_session=merge, tracking_uri=tracking_uri)
+    if isinstance(found, Path):
         yield Evidence(
-            name=transcript.stem,
-            source=f"run {run_id}: {transcript.name}",
-            session=parse_transcript(transcript),
+            name=found.stem,
+            source=f"run {run_id}: {found.name}",
+            session=parse_transcript(found),
             run_id=run_id,
         )
         return
-    linked = mlflow_store.fetch_run_traces(run_id, tracking_uri=tracking_uri)
-    # An evaluation's run also links the traces that MLflow made of rows without one.
-    traces = [trace for trace in linked if is_claude_code_trace(trace)]
-    if not traces:
-        raise TraceNotFoundError(
-            f"run {run_id}: no Claude Code trace is linked to it and it has no artifact "
-            "trace.jsonl, session.jsonl or transcript.jsonl; give --trace-id or --session-id"
-        )
-    groups: dict[str, list[Trace]] = {}
-    for trace in traces:
-        identity = trace.info.trace_id
-        session_id = trace.info.request_metadata.get("mlflow.trace.session")
-        groups.setdefault(session_id if merge and session_id else identity, []).append(trace)
-    for name, group in groups.items():
-        first = min(group, key=lambda t: t.info.request_time)
+    for turns in found:
+        name = (turns.session_id if merge else None) or turns.first_id
         yield Evidence(
             name=name,
             source=f"run {run_id}: {name}",
-            session=session_from_trace(mlflow_store.with_agents(group, tracking_uri=tracking_uri)),
-            trace_id=first.info.trace_id,
+            session=mlflow_store.with_agents(turns, tracking_uri=tracking_uri).session(),
+            trace_id=turns.first_id,
             run_id=run_id,
             whole_session=False,
-            fetch_whole=_rest_of(group, tracking_uri),
+            fetch_whole=_rest_of(turns, tracking_uri),
         )
 
 
-def _rest_of(turns: list[Trace], tracking_uri: str | None) -> Callable[[], Session]:
+def _rest_of(turns: StoredTraces, tracking_uri: str | None) -> Callable[[], Session]:
     """Reads the whole session that these turns belong to, as far as their experiment holds it."""
 
     def fetch() -> Session:
         from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
-        info = turns[0].info
-        session_id = info.request_metadata.get("mlflow.trace.session")
-        location = getattr(info.trace_location, "mlflow_experiment", None)
-        if session_id is None or location is None:
-            return session_from_trace(turns)
-        held = mlflow_store.fetch_session_traces(
-            session_id, location.experiment_id, tracking_uri=tracking_uri
-        )
-        return session_from_trace(held or turns)
+        return mlflow_store.whole_session(turns, tracking_uri=tracking_uri).session()
 
     return fetch
 
@@ -178,18 +153,17 @@ def session_of_id(
 
     mlflow_store.probe(tracking_uri)
     experiment_id = mlflow_store.resolve_experiment(experiment, tracking_uri=tracking_uri)
-    traces = mlflow_store.fetch_session_traces(session_id, experiment_id, tracking_uri=tracking_uri)
-    if not traces:
+    turns = mlflow_store.fetch_session_traces(session_id, experiment_id, tracking_uri=tracking_uri)
+    if not turns.traces:
+        reason = "; ".join(turns.gaps) or "skilltrace-mlflow list-traces shows what is there"
         raise TraceNotFoundError(
-            f"session {session_id}: no trace of it in experiment {experiment_id}; "
-            "skilltrace-mlflow list-traces shows what is there"
+            f"session {session_id}: no trace of it in experiment {experiment_id}; {reason}"
         )
-    first = min(traces, key=lambda trace: trace.info.request_time)
     return Evidence(
         name=session_id,
         source=f"session {session_id}",
-        session=session_from_trace(traces),
-        trace_id=first.info.trace_id,
+        session=turns.session(),
+        trace_id=turns.traces[0].info.trace_id,
     )
 
 

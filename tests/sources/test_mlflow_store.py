@@ -12,6 +12,7 @@ from mlflow.entities import Trace
 
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError, TraceNotFoundError
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+from skilltrace_mlflow.sources.mlflow.stored import StoredTraces
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 from tests.driver.stores import free_port
 from tests.sources.shapes import SESSION, START, Turn
@@ -91,7 +92,7 @@ class TestSessions:
         Turn(name="my_app").end()
         Turn(session="another").end()
         experiment = turn.info.experiment_id
-        found = mlflow_store.fetch_session_traces(SESSION, experiment, tracking_uri=store)
+        found = mlflow_store.fetch_session_traces(SESSION, experiment, tracking_uri=store).traces
         assert [t.info.trace_id for t in found] == [turn.info.trace_id, agent.info.trace_id]
 
     def test_agents_that_background_agents_started_belong_to_the_turn(self, store: str) -> None:
@@ -112,7 +113,8 @@ class TestSessions:
         first = turn(0, by=None, starts="t1")
         third = turn(2, by="t2", starts=None)
         second = turn(1, by="t1", starts="t2")
-        found = mlflow_store.with_agents([first], tracking_uri=store)
+        turns = StoredTraces(traces=(first,))
+        found = mlflow_store.with_agents(turns, tracking_uri=store).traces
         assert [t.info.trace_id for t in found] == [t.info.trace_id for t in (first, second, third)]
 
     @pytest.mark.parametrize("session", ["it's", 'a "b"'])
@@ -121,7 +123,7 @@ class TestSessions:
         found = mlflow_store.fetch_session_traces(
             session, turn.info.experiment_id, tracking_uri=store
         )
-        assert len(found) == 1
+        assert len(found.traces) == 1
 
 
 class TestRuns:
@@ -132,7 +134,7 @@ class TestRuns:
         linked = Turn(start=START + 10**11).end()
         Turn(start=START + 10**12).end()
         client.link_traces_to_run([linked.info.trace_id], run.info.run_id)
-        found = mlflow_store.fetch_run_traces(run.info.run_id, tracking_uri=store)
+        found = mlflow_store.fetch_run_traces(run.info.run_id, tracking_uri=store).traces
         assert [t.info.trace_id for t in found] == [made.info.trace_id, linked.info.trace_id]
 
     def test_no_such_run(self, store: str) -> None:

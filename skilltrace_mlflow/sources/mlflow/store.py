@@ -27,6 +27,7 @@ from skilltrace_mlflow.sources.mlflow._place import (
     tracking_uri_of,
     without_password,
 )
+from skilltrace_mlflow.sources.mlflow.stored import StoredTraces, has_root, may_be_claude_code
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -43,10 +44,12 @@ __all__ = [
     "fetch_trace",
     "probe",
     "resolve_experiment",
+    "resolve_run",
     "search_experiment_traces",
     "store_exists",
     "told",
     "tracking_uri_of",
+    "whole_session",
     "with_agents",
     "without_password",
 ]
@@ -83,14 +86,39 @@ def fetch_trace(trace_id: str, *, tracking_uri: str | None = None) -> Trace:
         return trace
 
 
-def fetch_run_traces(run_id: str, *, tracking_uri: str | None = None) -> list[Trace]:
-    """The traces made under a run or linked to it, oldest first.
+def fetch_run_traces(run_id: str, *, tracking_uri: str | None = None) -> StoredTraces:
+    """Claude Code's traces made under a run or linked to it.
 
     Raises TraceNotFoundError if there is no such run, EvaluationError if the store cannot be asked.
     """
     with told(f"run {run_id}", tracking_uri), connect(tracking_uri) as client:
         experiment_id = client.get_run(run_id).info.experiment_id
-        return _search(client, experiment_id, run_id=run_id, order_by=["timestamp_ms ASC"])
+        return _search_whole(client, experiment_id, run_id=run_id)
+
+
+def resolve_run(
+    run_id: str, *, by_session: bool, tracking_uri: str | None = None
+) -> Path | list[StoredTraces]:
+    """What a run holds: the transcript that it keeps, else its traces, by session or one by one.
+
+    Raises TraceNotFoundError if it has neither, EvaluationError if the store cannot be asked.
+    """
+    transcript = fetch_run_transcript(run_id, tracking_uri=tracking_uri)
+    if transcript is not None:
+        return transcript
+    linked = fetch_run_traces(run_id, tracking_uri=tracking_uri)
+    if by_session:
+        groups = linked.by_session()
+    else:
+        groups = [StoredTraces(traces=(trace,)) for trace in linked.traces]
+        groups += [StoredTraces(traces=(), unfinished=(info,)) for info in linked.unfinished]
+        groups.sort(key=lambda group: group.start)
+    if not groups:
+        raise TraceNotFoundError(
+            f"run {run_id}: no Claude Code trace is linked to it and it has no artifact "
+            "trace.jsonl, session.jsonl or transcript.jsonl; give --trace-id or --session-id"
+        )
+    return groups
 
 
 def fetch_run_transcript(run_id: str, *, tracking_uri: str | None = None) -> Path | None:
@@ -115,47 +143,58 @@ def fetch_run_transcript(run_id: str, *, tracking_uri: str | None = None) -> Pat
 
 def fetch_session_traces(
     session_id: str, experiment_id: str, *, tracking_uri: str | None = None
-) -> list[Trace]:
-    """All traces of a Claude Code session in an experiment, background agents included, oldest
-    first; traces that other programs logged under the same session are left out.
+) -> StoredTraces:
+    """All traces of a Claude Code session in an experiment, background agents included; traces that
+    other programs logged under the same session are left out.
 
     Raises EvaluationError if the store cannot be asked.
     """
-    from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace
-
     with told(f"session {session_id}", tracking_uri), connect(tracking_uri) as client:
-        traces = _search(
+        return _search_whole(
             client,
             experiment_id,
             filter_string=f"metadata.`mlflow.trace.session` = {_quoted(session_id)}",
-            order_by=["timestamp_ms ASC"],
         )
-    return [trace for trace in traces if is_claude_code_trace(trace)]
 
 
-def with_agents(turns: Sequence[Trace], *, tracking_uri: str | None = None) -> list[Trace]:
+def whole_session(
+    turns: StoredTraces, *, experiment_id: str | None = None, tracking_uri: str | None = None
+) -> StoredTraces:
+    """All traces of the session that these turns belong to, as far as their experiment (else the
+    one given) holds it; the turns themselves where there is no more to be found.
+    """
+    location = getattr(turns.infos[0].trace_location, "mlflow_experiment", None)
+    held = experiment_id if location is None else location.experiment_id
+    if turns.session_id is None or held is None:
+        return turns
+    found = fetch_session_traces(turns.session_id, str(held), tracking_uri=tracking_uri)
+    return found if found.traces else turns
+
+
+def with_agents(turns: StoredTraces, *, tracking_uri: str | None = None) -> StoredTraces:
     """Turns of one session together with the traces of the agents they started in the background.
 
     Each stop of a background agent is a trace of its own, in the same session, tagged with the tool
     call that started the agent; such an agent may start others. Raises EvaluationError if the store
     cannot be asked.
     """
-    found = {trace.info.trace_id: trace for trace in turns}
-    calls = _background_calls(turns)
-    info = turns[0].info
-    session_id = info.trace_metadata.get("mlflow.trace.session")
-    location = getattr(info.trace_location, "mlflow_experiment", None)
-    if session_id is None or location is None or not calls:
-        return list(turns)
-    held = fetch_session_traces(session_id, location.experiment_id, tracking_uri=tracking_uri)
+    calls = _background_calls(turns.traces)
+    if not calls:
+        return turns
+    held = whole_session(turns, tracking_uri=tracking_uri)
+    found = {trace.info.trace_id: trace for trace in turns.traces}
     while started := [
         trace
-        for trace in held
+        for trace in held.traces
         if trace.info.tags.get(_PARENT_CALL) in calls and trace.info.trace_id not in found
     ]:
         found.update((trace.info.trace_id, trace) for trace in started)
         calls |= _background_calls(started)
-    return list(found.values())
+    unfinished = {info.trace_id: info for info in turns.unfinished}
+    unfinished.update(
+        (info.trace_id, info) for info in held.unfinished if info.tags.get(_PARENT_CALL) in calls
+    )
+    return StoredTraces(traces=tuple(found.values()), unfinished=tuple(unfinished.values()))
 
 
 def _background_calls(traces: Sequence[Trace]) -> set[str]:
@@ -271,6 +310,29 @@ def _search(
         if not token:
             break
     return found
+
+
+def _search_whole(client: MlflowClient, experiment_id: str, **query: Any) -> StoredTraces:
+    """Claude Code's traces among those found, compared with what the store lists: MLflow leaves out
+    in silence what it cannot hand over with all its spans.
+    """
+    from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace
+
+    query["order_by"] = ["timestamp_ms ASC"]
+    listed = _search(client, experiment_id, include_spans=False, **query)
+    traces = _search(client, experiment_id, **query)
+    ours = [trace for trace in traces if is_claude_code_trace(trace)]
+    spanless = {trace.info.trace_id for trace in traces if not has_root(trace)}
+    came = {trace.info.trace_id for trace in traces} - spanless
+    came |= {trace.info.trace_id for trace in ours}
+    return StoredTraces(
+        traces=tuple(ours),
+        unfinished=tuple(
+            trace.info
+            for trace in listed
+            if trace.info.trace_id not in came and may_be_claude_code(trace.info)
+        ),
+    )
 
 
 def _experiment_by_id(client: MlflowClient, experiment_id: str) -> Experiment | None:

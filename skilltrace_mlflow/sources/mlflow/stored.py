@@ -1,0 +1,130 @@
+"""Traces as a store holds them, with what it lists and does not hand over.
+
+Not fully stored is not absent: a turn that still runs, or whose spans are lost, may have done what
+is looked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
+
+from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.sources.mlflow._generation import AGENT_ID_TAG
+from skilltrace_mlflow.sources.mlflow.trace import session_from_trace
+
+if TYPE_CHECKING:
+    from mlflow.entities import Trace, TraceInfo
+
+__all__ = ["StoredTraces", "has_root", "may_be_claude_code", "session_id_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredTraces:
+    """Traces as a store holds them, oldest first, and what it lists and does not hand over.
+
+    `unfinished` are the infos of Claude Code's traces without (all) their spans: still running, or
+    not written whole. What their agents did is not known, which is not the same as not done.
+    """
+
+    traces: tuple[Trace, ...]
+    unfinished: tuple[TraceInfo, ...] = ()
+
+    @property
+    def infos(self) -> Sequence[TraceInfo]:
+        """Of all of them, finished or not."""
+        return [*(trace.info for trace in self.traces), *self.unfinished]
+
+    @property
+    def gaps(self) -> tuple[str, ...]:
+        """For each unfinished trace, what is to be said of it."""
+        return tuple(
+            f"trace {info.trace_id} "
+            + ("is still running" if _state(info) == "IN_PROGRESS" else "is not wholly stored")
+            + f" (of {_when(info)}): what it did is not known"
+            for info in self.unfinished
+        )
+
+    @property
+    def first_id(self) -> str:
+        """Id of the oldest trace."""
+        return self.start[1]
+
+    @property
+    def session_id(self) -> str | None:
+        """Id of the session that they are turns of."""
+        return session_id_of(self.infos[0])
+
+    def session(self) -> Session:
+        """The session that they show; incomplete where a trace is unfinished."""
+        gaps = self.gaps
+        if not self.traces:
+            return Session(
+                session_id=self.session_id,
+                source=self.first_id,
+                usage_complete=False,
+                usage_notes=gaps,
+                incomplete=gaps,
+            )
+        single = self.traces[0] if len(self.traces) == 1 else list(self.traces)
+        session = session_from_trace(single)
+        if not gaps:
+            return session
+        return replace(
+            session,
+            incomplete=(*session.incomplete, *gaps),
+            usage_complete=False,
+            usage_notes=(*session.usage_notes, *gaps),
+        )
+
+    def by_session(self) -> list[StoredTraces]:
+        """The same, one for each session, in order of their first turns."""
+        groups: dict[str, tuple[list[Trace], list[TraceInfo]]] = {}
+        infos = [(trace.info, trace) for trace in self.traces]
+        for info, trace in [*infos, *((info, None) for info in self.unfinished)]:
+            name = session_id_of(info) or str(info.trace_id)
+            traces, unfinished = groups.setdefault(name, ([], []))
+            if trace is None:
+                unfinished.append(info)
+            else:
+                traces.append(trace)
+        found = [
+            StoredTraces(traces=tuple(traces), unfinished=tuple(unfinished))
+            for traces, unfinished in groups.values()
+        ]
+        return sorted(found, key=lambda group: group.start)
+
+    @property
+    def start(self) -> tuple[int, str]:
+        """When the oldest began, and its id."""
+        return min((int(info.request_time), str(info.trace_id)) for info in self.infos)
+
+
+def may_be_claude_code(info: TraceInfo) -> bool:
+    """Whether a trace whose spans are not there may be of Claude Code: not if its name is known and
+    is another program's.
+    """
+    name: str | None = info.tags.get("mlflow.traceName")
+    return not name or AGENT_ID_TAG in info.tags or name.startswith("claude_code")
+
+
+def session_id_of(info: TraceInfo) -> str | None:
+    """Id of the session that a trace is a turn of."""
+    session_id: str | None = info.trace_metadata.get("mlflow.trace.session")
+    return session_id
+
+
+def has_root(trace: Trace) -> bool:
+    """Whether the span that holds all others is there."""
+    return any(span.parent_id is None for span in trace.data.spans)
+
+
+def _state(info: TraceInfo) -> str:
+    return str(getattr(info.state, "value", info.state))
+
+
+def _when(info: TraceInfo) -> str:
+    moment = datetime.fromtimestamp(info.request_time / 1000, timezone.utc)
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
