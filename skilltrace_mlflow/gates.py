@@ -21,7 +21,7 @@ from skilltrace_mlflow.expectations.names import (
 from skilltrace_mlflow.results import GateResult, TestResult
 from skilltrace_mlflow.text import cut
 
-__all__ = ["gates_concerning", "judge_gates", "parse_gate"]
+__all__ = ["gates_concerning", "is_graded", "judge_gates", "parse_gate"]
 
 _GRADED_RESPONSES = ("pattern_adherence", "routing_precision", "routing_recall")
 # Shares such as 9/10 and 0.9 differ in the last bit; a gate is not decided by it.
@@ -199,12 +199,12 @@ def _figure(outcome: Outcome) -> float | None:
     score = outcome.score
     if score is not None and not (math.isfinite(score) and 0.0 <= score <= 1.0):
         return None
-    if score is not None and _is_graded(outcome.check):
+    if score is not None and is_graded(outcome.check):
         return score
     return 1.0 if outcome.verdict is Verdict.PASS else 0.0
 
 
-def _is_graded(name: str) -> bool:
+def is_graded(name: str) -> bool:
     """Whether a check's score is its figure; of a scorer that is not ours, it is."""
     spec = all_checks().get(name.removeprefix("session."))
     if spec is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.checks import Outcome, Verdict
-from skilltrace_mlflow.figures import figures
+from skilltrace_mlflow.figures import Figures, figures
 from skilltrace_mlflow.metrics import TraceSummary, compute_trace_summary
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.text import clipped
@@ -56,7 +56,7 @@ class TestResult:
     session: Session | None = field(default=None, compare=False, repr=False)
     whole_session: bool = True
     summary: TraceSummary | None = None
-    numbers: Mapping[str, float | int | None] | None = None
+    numbers: Figures | None = None
     trace_id: str | None = None
     run_id: str | None = None
     source: str | None = None
@@ -91,7 +91,7 @@ class TestResult:
         return None if self.session is None else compute_trace_summary(self.session)
 
     @property
-    def figures(self) -> Mapping[str, float | int | None] | None:
+    def figures(self) -> Figures | None:
         """Tokens, calls, turns, seconds and cost of the trace, None where there was none."""
         if self.numbers is not None:
             return self.numbers

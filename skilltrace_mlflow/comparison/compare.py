@@ -91,7 +91,9 @@ class FigureComparison:
 
     `effect` is the mean change, `interval` its 95 % paired bootstrap interval (None for one pair),
     `relative` the change as a share of A's mean. `verdict` is `worse` or `better` where the change
-    is larger than the tolerance and not explained by chance, else `same`.
+    is larger than the tolerance and not explained by chance, else `same`. Where a side holds lower
+    bounds (`before_at_least`, `after_at_least`) the change is not certain: a rise from a lower
+    bound, or a fall to one, is `unknown`.
     """
 
     name: str
@@ -101,7 +103,9 @@ class FigureComparison:
     effect: float
     interval: tuple[float, float] | None
     relative: float | None
-    verdict: Literal["worse", "better", "same"]
+    verdict: Literal["worse", "better", "same", "unknown"]
+    before_at_least: bool = False
+    after_at_least: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -357,28 +361,36 @@ def _figures(
 ) -> Iterable[FigureComparison]:
     for name in FIGURES:
         pairs = []
+        bounds: tuple[bool, ...] = (False, False)
         for a, b in shared:
             before, after = _mean_figure(name, a), _mean_figure(name, b)
             if before is not None and after is not None:
                 pairs.append((before, after))
+                bounds = tuple(
+                    known or any(name in record.at_least for record in side)
+                    for known, side in zip(bounds, (a, b), strict=True)
+                )
         if pairs:
-            yield _compare_figure(name, pairs, tolerance)
+            yield _compare_figure(name, pairs, tolerance, bounds)
 
 
 def _compare_figure(
-    name: str, pairs: Sequence[tuple[float, float]], tolerance: float
+    name: str, pairs: Sequence[tuple[float, float]], tolerance: float, bounds: tuple[bool, ...]
 ) -> FigureComparison:
+    before_bound, after_bound = bounds
     n = len(pairs)
     before = math.fsum(pair[0] for pair in pairs) / n
     after = math.fsum(pair[1] for pair in pairs) / n
     interval = bootstrap_interval([b - a for a, b in pairs])
     # One pair has no interval: the change itself is then all that is known.
     low, high = interval or (after - before, after - before)
-    verdict: Literal["worse", "better", "same"] = "same"
+    verdict: Literal["worse", "better", "same", "unknown"] = "same"
     if low > 0 and after - before > tolerance * before:
-        verdict = "worse"
+        verdict = "unknown" if before_bound else "worse"
     elif high < 0 and before - after > tolerance * before:
-        verdict = "better"
+        verdict = "unknown" if after_bound else "better"
+    elif before_bound or after_bound:
+        verdict = "unknown"
     return FigureComparison(
         name=name,
         pairs=n,
@@ -388,6 +400,8 @@ def _compare_figure(
         interval=interval,
         relative=(after - before) / before if before else None,
         verdict=verdict,
+        before_at_least=before_bound,
+        after_at_least=after_bound,
     )
 
 

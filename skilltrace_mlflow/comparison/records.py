@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.errors import InputError
-from skilltrace_mlflow.figures import FIGURES
+from skilltrace_mlflow.figures import AT_LEAST, FIGURES, NO_FIGURES
 from skilltrace_mlflow.results import Evaluation
 
 __all__ = ["CheckRecord", "ResultRecord", "read_results", "records_of"]
@@ -33,7 +33,10 @@ class CheckRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class ResultRecord:
-    """One test and attempt: its checks by name and its figures (only those that are known)."""
+    """One test and attempt: its checks by name and its figures (only those that are known).
+
+    `at_least` names the figures that are lower bounds.
+    """
 
     test_id: str
     attempt: int = 1
@@ -41,6 +44,7 @@ class ResultRecord:
     verdict: str = "unknown"
     checks: Mapping[str, CheckRecord] = field(default_factory=dict)
     figures: Mapping[str, float] = field(default_factory=dict)
+    at_least: frozenset[str] = frozenset()
 
 
 def records_of(evaluation: Evaluation) -> tuple[ResultRecord, ...]:
@@ -56,6 +60,7 @@ def records_of(evaluation: Evaluation) -> tuple[ResultRecord, ...]:
                 for o in result.judged
             },
             figures=_known(result.figures or {}),
+            at_least=(result.figures or NO_FIGURES).at_least,
         )
         for result in evaluation.results
     )
@@ -151,6 +156,7 @@ def _record(value: Any, where: str) -> ResultRecord:
         verdict=str(value.get("verdict") or "unknown"),
         checks=checks,
         figures=_known(numbers) if isinstance(numbers, dict) else {},
+        at_least=_lower_bounds(numbers) if isinstance(numbers, dict) else frozenset(),
     )
 
 
@@ -166,6 +172,11 @@ def _get(value: Mapping[str, Any], key: str, kind: type, where: str) -> Any:
 
 def _known(numbers: Mapping[str, Any]) -> dict[str, float]:
     return {key: numbers[key] for key in FIGURES if _is_number(numbers.get(key))}
+
+
+def _lower_bounds(numbers: Mapping[str, Any]) -> frozenset[str]:
+    named = numbers.get(AT_LEAST)
+    return frozenset(str(name) for name in named) if isinstance(named, list) else frozenset()
 
 
 def _is_number(value: Any) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from skilltrace_mlflow.attempts import attempt_metrics
 from skilltrace_mlflow.checks import Outcome, Verdict
+from skilltrace_mlflow.gates import is_graded
 from skilltrace_mlflow.results import TestResult
 
 __all__ = ["run_metrics"]
@@ -32,6 +33,7 @@ def run_metrics(results: Sequence[TestResult]) -> dict[str, float]:
 
 
 def _value(outcome: Outcome) -> float:
-    if outcome.score is not None:
+    """What MLflow's own mean counts: the score of a graded check, 1 or 0 for a yes or no."""
+    if outcome.score is not None and is_graded(outcome.check):
         return outcome.score
     return float(outcome.verdict is Verdict.PASS)

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.checks import Outcome, Verdict
-from skilltrace_mlflow.figures import FIGURES
+from skilltrace_mlflow.figures import FIGURES, NO_FIGURES, shown_figure
 from skilltrace_mlflow.report._json import dumps
 from skilltrace_mlflow.report._names import labels
-from skilltrace_mlflow.report.svg import bars, histogram, number
+from skilltrace_mlflow.report.svg import bars, histogram
 from skilltrace_mlflow.report.table import problems, what_happened
-from skilltrace_mlflow.report.timeline import Limits, build_timeline, seconds
+from skilltrace_mlflow.report.timeline import Limits, build_timeline
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.mlflow.store import without_password
@@ -157,11 +158,12 @@ def charts(evaluation: Evaluation) -> list[dict[str, str | Markup]]:
         items = [
             (names[id(result)], float(value))
             for result in evaluation.results
-            if (value := (result.figures or {}).get(key)) is not None
+            if (value := (result.figures or NO_FIGURES).get(key)) is not None
         ]
         if len(items) < 2:
             continue
         values = sorted(value for _, value in items)
+        bounds = sum(key in (r.figures or NO_FIGURES).at_least for r in evaluation.results)
         title = f"{FIGURES[key]} per test"
         svg = (
             bars(items, title=title)
@@ -171,12 +173,19 @@ def charts(evaluation: Evaluation) -> list[dict[str, str | Markup]]:
         made.append(
             {
                 "title": title,
-                "caption": f"median {number(values[len(values) // 2])}, from {number(values[0])} "
-                f"to {number(values[-1])}, {len(values):,} tests",
+                "caption": _spread(key, values, bounds),
                 "svg": Markup(svg),  # noqa: S704 - made by svg.py, which escapes every name
             }
         )
     return made
+
+
+def _spread(key: str, values: Sequence[float], bounds: int) -> str:
+    """Median and extremes of sorted values; `bounds` of them are lower bounds."""
+    middle = shown_figure(key, statistics.median(values))
+    least, most = shown_figure(key, values[0]), shown_figure(key, values[-1])
+    text = f"median {middle}, from {least} to {most}, {len(values):,} tests"
+    return text + (f"; lower bounds in {bounds:,} of them" if bounds else "")
 
 
 def tests(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
@@ -259,16 +268,13 @@ def _test(
 
 
 def _caption(result: TestResult) -> str:
-    known = result.figures or {}
-    parts = []
-    for key, word in (("tool_calls", "calls"), ("total_tokens", "tokens")):
-        if (value := known.get(key)) is not None:
-            parts.append(f"{value:,} {word}")
-    if (duration := known.get("duration_seconds")) is not None:
-        parts.append(seconds(duration))
-    if (cost := known.get("cost_usd")) is not None:
-        parts.append(f"${cost:,.4f}")
-    return " · ".join(parts)
+    figures = result.figures or NO_FIGURES
+    shown = (("tool_calls", " calls"), ("total_tokens", " tokens"), ("duration_seconds", ""))
+    return " · ".join(
+        figures.shown(key) + word
+        for key, word in (*shown, ("cost_usd", ""))
+        if figures.get(key) is not None
+    )
 
 
 def _test_facts(result: TestResult) -> list[tuple[str, str]]:

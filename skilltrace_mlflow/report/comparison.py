@@ -12,7 +12,7 @@ from skilltrace_mlflow.comparison.compare import (
     FigureComparison,
 )
 from skilltrace_mlflow.errors import ConfigurationError
-from skilltrace_mlflow.figures import FIGURES
+from skilltrace_mlflow.figures import FIGURES, shown_figure
 from skilltrace_mlflow.report._console import printed
 from skilltrace_mlflow.report._json import dumps
 from skilltrace_mlflow.report.markdown import escape, markdown_table
@@ -103,8 +103,8 @@ def figure_rows(figures: Sequence[FigureComparison]) -> list[tuple[str, ...]]:
     return [
         (
             FIGURES[figure.name],
-            f"{figure.before:,.4g}" if abs(figure.before) < 1_000 else f"{figure.before:,.0f}",
-            f"{figure.after:,.4g}" if abs(figure.after) < 1_000 else f"{figure.after:,.0f}",
+            shown_figure(figure.name, figure.before, figure.before_at_least),
+            shown_figure(figure.name, figure.after, figure.after_at_least),
             f"{figure.effect:+,.4g}"
             + ("" if figure.relative is None else f" ({figure.relative:+.1%})"),
             _interval(figure.interval, 1, ",.4g"),

@@ -35,7 +35,8 @@ def result_dict(
     """The object of one JSONL line; `run_id` is the evaluation's, used where the result has none.
 
     Keys that say nothing are left out, except that `checks` is always there. `metrics` holds the
-    figures that two evaluations are compared by.
+    figures that two evaluations are compared by, and under `at_least` the names of those that are
+    lower bounds.
     """
     line: dict[str, Any] = {
         "test_id": result.test_id,
@@ -58,7 +59,7 @@ def result_dict(
     if summary is not None:
         line["trace_summary"] = summary.to_dict()
     if result.figures is not None:
-        line["metrics"] = dict(result.figures)
+        line["metrics"] = result.figures.to_dict()
     line |= _present(
         trace_id=result.trace_id,
         run_id=result.run_id or run_id,

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from skilltrace_mlflow.checks import Verdict
+from skilltrace_mlflow.figures import NO_FIGURES
 from skilltrace_mlflow.report._attempts import HEAD, attempts_of, attempts_rows, attempts_summary
 from skilltrace_mlflow.report._names import labels
 from skilltrace_mlflow.report.table import headline, problems, what_happened
@@ -94,22 +95,16 @@ def _tests(results: Sequence[TestResult], names: dict[int, str]) -> str:
     rows = []
     for result in results:
         counts = Counter(outcome.verdict for outcome in result.judged)
-        numbers = result.figures or {}
+        figures = result.figures or NO_FIGURES
         rows.append(
             (
                 names[id(result)],
                 f"{result.verdict}" if result.verdict is Verdict.PASS else f"**{result.verdict}**",
                 f"{counts[Verdict.PASS]} of {len(result.judged)}",
-                _number(numbers.get("tool_calls")),
-                _number(numbers.get("total_tokens")),
-                _number(numbers.get("duration_seconds")),
+                figures.shown("tool_calls", none="—"),
+                figures.shown("total_tokens", none="—"),
+                figures.shown("duration_seconds", none="—"),
             )
         )
-    head = ("test", "verdict", "checks passed", "tool calls", "tokens", "seconds")
+    head = ("test", "verdict", "checks passed", "tool calls", "tokens", "duration")
     return markdown_table(head, rows)
-
-
-def _number(value: float | int | None) -> str:
-    if value is None:
-        return "—"
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from skilltrace_mlflow.figures import shown_seconds
 from skilltrace_mlflow.metrics import TraceMetrics, compute_metrics
 from skilltrace_mlflow.pricing import session_cost
 from skilltrace_mlflow.report._json import dumps
@@ -84,13 +85,7 @@ def call_summary(call: ToolCall, cwd: str | None = None, limit: int = 160) -> st
 
 def seconds(value: float | None) -> str:
     """A duration for people."""
-    if value is None:
-        return ""
-    if value < 1:
-        return f"{value * 1000:.0f} ms"
-    if value < 120:
-        return f"{value:.1f} s"
-    return f"{value / 60:.1f} min"
+    return "" if value is None else shown_seconds(value)
 
 
 def totals(session: Session) -> list[tuple[str, str]]:

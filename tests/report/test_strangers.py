@@ -93,7 +93,7 @@ def test_the_markdown_of_an_evaluation_has_the_failing_row() -> None:
         "orders_create_gone_wrong",
     ]
     assert ["banned_tools", "1", "0.667", "75%", "fail", "2 of 3 tests passed"] in cells
-    assert ["orders_create_gone_wrong", "fail", "0 of 4", "5", "6,338", "5.0"] in cells
+    assert ["orders_create_gone_wrong", "fail", "0 of 4", "5", "6,338", "5.0 s"] in cells
 
 
 @pytest.mark.parametrize("char", ["x", "\x1b", "<", "*", "\u202e", "\n", "😀"])
