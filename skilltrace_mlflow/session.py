@@ -171,10 +171,11 @@ class ToolCall:
     `input_truncated` marks arguments that the source cut short. `name` is as recorded (`Task` and
     `Agent` are one tool to a selector, not here). `outcome_reason` is a short phrase for people
     ("Exit code 1", "permission rule"). `duration_ms` is None where the source's is synthetic.
-    `requested_input` is what the model asked for where a hook put other arguments in their place:
-    `input` is what ran then. `load_result` holds the result's text or a picklable callable that
-    fetches it on demand, so that large results cost no memory until somebody asks; it may raise
-    InputError when the file changed.
+    `cwd` is the directory the agent was in, where the source says that it was another than the
+    session's. `requested_input` is what the model asked for where a hook put other arguments in
+    their place: `input` is what ran then. `load_result` holds the result's text or a picklable
+    callable that fetches it on demand, so that large results cost no memory until somebody asks; it
+    may raise InputError when the file changed.
     """
 
     id: str
@@ -193,6 +194,7 @@ class ToolCall:
         default=None, compare=False, repr=False
     )
     requested_input: Mapping[str, Any] | None = field(default=None, compare=False)
+    cwd: str | None = field(default=None, compare=False)
     position: int = field(default=0, compare=False)
 
     @property

@@ -172,3 +172,12 @@ def unfold(value: Any, main: str) -> tuple[Any, float, tuple[str, ...]]:
         if isinstance(inner, (Mapping, list, tuple)):  # {limits: 5} limits a tool of that name
             return inner, float(value.get("threshold", 1.0)), (main,)
     return value, 1.0, ()
+
+
+def refuse_negation(patterns: Sequence[str], path: tuple[str | int, ...]) -> None:
+    """ParameterError for a file pattern with `!` in front, which excludes nothing here."""
+    for index, text in enumerate(patterns):
+        if text.startswith("!"):
+            raise ParameterError(
+                f"{text!r}: a pattern cannot be negated; name what is meant", path=(*path, index)
+            )

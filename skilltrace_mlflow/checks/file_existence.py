@@ -6,9 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import list_or_long, unfold
+from skilltrace_mlflow.checks._parameters import list_or_long, refuse_negation, unfold
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.matching.files import unsettled_writes, written_files
+from skilltrace_mlflow.matching.files import (
+    Touched,
+    directories,
+    meets,
+    touched_files,
+    unsettled_writes,
+    written_files,
+)
 from skilltrace_mlflow.patterns.paths import PathPattern, any_matches, expand_braces
 from skilltrace_mlflow.session import Session
 
@@ -25,7 +32,8 @@ class ExpectedFiles:
 
 def parse(value: Any) -> ExpectedFiles:
     """`["*.sql", "src/**/bronze_*.py"]` or `{files: […], threshold: …}`."""
-    files, threshold, _ = unfold(value, "files")
+    files, threshold, path = unfold(value, "files")
+    refuse_negation(files, path)
     return ExpectedFiles(
         files=tuple(
             (text, tuple(map(PathPattern, expand_braces(text)))) for text in dict.fromkeys(files)
@@ -59,33 +67,55 @@ def parse(value: Any) -> ExpectedFiles:
     ),
 )
 def file_existence(session: Session, parameters: ExpectedFiles) -> Outcome:
-    """For every pattern some file was created or modified by a tool call that succeeded.
+    """For every pattern some file was created or modified, by a tool or by a shell command.
 
     A pattern without `/` matches the file's name; one with `/` matches whole path components
     relative to the working directory, or the absolute path. `*.{sql,py}` is either of the two.
-    Files that a shell command wrote are not in the record.
+
+    Seen: what a tool created or edited in a call that succeeded, what a shell command that
+    succeeded names as its target (`file_scope` says which), file tools of MCP servers, and what
+    Claude Code itself says that a command changed. A file that is deleted later was created all the
+    same.
+
+    Unknown: a call whose end is not recorded, a name composed at run time, a command that
+    writes into a folder (`tar -x`, `cp -r`), the same path in another directory that the session
+    worked in.
+
+    Out of sight: what programs and scripts write by themselves (`python build.py`, `make`).
     """
     written = written_files(session)
     unsettled = unsettled_writes(session)
+    shell = [item for item in touched_files(session) if item.use.kind == "write"]
     findings = []
     for name, patterns in parameters.files:
         verdicts = {path: any_matches(patterns, path, session.cwd) for path in written}
         found = sorted(path for path, verdict in verdicts.items() if verdict)
+        met = [(item, meets(patterns, item)) for item in shell]
+        found = found or sorted(item.use.path for item, verdict in met if verdict and _one(item))
         if found:
             findings.append(Finding(text=f"{name}: {found[0]}", met=True))
             continue
-        unplaced = [path for path, verdict in verdicts.items() if verdict is None]
-        doubtful = [
-            p for p in unsettled if p is None or any_matches(patterns, p, session.cwd) is not False
+        elsewhere = [
+            path
+            for cwd in directories(session)
+            for path in written
+            if any_matches(patterns, path, cwd)
         ]
+        unplaced = [path for path, verdict in verdicts.items() if verdict is None] + elsewhere
+        doubtful = [
+            "a file" if p is None else p
+            for p in unsettled
+            if p is None or any_matches(patterns, p, session.cwd) is not False
+        ]
+        doubtful += [item.shown for item, verdict in met if verdict is not False]
         if unplaced:
-            text = f"{name}: {unplaced[0]}, but the working directory is not recorded"
+            text = f"{name}: {unplaced[0]}, but the working directory is not certain"
         elif doubtful:
-            text = f"{name}: whether {doubtful[0] or 'a file'} was written is not recorded"
+            text = f"{name}: whether {doubtful[0]} was written is not recorded"
         else:
             text = f"{name}: not written"
-        met = None if unplaced or doubtful else False
-        findings.append(Finding(text=text, met=met, could_meet=True))
+        verdict = None if unplaced or doubtful else False
+        findings.append(Finding(text=text, met=verdict, could_meet=True))
     details = {"written": written}
     return conclude(
         session,
@@ -94,3 +124,8 @@ def file_existence(session: Session, parameters: ExpectedFiles) -> Outcome:
         lost=session.lacks("files"),
         details=details,
     )
+
+
+def _one(item: Touched) -> bool:
+    """Whether one file is meant, not a glob's many or a folder's."""
+    return not item.use.below and not any(char in item.use.path for char in "*?[")

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import posixpath
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, TEXTS, fixed, lift
+from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, TEXTS, fixed, lift, refuse_negation
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.matching.files import (
-    ShellWrites,
-    shell_writes,
+    Touched,
+    directories,
+    meets,
+    touched_files,
     unsettled_writes,
     written_files,
 )
 from skilltrace_mlflow.matching.selectors import shell_lines
-from skilltrace_mlflow.patterns.paths import PathPattern, RulePath, any_matches, expand_braces
+from skilltrace_mlflow.patterns.paths import FolderPattern, PathPattern, any_matches, expand_braces
 from skilltrace_mlflow.session import Session
 
 __all__ = ["FileScope", "file_scope"]
@@ -31,12 +34,14 @@ class FileScope:
 
     allowed: tuple[PathPattern, ...] | None
     allowed_texts: tuple[str, ...] = ()
-    forbidden: tuple[tuple[str, tuple[PathPattern | RulePath, ...]], ...] = ()
+    forbidden: tuple[tuple[str, tuple[PathPattern | FolderPattern, ...]], ...] = ()
     lifted: tuple[str, ...] = ()
 
 
 def parse(value: Mapping[str, Any], ban_exceptions: Sequence[str] = ()) -> FileScope:
     """`{allowed: ["src/**"], forbidden: [".env"]}`."""
+    for key in ("allowed", "forbidden"):
+        refuse_negation(value.get(key, ()), (key,))
     allowed = value.get("allowed")
     forbidden, lifted = lift(tuple(dict.fromkeys(value.get("forbidden", ()))), ban_exceptions)
     return FileScope(
@@ -73,29 +78,42 @@ def parse(value: Mapping[str, Any], ban_exceptions: Sequence[str] = ()) -> FileS
 def file_scope(session: Session, parameters: FileScope) -> Outcome:
     """Nothing was written outside `allowed`, and nothing inside `forbidden`.
 
-    Written is what a tool created or edited, and what a shell command names as the target of a
-    redirection, `tee`, `cp`, `mv`, `rm`, `touch` or `sed -i`; what other programs write is not in
-    the record. Patterns are those of `expected_files`; those of `forbidden` also cover everything
-    below a folder they name. Paths are relative to the working directory.
+    Patterns are those of `expected_files`; those of `forbidden` also cover everything below a
+    folder they name. Paths are relative to the working directory; letter case counts except in
+    Windows paths.
+
+    Seen: what a tool created or edited; what a shell command names as the target of a redirection,
+    `tee`, `cp`, `mv`, `rm`, `touch`, `mkdir`, `sed -i`, `dd`, `install`, `ln`, `rsync`, `truncate`,
+    `curl -o`, `wget`, `git checkout/restore/rm/mv` and their like, in the directory an earlier `cd`
+    led to; file tools of MCP servers; what Claude Code itself says that a command changed.
+
+    Unknown: a target wider than the pattern (`rm -rf *`, `mv infra old`, `git stash`, `tar -x`,
+    `patch -p1`, `find -delete`), a name composed at run time, a call whose end is not recorded, a
+    tool of an MCP server whose name says that it writes, the same path in another directory that
+    the session worked in.
+
+    Out of sight: what programs and scripts write by themselves (`python build.py`, `make`), and
+    what git takes from other commits when it switches branches, pulls or merges.
     """
-    shell = shell_writes(session)
-    settled = sorted({*written_files(session), *shell.certain})
-    doubtful = [*unsettled_writes(session), *shell.possible]
+    touched = [item for item in touched_files(session) if item.use.kind not in ("read", "list")]
+    settled = written_files(session)
+    doubtful = unsettled_writes(session)
     findings = []
     if parameters.allowed is not None:
-        findings.append(_allowed(session, parameters, settled, doubtful, shell))
+        findings.append(_allowed(session, parameters, settled, doubtful, touched))
     findings.extend(
-        _forbidden(session, name, patterns, settled, doubtful, shell)
+        _forbidden(session, name, patterns, settled, doubtful, touched)
         for name, patterns in parameters.forbidden
     )
     note = "; ".join(f"lifted by name: {text}" for text in parameters.lifted)
+    certain = (t.use.path for t in touched if t.certain and not t.use.unknown)
     return conclude(
         session,
         findings,
         all_or_nothing=True,
         lost=session.lacks("files") or _hidden_lines(session),
         note=note,
-        details={"written": sorted({*settled, *(path for path, _ in shell.folders)})},
+        details={"written": sorted({*settled, *certain})},
     )
 
 
@@ -110,68 +128,114 @@ def _allowed(
     parameters: FileScope,
     settled: Sequence[str],
     doubtful: Sequence[str | None],
-    shell: ShellWrites,
+    touched: Sequence[Touched],
 ) -> Finding:
-    def inside(path: str) -> bool | None:
-        return any_matches(parameters.allowed or (), path, session.cwd)
+    patterns = parameters.allowed or ()
 
-    verdicts = {path: inside(path) for path in settled}
-    open_ = [path for path in doubtful if path is None or inside(path) is not True]
-    for path, below in shell.folders:
-        if inside(path) is not True:
-            if inside(below) is False:
-                verdicts[path] = inside(path)
-            else:
-                open_.append(path)
+    def inside(path: str, cwd: str | None) -> bool | None:
+        return any_matches(patterns, path, cwd)
+
+    verdicts = {path: inside(path, session.cwd) for path in settled}
+    for path, verdict in verdicts.items():
+        if verdict is False and any(inside(path, cwd) for cwd in directories(session)):
+            verdicts[path] = None
+    open_ = [
+        "a file" if path is None else path
+        for path in doubtful
+        if path is None or inside(path, session.cwd) is not True
+    ]
+    for item in touched:
+        if item.use.kind != "folder":
+            _place(item, inside, verdicts, open_)
     outside = [path for path, verdict in verdicts.items() if verdict is False]
     if outside:
         more = f" and {len(outside) - 1} more" if len(outside) > 1 else ""
         return Finding(text=f"written outside: {outside[0]}{more}", met=False)
     unplaced = [path for path, verdict in verdicts.items() if verdict is None]
-    names = ", ".join(parameters.allowed_texts)
-    return _rest(f"only {names} written", unplaced, open_, shell.composed)
+    return _rest(f"only {', '.join(parameters.allowed_texts)} written", unplaced, open_)
+
+
+def _place(
+    item: Touched,
+    inside: Callable[[str, str | None], bool | None],
+    verdicts: dict[str, bool | None],
+    open_: list[str],
+) -> None:
+    """Whether what a command wrote lies inside what is allowed."""
+    use, cwd = item.use, item.cwd
+    if use.unknown:
+        open_.append(_composed(item))
+        return
+    paths = [use.path, *([posixpath.join(use.path, "*")] if use.below else [])]
+    found = [inside(path, cwd) for path in paths]
+    within = None if use.inside is None else inside(use.inside, cwd)
+    if all(found) and (use.inside is None or within):
+        return
+    if use.below and found[-1]:
+        open_.append(use.path)  # the folder itself, or only what is in it
+    elif not item.certain or use.below:
+        open_.append(use.path) if not (item.certain and not any(found)) else verdicts.setdefault(
+            use.path, False
+        )
+    elif use.inside is None or within is False:
+        verdicts.setdefault(use.path, found[0])
+    else:
+        open_.append(use.path)
 
 
 def _forbidden(
     session: Session,
     name: str,
-    patterns: Sequence[PathPattern | RulePath],
+    patterns: Sequence[PathPattern | FolderPattern],
     settled: Sequence[str],
     doubtful: Sequence[str | None],
-    shell: ShellWrites,
+    touched: Sequence[Touched],
 ) -> Finding:
-    paths = [*settled, *(path for path, _ in shell.folders)]
-    verdicts = {path: any_matches(patterns, path, session.cwd) for path in paths}
+    verdicts = {path: any_matches(patterns, path, session.cwd) for path in settled}
     inside = [path for path, verdict in verdicts.items() if verdict]
+    open_: list[str] = []
+    for item in touched:
+        met = meets(patterns, item)
+        if met:
+            inside.append(item.use.path)
+        elif met is None:
+            open_.append(_composed(item) if item.use.unknown else item.use.path)
     if inside:
         return Finding(text=f"{name}: written ({inside[0]})", met=False)
     unplaced = [path for path, verdict in verdicts.items() if verdict is None]
-    open_ = [
-        path
-        for path in (*doubtful, *(below for _, below in shell.folders))
+    open_ += [
+        "a file" if path is None else path
+        for path in doubtful
         if path is None or any_matches(patterns, path, session.cwd) is not False
     ]
-    return _rest(f"{name}: not written", unplaced, open_, shell.composed)
+    paths = [*settled, *(item.use.path for item in touched if not item.use.unknown)]
+    open_ += [
+        path
+        for cwd in directories(session)
+        for path in paths
+        if any_matches(patterns, path, cwd) is not False
+    ]
+    return _rest(f"{name}: not written", unplaced, open_)
 
 
-def _forbidding(text: str) -> tuple[PathPattern | RulePath, ...]:
+def _forbidding(text: str) -> tuple[PathPattern | FolderPattern, ...]:
     # An absolute pattern is absolute here; only in permission rules it takes two slashes.
     return tuple(
         pattern
         for one in expand_braces(text)
-        for pattern in (PathPattern(one), RulePath(f"/{one}" if one.startswith("/") else one))
+        for pattern in (PathPattern(one), FolderPattern(f"/{one}" if one.startswith("/") else one))
     )
 
 
-def _rest(
-    text: str, unplaced: Sequence[str], open_: Sequence[str | None], composed: Sequence[str]
-) -> Finding:
+def _composed(item: Touched) -> str:
+    return f"a name composed at run time: `{item.line}`"
+
+
+def _rest(text: str, unplaced: Sequence[str], open_: Sequence[str]) -> Finding:
     if unplaced:
-        reason = f"{unplaced[0]}, but the working directory is not recorded"
+        reason = f"{unplaced[0]}, but the working directory is not certain"
     elif open_:
-        reason = f"whether {open_[0] or 'a file'} was written is not recorded"
-    elif composed:
-        reason = f"`{composed[0]}` writes a file whose name is composed at run time"
+        reason = f"whether {open_[0]} was written is not recorded"
     else:
         return Finding(text=text, met=True, could_break=True)
     return Finding(text=f"{text}? {reason}", met=None, could_break=True)

@@ -24,12 +24,12 @@ from skilltrace_mlflow.commands._shell_nodes import (
 from skilltrace_mlflow.commands._shell_output import LONGEST, bounded, output_of
 from skilltrace_mlflow.commands._shell_segments import KEYWORDS
 from skilltrace_mlflow.commands._shell_words import Words
-from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
+from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command, Redirect
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-__all__ = ["available", "commands"]
+__all__ = ["Walk", "available", "walk"]
 
 _MAX_DEPTH = 12
 _CONDITIONAL = {
@@ -42,6 +42,7 @@ _CONDITIONAL = {
     "function_definition",
 }
 _MOST_ROUNDS = 60
+_OPERATORS = ("<>", "&>>", "&>", ">>", ">|", ">&", ">", "<")  # `2>&1` writes no file
 _UNKNOWN_LINE = re.compile(rf"^{UNKNOWN}+$", re.MULTILINE)
 _BACKQUOTED = re.compile(r"(?<!\\)`((?:[^`\\]|\\.)*)`", re.DOTALL)
 _FILE_IN_WORD = re.compile(r"^-f|[\s=@]")
@@ -49,20 +50,33 @@ _OPEN = set(f"{UNKNOWN}{UNKNOWN_WORDS}*?[{{")  # a word that stands for others, 
 _SHELL_NAMES = {"sh", "bash", "zsh", "dash", "ksh", "ash", "fish", "mksh", "rbash", "source", "."}
 
 
-def commands(text: str) -> tuple[tuple[Command, ...], tuple[str, ...], bool]:
-    """The commands, the files that redirections write, and whether all of it was valid syntax."""
-    walk = _Walk()
-    walk.script(text, carried=False, stdin=None)
-    return tuple(walk.found), tuple(dict.fromkeys(walk.writes)), walk.valid
+# What a statement stands inside of, by the grammar's names.
+_WITHIN = {
+    "subshell": "subshell",
+    "compound_statement": "group",
+    "for_statement": "loop",
+    "c_style_for_statement": "loop",
+    "while_statement": "while",
+    "case_statement": "case",
+    "if_statement": "if",
+    "function_definition": "function",
+}
 
 
-class _Walk(Words):
+def walk(text: str) -> Walk:
+    """Read a line: its commands, its redirections, and whether all of it was valid syntax."""
+    done = Walk()
+    done.script(text, carried=False, stdin=None)
+    return done
+
+
+class Walk(Words):
     """One pass over a line and the scripts inside it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.found: list[Command] = []
-        self.writes: list[str] = []
+        self.redirects: list[Redirect] = []
         self.valid = True
         self.aliases: dict[str, str] = {}
         self.files: dict[str, str] = {}  # written by the line itself
@@ -70,6 +84,10 @@ class _Walk(Words):
         self.rounds = 0
         self.depth = 0
         self.conditional = 0
+        self.folder = ""
+        self.before = ""  # for `cd -`
+        self.pushed: list[str] = []
+        self.within: tuple[str, ...] = ()
 
     def script(self, text: str, *, carried: bool, stdin: str | None) -> str:
         """Read a whole script; its output as far as it is known."""
@@ -78,16 +96,32 @@ class _Walk(Words):
             return UNKNOWN
         self.depth += 1
         self.carried += carried
+        folder = self.folder
         root = parse(text)
         if root.has_error:
             self.valid = False
         output = "".join(self.visit(child, stdin) for child in root.named_children)
+        if carried:
+            self.folder = folder  # another shell's
         self.carried -= carried
         self.depth -= 1
         return output
 
     def visit(self, node: Node, stdin: str | None = None) -> str:
         """Take in one statement; returns what it writes to standard output, if known."""
+        name = _WITHIN.get(node.type)
+        if name is None:
+            return self.statement(node, stdin)
+        folder, outside = self.folder, self.within
+        self.within = (*outside, name)
+        output = self.statement(node, stdin)
+        self.within = outside
+        if name == "subshell":
+            self.folder = folder
+        return output
+
+    def statement(self, node: Node, stdin: str | None) -> str:
+        """One statement of any kind."""
         kind = node.type
         if kind == "command":
             return self.command(node, stdin)
@@ -120,8 +154,10 @@ class _Walk(Words):
     def pipeline(self, node: Node, stdin: str | None) -> str:
         """Feed each stage the output of the one before it."""
         flowing = stdin
+        folder = self.folder
         for stage in node.named_children:
             flowing = self.visit(stage, flowing)
+            self.folder = folder  # each stage is a shell of its own
         return flowing or ""
 
     def redirected(self, node: Node, stdin: str | None) -> str:
@@ -185,9 +221,21 @@ class _Walk(Words):
         if target is None:
             return []
         name = self.words_of(target)
-        if not signs & {">", ">>", "&>", "&>>", ">|"}:
+        way = next((sign for sign in _OPERATORS if sign in signs), "")
+        if not way or (way == ">&" and name.isdigit()) or name == "-":
             return []
-        self.writes.append(name)
+        self.redirects.append(
+            Redirect(
+                path=name,
+                way=way,
+                folder=self.folder,
+                carried=self.carried > 0,
+                substituted=self.substituted > 0 and self.substituted == self.carried,
+                within=frozenset(self.within),
+            )
+        )
+        if way in ("<", "<>"):
+            return []
         descriptor = node.child_by_field_name("descriptor")
         if descriptor is not None and text_of(descriptor) != "1":
             return []
@@ -291,7 +339,31 @@ class _Walk(Words):
         elif named and stdin is None and program not in _SHELL_NAMES:
             stdin = bounded("\n".join(named))  # cat x.sh | sh, psql -f x.sql
         self.add(tuple(words), " ".join(text.split()), stdin)
+        if program in ("cd", "pushd", "popd"):
+            self.move(program, [word for word in words[1:] if word not in ("--", "-P", "-L")])
         return output_of(words, stdin, read=bool(named))
+
+    def substitution(self, node: Node) -> str:
+        """What a substitution writes; it changes its own directory, not the line's."""
+        folder = self.folder
+        text = super().substitution(node)
+        self.folder = folder
+        return text
+
+    def move(self, program: str, operands: Sequence[str]) -> None:
+        """Follow the shell into another directory."""
+        target = operands[0] if operands else "~"
+        came_from = self.folder
+        if program == "popd":
+            self.folder = self.pushed.pop() if self.pushed else UNKNOWN
+        elif target == "-":
+            self.folder = self.before
+        else:
+            self.folder = posixpath.normpath(posixpath.join(self.folder, target))
+        if program == "pushd":
+            self.pushed.append(came_from)
+        self.before = came_from
+        self.folder = "" if self.folder == "." else self.folder
 
     def define(self, program: str, words: Sequence[str]) -> None:
         """Names that a command gives a new meaning."""
@@ -319,6 +391,8 @@ class _Walk(Words):
             # what a carrier inside a substitution runs is the carrier's, not the substitution's
             substituted=self.substituted > 0 and self.substituted == self.carried,
             stdin=stdin,
+            folder=self.folder,
+            within=frozenset(self.within),
         )
         self.found.append(command)
         for item in (*carried(command), *self.known(words)):

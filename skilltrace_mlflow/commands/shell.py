@@ -8,25 +8,30 @@ Text of files is out of sight: `bash deploy.sh` is the command `bash`, whatever 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
 from skilltrace_mlflow.commands import _shell_segments, _shell_tree
-from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
+from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command, Redirect
 
 __all__ = ["Script", "read_script"]
+
+_READ_WRITE = re.compile(r"<>\s*([^\s;&|<>()'\"]+)")  # which the grammar does not know
 
 
 @dataclass(frozen=True, kw_only=True)
 class Script:
-    """The commands of a line in order, the files its redirections write, and how it was read.
+    """The commands of a line in order, its redirections, and how it was read.
 
+    `folder` is the directory the line ends in, relative to where it began.
     `parser` is `tree-sitter`, `segments` (no parser installed) or `segments: syntax error` (both
     were used: what the tree holds, and the segments).
     """
 
     commands: tuple[Command, ...]
-    writes: tuple[str, ...] = ()
+    redirects: tuple[Redirect, ...] = ()
+    folder: str = ""
     parser: str = "tree-sitter"
 
 
@@ -36,8 +41,17 @@ def read_script(text: str) -> Script:
     clean = text.replace(UNKNOWN, "").replace(UNKNOWN_WORDS, "").replace("\0", "")
     if not _shell_tree.available():
         return Script(commands=_shell_segments.commands(clean), parser="segments")
-    commands, writes, valid = _shell_tree.commands(clean)
-    if valid:
-        return Script(commands=commands, writes=writes)
-    extra = tuple(c for c in _shell_segments.commands(clean) if c not in commands)
-    return Script(commands=(*commands, *extra), writes=writes, parser="segments: syntax error")
+    walk = _shell_tree.walk(clean)
+    commands, parser = tuple(walk.found), "tree-sitter"
+    redirects = tuple(walk.redirects)
+    if not walk.valid:
+        known = {command.words for command in commands}
+        extra = (c for c in _shell_segments.commands(clean) if c.words not in known)
+        commands, parser = (*commands, *extra), "segments: syntax error"
+        redirects += tuple(Redirect(path=path, way="<>") for path in _READ_WRITE.findall(clean))
+    return Script(
+        commands=commands,
+        redirects=redirects,
+        folder=walk.folder,
+        parser=parser,
+    )

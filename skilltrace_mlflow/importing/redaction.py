@@ -69,6 +69,7 @@ class Redactor:
                         outcome_reason=self.text(call.outcome_reason),
                         details=self.value(call.details),
                         load_result=self._maybe(call.result),
+                        cwd=self._maybe(call.cwd),
                     )
                     for call in session.tool_calls
                 ),

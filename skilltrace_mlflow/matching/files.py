@@ -1,32 +1,65 @@
-"""Which files a session wrote, and which it may have written."""
+"""Which files a session wrote and read, and which it may have: one answer for every check.
+
+Files come from three sides: tools that name one (Edit, Write), command lines
+(`commands.file_use`), and tools of MCP servers (`mcp_files`). What a call certainly did is told
+apart from what it may have done: a call of unknown outcome, a command that may leave a file alone,
+a target wider than the pattern (`rm -rf *`), a name that is filled in at run time.
+"""
 
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Protocol
 
-from skilltrace_mlflow.commands.arguments import read_arguments
-from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
+from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
+from skilltrace_mlflow.commands.file_use import FileUse, file_uses
 from skilltrace_mlflow.commands.shell import read_script
-from skilltrace_mlflow.commands.wrappers import program_of
-from skilltrace_mlflow.matching.selectors import shell_lines
+from skilltrace_mlflow.matching.mcp_files import mcp_uses
+from skilltrace_mlflow.matching.selectors import calls_by_name, shell_lines
 from skilltrace_mlflow.patterns.paths import is_absolute, relative_to
-from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.tools import EDITORS, PATH_KEYS
 
-__all__ = ["ShellWrites", "shell_writes", "unsettled_writes", "written_files"]
+__all__ = [
+    "PathTest",
+    "Touched",
+    "directories",
+    "meets",
+    "touched_files",
+    "unsettled_writes",
+    "written_files",
+]
 
-# 2>&1 and > /dev/null, which stand in every other line, write no file.
-_WRITES = re.compile(
-    r">(?!&\d|\s*/dev/null)|\b(?:cp|dd|install|ln|mv|rm|rmdir|rsync|shred|tee|touch|truncate|unlink)\b"
-    r"|\bsed\b.*\s(?:-\w*i|--in-place)",
-    re.DOTALL,
-)
-_MOVES = re.compile(r"\b(?:cd|pushd)\b")
-_ALL_OPERANDS = {"rm", "rmdir", "shred", "tee", "touch", "truncate", "unlink"}
-_COPIES = {"cp", "install", "ln", "mv", "rsync"}
+
+class PathTest(Protocol):
+    """A pattern of paths: exactly, and for globs and whole folders."""
+
+    def matches(self, path: str, cwd: str | None) -> bool | None:
+        """Whether it matches; None if that depends on a working directory that is not known."""
+
+    def may_meet(self, path: str, cwd: str | None, *, below: bool = False) -> bool:
+        """Whether a file that the path stands for could match."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Touched:
+    """One path that a call named for writing, deleting, making or reading it.
+
+    `certain`: the call succeeded and does that. `line` is the command line, on one line, or the
+    tool's name. `cwd` is the directory that a relative path belongs to.
+    """
+
+    use: FileUse
+    certain: bool
+    line: str
+    cwd: str | None
+
+    @property
+    def shown(self) -> str:
+        """The path for people; what the shell fills in is `…`."""
+        return self.use.path.replace(UNKNOWN, "…").replace(UNKNOWN_WORDS, "…")
 
 
 def written_files(session: Session) -> list[str]:
@@ -47,129 +80,116 @@ def unsettled_writes(session: Session) -> list[str | None]:
     return found
 
 
-@dataclass(frozen=True, kw_only=True)
-class ShellWrites:
-    """Files that shell commands name as their target.
-
-    `certain` of calls that succeeded; `possible` of calls that may not have got that far, or whose
-    working directory an earlier `cd` may have changed; `composed` are lines whose target is known
-    at run time only. `folders` are targets of `cp a b`, each with the file it means if it is a
-    folder (`b/a`).
-    """
-
-    certain: tuple[str, ...] = ()
-    folders: tuple[tuple[str, str], ...] = ()
-    possible: tuple[str, ...] = ()
-    composed: tuple[str, ...] = ()
+def touched_files(session: Session) -> list[Touched]:
+    """What command lines and MCP tools did with files; refused calls did nothing."""
+    calls = session.tool_calls
+    key = ("touched_files", id(calls))
+    entry = session.cache.get(key)
+    if entry is None or entry[0] is not calls:
+        entry = (calls, [*_of_lines(session), *_of_servers(session)])
+        session.cache[key] = entry
+    found: list[Touched] = entry[1]
+    return found
 
 
-def shell_writes(session: Session) -> ShellWrites:
-    """What the shell calls wrote, as far as their lines show; refused calls ran nothing."""
-    certain: set[str] = set()
-    possible: set[str] = set()
-    folders: set[tuple[str, str]] = set()
-    composed: list[str] = []
+def _of_lines(session: Session) -> Iterator[Touched]:
     moves: dict[str, list[str]] = {}  # by agent: earlier lines that may have changed its directory
     for call, found in shell_lines(session):
         if found is None or (call.outcome == "denied" and not call.maybe_ran):
             continue
         line = found.text
-        for path, below in _line_targets(line)[1] if _WRITES.search(line) else ():
-            if UNKNOWN in path or UNKNOWN_WORDS in path:
-                composed.append(" ".join(line.split())[:80])
-            elif call.outcome == "succeeded" and (
-                is_absolute(path) or not _moved(moves.get(call.agent, []), session.cwd)
-            ):
-                if below is None:
-                    certain.add(path)
-                else:
-                    folders.add((path, below))
-            else:
-                possible.update((path,) if below is None else (path, below))
-        if _MOVES.search(line):
+        moved = call.cwd is None and _moved(moves.get(call.agent, []), session.cwd)
+        for use in file_uses(line):
+            certain = call.outcome == "succeeded" and use.certain
+            certain = certain and (is_absolute(use.path) or not moved)
+            yield Touched(
+                use=use,
+                certain=certain,
+                line=" ".join(line.split())[:80],
+                cwd=call.cwd or session.cwd,
+            )
+            if moved and not is_absolute(use.path):
+                for folder in _folders(moves[call.agent]):
+                    elsewhere = replace(use, path=posixpath.join(folder, use.path), inside=None)
+                    yield Touched(
+                        use=elsewhere,
+                        certain=False,
+                        line=" ".join(line.split())[:80],
+                        cwd=session.cwd,
+                    )
+        if "cd" in line or "pushd" in line or "popd" in line:
             moves.setdefault(call.agent, []).append(line)
-    return ShellWrites(
-        certain=tuple(sorted(certain)),
-        folders=tuple(sorted(folders)),
-        possible=tuple(sorted(possible - certain)),
-        composed=tuple(composed),
-    )
+
+
+def _of_servers(session: Session) -> Iterator[Touched]:
+    for name, calls in calls_by_name(session).items():
+        if not name.startswith("mcp__"):
+            continue
+        for call in calls:
+            if call.outcome == "denied":
+                continue
+            for use in mcp_uses(name, call.input):
+                certain = call.outcome == "succeeded" and use.certain
+                yield Touched(use=use, certain=certain, line=name, cwd=_directory(session, call))
+
+
+def directories(session: Session) -> list[str]:
+    """Other directories that the agents are known to have worked in."""
+    found = {call.cwd for call in session.tool_calls if call.cwd}
+    found |= {
+        call.details["cwd_after"] for call in session.tool_calls if "cwd_after" in call.details
+    }
+    return sorted(found - {session.cwd})
+
+
+def _directory(session: Session, call: ToolCall) -> str | None:
+    return call.cwd or session.cwd
 
 
 def _moved(lines: list[str], cwd: str | None) -> bool:
     """Whether one of the lines left its shell in another directory than the session's."""
-    ends = (_line_targets(line)[0] for line in lines)
+    ends = (read_script(line).folder for line in lines)
     return any(folder and relative_to(folder, cwd) != "." for folder in ends)
 
 
-_Target = tuple[str, "str | None"]  # a path, and the one that is meant if it is a folder
-
-
-def _line_targets(line: str) -> tuple[str, list[_Target]]:
-    """The directory a line ends in, relative to where it began, and the files it writes."""
-    script = read_script(line)
+def _folders(lines: list[str]) -> list[str]:
+    """The directories that lines may have left their shell in, one after the other."""
     folder = ""
-    found: list[_Target] = []
-
-    def add(path: str, below: str | None = None) -> None:
-        if not path.startswith("/dev/") and posixpath.basename(path) not in ("-", "1", "2"):
-            inner = None if below is None else posixpath.join(folder, below)
-            found.append((posixpath.join(folder, path), inner))
-
-    for command in script.commands:
-        if program_of(command.words[0]) in ("cd", "pushd"):
-            folder = posixpath.join(folder, *(command.words[1:2] or ("~",)))
-        for path, below in _targets(command):
-            add(path, below)
-    # The tree does not say between which commands a redirection stood: the last directory is taken.
-    for path in script.writes:
-        if path:
-            add(path)
-    return folder, found
+    found: list[str] = []
+    for line in lines:
+        folder = posixpath.normpath(posixpath.join(folder, read_script(line).folder or "."))
+        found.append(folder)
+    return list(dict.fromkeys(item for item in found if item != "."))[-8:]
 
 
-def _targets(command: Command) -> Iterator[_Target]:
-    program = program_of(command.words[0])
-    words = command.words[1:]
-    operands = [word for word in words if not word.startswith("-")]
-    if program in _COPIES:
-        yield from _copies(program, words, operands)
-    elif program in _ALL_OPERANDS:
-        for word in operands:
-            yield word, None
-            if program == "rm" and "-r" in read_arguments("rm", words).flags:
-                yield posixpath.join(word, "*"), None
-    elif program == "sed" and any(re.match(r"-\w*i|--in-place", word) for word in words):
-        scripted = any(word in ("-e", "--expression", "-f") for word in words)
-        yield from ((word, None) for word in (operands if scripted else operands[1:]))
-    elif program == "dd":
-        yield from ((word[3:], None) for word in words if word.startswith("of="))
+def meets(patterns: Sequence[PathTest], touched: Touched) -> bool | None:
+    """Whether what was touched is what one of the patterns means; None if it may be.
+
+    A path that matches as it stands is a hit, if the call is certain to have touched it; a glob, a
+    folder with all below it, and a name filled in at run time may be one where they could.
+    """
+    use, cwd = touched.use, touched.cwd
+    if use.unknown:
+        shape = use.path.replace(UNKNOWN_WORDS, UNKNOWN)
+        if shape.strip(UNKNOWN + "/") == "" or any(
+            p.may_meet(_open(shape), cwd, below=True) for p in patterns
+        ):
+            return None
+        return False
+    literal = [p.matches(use.path, cwd) for p in patterns]
+    if use.below:
+        literal += [p.matches(posixpath.join(use.path, "*"), cwd) for p in patterns]
+    inside = [p.matches(use.inside, cwd) for p in patterns] if use.inside else []
+    if True in literal:
+        return True if touched.certain else None
+    if None in literal or True in inside or None in inside:
+        return None
+    wide = use.below or any(char in use.path for char in "*?[")
+    if wide and any(p.may_meet(use.path, cwd, below=use.below) for p in patterns):
+        return None
+    return False
 
 
-def _copies(program: str, words: Sequence[str], operands: list[str]) -> Iterator[_Target]:
-    """What cp, mv and their like write; mv takes its sources away."""
-    target, certain = "", False
-    for index, word in enumerate(words):  # cp -t folder a b
-        if word.startswith("--target-directory="):
-            target = word.partition("=")[2]
-        elif word in ("-t", "--target-directory") and words[index + 1 : index + 2]:
-            target = words[index + 1]
-            operands = [
-                *operands[: operands.index(target)],
-                *operands[operands.index(target) + 1 :],
-            ]
-    if target:
-        certain = True
-    elif operands:
-        *operands, target = operands
-        name = posixpath.basename(target)
-        certain = len(operands) > 1 or name in ("", ".", "..")
-        if not certain and ("." in name or not operands):  # a file by its name
-            yield target, None
-            target = ""
-    for source in operands:
-        below = posixpath.join(target, posixpath.basename(source.rstrip("/")))
-        if target:
-            yield (below, None) if certain else (target, below)
-        if program == "mv":
-            yield source, posixpath.join(source, "*")
+def _open(path: str) -> str:
+    """A path in which a component that is filled in at run time stands for any number of them."""
+    return "/".join("**" if UNKNOWN in part else part for part in path.split("/"))

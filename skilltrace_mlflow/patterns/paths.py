@@ -2,24 +2,28 @@
 
 Both POSIX and Windows paths work; `\\` counts as a separator where a path shows that it is
 Windows' (a drive, or backslashes and no slash), and such paths are compared without regard to case.
+Names are compared in Unicode's composed form (NFC), whichever a file system wrote.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
+import unicodedata
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import NamedTuple
 
 __all__ = [
+    "FolderPattern",
     "PathPattern",
     "Place",
     "RulePath",
     "any_matches",
     "clean_path",
     "expand_braces",
+    "globs_meet",
     "is_absolute",
     "match_parts",
     "place_of",
@@ -27,7 +31,10 @@ __all__ = [
 ]
 
 _DRIVE = re.compile(r"^([A-Za-z]):(?=[/\\]|$)")
+_WILD = re.compile(r"\[[^\]]*\]?|[*?]")
 _PLAIN = re.compile(r"[^*?\[]*")
+_ESCAPED = re.compile(r"\\([\[\]*?])")
+_LITERAL = {"[": "[[]", "]": "]", "*": "[*]", "?": "[?]"}
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
 _HOME = re.compile(r"^(?:~|/root|/(?:home|Users)/[^/]+|/[a-z]/users/[^/]+)(?=/|$)")
 
@@ -35,6 +42,8 @@ _HOME = re.compile(r"^(?:~|/root|/(?:home|Users)/[^/]+|/[a-z]/users/[^/]+)(?=/|$
 @lru_cache(maxsize=8192)
 def clean_path(path: str) -> str:
     """`path` with forward slashes, without `.`, `..`, doubled slashes; `C:\\x` becomes `/c/x`."""
+    if not path.isascii():
+        path = unicodedata.normalize("NFC", path)
     drive = _DRIVE.match(path)
     if drive or (path.startswith("\\\\") and "/" not in path):
         path = path.replace("\\", "/").casefold()
@@ -79,13 +88,22 @@ class Place(NamedTuple):
 def place_of(path: str, cwd: str | None) -> Place:
     """Take a path apart; several patterns ask for the same one."""
     cleaned = clean_path(path)
+    windows = _is_windows(path) or (cwd is not None and _is_windows(cwd))
+    if windows:
+        cleaned = cleaned.casefold()
+    if cwd is not None and cleaned.startswith(".."):
+        cleaned = clean_path(posixpath.join(clean_path(cwd), cleaned))
     inside = relative_to(cleaned, cwd)
     return Place(
         cleaned,
         tuple(cleaned.lstrip("/").split("/")),
         None if inside is None else tuple(inside.split("/")),
-        _DRIVE.match(path) is not None,
+        windows,
     )
+
+
+def _is_windows(path: str) -> bool:
+    return _DRIVE.match(path) is not None or (path.startswith("\\\\") and "/" not in path)
 
 
 def expand_braces(text: str) -> list[str]:
@@ -117,9 +135,13 @@ class PathPattern:
         cleaned = clean_path(text)
         self.by_name = "/" not in text and "\\" not in text
         self.absolute = is_absolute(cleaned)
+        self.here = False
         if below:
             cleaned = cleaned.rstrip("/") + "/**"
         self.parts = tuple(cleaned.lstrip("/").split("/"))
+        if cleaned == ".":  # the working directory, and all below it
+            self.by_name, self.parts = False, ("**",)
+            self.here = True
 
     def matches(self, path: str, cwd: str | None) -> bool | None:
         """Whether it matches; None if that depends on a working directory that is not known."""
@@ -136,11 +158,35 @@ class PathPattern:
             return self._absolute(tuple(beside.lstrip("/").split("/")), place, cwd)
         if place.below is not None:
             return match_parts(pattern, place.below)
+        if self.here:
+            return False if cwd is not None else None
         if pattern[0] == "**":
             return match_parts(pattern, place.parts)
         if cwd is not None:
             return False
         return None if _any_suffix_matches(pattern, place.parts) else False
+
+    def may_meet(self, path: str, cwd: str | None, *, below: bool = False) -> bool:
+        """Whether a file that `path` stands for (a glob, or what is below it) could match."""
+        place = place_of(path, cwd)
+        pattern = self.parts
+        if place.windows:
+            pattern = tuple(piece.casefold() for piece in pattern)
+        tail = ("**",) if below else ()
+        if self.by_name:
+            return below or globs_meet(pattern, place.parts[-1:])
+        if self.absolute or place.below is None:
+            whole = _absolute(place.cleaned, cwd)
+            if whole is None:
+                return True
+            if not self.absolute:
+                base = () if cwd is None else _parts_of(clean_path(cwd))
+                if place.windows:
+                    base = tuple(piece.casefold() for piece in base)
+                pattern = (*base, *pattern) if pattern[0] != "**" else pattern
+            return globs_meet(pattern, (*_parts_of(whole), *tail))
+        inside = () if place.below == (".",) else place.below
+        return globs_meet(pattern, (*inside, *tail))
 
     @staticmethod
     def _absolute(pattern: tuple[str, ...], place: Place, cwd: str | None) -> bool | None:
@@ -153,6 +199,55 @@ class PathPattern:
 
 def _any_suffix_matches(pattern: tuple[str, ...], parts: tuple[str, ...]) -> bool:
     return any(match_parts(pattern, parts[i:]) for i in range(len(parts)))
+
+
+def globs_meet(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Whether some path matches both patterns, `**` standing for any number of components.
+
+    Two components with wildcards are taken to meet where their beginnings and ends agree.
+    """
+    reachable = {0}  # how much of `other` can be consumed by the part of `one` so far
+    reachable = _skip(reachable, other)
+    for piece in one:
+        if piece == "**":
+            reachable = set(range(min(reachable), len(other) + 1))
+        else:
+            ahead = {
+                at + 1 for at in reachable if at < len(other) and _pieces_meet(piece, other[at])
+            }
+            # `**` of the other may stand for this component and for more
+            ahead |= {at for at in reachable if at < len(other) and other[at] == "**"}
+            reachable = _skip(ahead, other)
+        if not reachable:
+            return False
+    return len(other) in reachable
+
+
+def _skip(reachable: set[int], other: Sequence[str]) -> set[int]:
+    found = set(reachable)
+    for at in sorted(reachable):
+        while at < len(other) and other[at] == "**":
+            at += 1
+            found.add(at)
+    return found
+
+
+def _pieces_meet(one: str, other: str) -> bool:
+    if one == other or other == "**":
+        return True
+    if _PLAIN.fullmatch(one):
+        return not _PLAIN.fullmatch(other) and fnmatchcase(one, other)
+    if _PLAIN.fullmatch(other):
+        return fnmatchcase(other, one)
+    starts = [_WILD.split(text)[0] for text in (one, other)]
+    ends = [_WILD.split(text)[-1] for text in (one, other)]
+    return (starts[0].startswith(starts[1]) or starts[1].startswith(starts[0])) and (
+        ends[0].endswith(ends[1]) or ends[1].endswith(ends[0])
+    )
+
+
+def _parts_of(cleaned: str) -> tuple[str, ...]:
+    return tuple(part for part in cleaned.split("/") if part)
 
 
 def match_parts(pattern: tuple[str, ...], parts: Sequence[str], *, below: bool = False) -> bool:
@@ -197,14 +292,15 @@ def _part_matches(piece: str, part: str) -> bool:
     return piece == part or (not _PLAIN.fullmatch(piece) and fnmatchcase(part, piece))
 
 
-class RulePath:
-    """The path in a permission rule, `Read(./secrets/**)`.
+class FolderPattern:
+    """A gitignore pattern: one that names a folder covers what is below it.
 
-    As Claude Code documents it: gitignore patterns with four anchors. `//x` is the file system's
-    root, `~/x` the home folder, `/x` the folder that the settings belong to (here: the working
-    directory), `x` and `./x` the working directory. As in gitignore, a pattern without a slash
-    matches at any depth, and one that names a folder covers what is below it.
+    Four anchors: `//x` is the file system's root, `~/x` the home folder, `/x` the folder that
+    settings belong to (here: the working directory), `x` and `./x` the working directory. A pattern
+    without a slash matches at any depth.
     """
+
+    folds = False  # whether letter case never counts
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -217,37 +313,85 @@ class RulePath:
             pattern = text[1:].lstrip("/")
         else:
             pattern = text.removeprefix("./").lstrip("/")
-        self.pieces = tuple(piece for piece in pattern.split("/") if piece)
-        anchored = text.startswith(("/", "./"))
-        if self.anchor == "here" and not anchored and "/" not in pattern.rstrip("/"):
+        if not pattern.isascii():
+            pattern = unicodedata.normalize("NFC", pattern)
+        self.pieces = tuple(piece for piece in pattern.split("/") if piece not in ("", "."))
+        if self.anchor == "here" and self.anywhere(text, pattern):
             self.pieces = ("**", *self.pieces)
         self.folded = tuple(piece.casefold() for piece in self.pieces)
+
+    def anywhere(self, text: str, pattern: str) -> bool:
+        """Whether it matches at any depth."""
+        return not text.startswith(("/", "./")) and "/" not in pattern.rstrip("/")
 
     def matches(self, path: str, cwd: str | None) -> bool | None:
         """Whether it matches; None if that depends on a working directory that is not known."""
         place = place_of(path, cwd)
-        pieces = self.folded if place.windows else self.pieces
-        subject: Sequence[str] | None
-        if self.anchor == "here":
-            subject = place.below
-            if subject is None and cwd is not None:
-                return False
-        else:
-            whole = _absolute(place.cleaned, cwd)
-            if whole is not None and self.anchor == "home":
-                home = _HOME.match(whole)
-                if home is None:
-                    return False
-                whole = whole[home.end() :]
-            subject = None if whole is None else whole.lstrip("/").split("/")
+        pieces = self.folded if place.windows or self.folds else self.pieces
+        subject = self._subject(place, cwd)
         if subject is None:
-            ends = (place.parts[i:] for i in range(len(place.parts)))
+            parts = self._folded(place.parts)
+            ends = (parts[i:] for i in range(len(parts)))
             return None if any(match_parts(pieces, end, below=True) for end in ends) else False
-        return match_parts(pieces, subject, below=True)
+        return bool(subject) and match_parts(pieces, self._folded(subject), below=True)
+
+    def may_meet(self, path: str, cwd: str | None, *, below: bool = False) -> bool:
+        """Whether a file that `path` stands for (a glob, or what is below it) could match."""
+        place = place_of(path, cwd)
+        pieces = self.folded if place.windows or self.folds else self.pieces
+        subject = self._subject(place, cwd)
+        if subject is None:
+            return True
+        parts = (*self._folded(subject), "**") if below else self._folded(subject)
+        # `*.py` means files; anything else may be a folder
+        tail = () if "*." in pieces[-1] else ("**",)
+        return bool(subject) and globs_meet((*pieces, *tail), parts)
+
+    def _folded(self, parts: Sequence[str]) -> tuple[str, ...]:
+        return tuple(part.casefold() for part in parts) if self.folds else tuple(parts)
+
+    def _subject(self, place: Place, cwd: str | None) -> tuple[str, ...] | None:
+        """The components to compare; empty where it cannot match, None where nobody can tell."""
+        if self.anchor == "here":
+            return () if place.below is None and cwd is not None else place.below
+        whole = _absolute(place.cleaned, cwd)
+        if whole is not None and self.anchor == "home":
+            home = _HOME.match(whole)
+            if home is None:
+                return ()
+            whole = whole[home.end() :]
+        return None if whole is None else tuple(whole.lstrip("/").split("/"))
+
+
+class RulePath(FolderPattern):
+    """The path in a permission rule, `Read(./secrets/**)`, as Claude Code 2.1.332 compares it.
+
+    Letter case never counts. In deny and ask rules `/**` at the end falls away first, and a name
+    that is left alone matches at any depth: `src/**`, `./src` and `src` are the same, `/src/**`,
+    `src/*` and `a/b/**` stay where they are. Allow rules (`allowing`) keep what they say. `\\[` is
+    a bracket.
+    """
+
+    folds = True
+
+    def __init__(self, text: str, *, allowing: bool = False) -> None:
+        self.allowing = allowing
+        self.only_below = text.endswith("/") and text.strip("/") != ""
+        inner = text
+        if not allowing:
+            while inner.endswith("/**") and inner.strip("/*"):
+                inner = inner.removesuffix("/**")
+        super().__init__(_ESCAPED.sub(lambda match: _LITERAL[match.group(1)], inner))
+        self.text = text
+        if self.only_below:
+            self.pieces, self.folded = (*self.pieces, "*"), (*self.folded, "*")
+
+    def anywhere(self, text: str, pattern: str) -> bool:
+        return not text.startswith("/") and "/" not in pattern.rstrip("/")
 
 
 def any_matches(
-    patterns: Sequence[PathPattern | RulePath], path: str, cwd: str | None
+    patterns: Sequence[PathPattern | FolderPattern], path: str, cwd: str | None
 ) -> bool | None:
     """Whether one of the patterns matches; None if none does and one may."""
     verdicts = [pattern.matches(path, cwd) for pattern in patterns]

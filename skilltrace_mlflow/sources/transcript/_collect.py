@@ -203,7 +203,8 @@ class Collector:
             elif entry.isApiErrorMessage or message.model == _SYNTHETIC:
                 self._synthetic(entry, message)
             else:
-                self.talk.assistant(message, entry.uuid, time, agent, amount(entry.costUSD))
+                cwd = None if entry.cwd == self.cwd else entry.cwd
+                self.talk.assistant(message, entry.uuid, time, agent, amount(entry.costUSD), cwd)
                 if agent == MAIN_AGENT or self._only_agent:
                     self.end_of.response(message)
                 if self._file_agent is None:
@@ -317,6 +318,8 @@ class Collector:
         if isinstance(content, list):
             extra = entry.toolUseResult if entry.tool_use_result is None else entry.tool_use_result
             if self._results(content, extra, entry.timestamp, entry):
+                if entry.cwd != self.cwd:
+                    self._moved(content, entry.cwd)
                 if own:
                     self.end_of.waiting("result")
                 return
@@ -358,6 +361,13 @@ class Collector:
             self.talk.say("user", text, time, MAIN_AGENT, uuid)
             self._prompted = True
             self.end_of.waiting("prompt")
+
+    def _moved(self, content: list[Block], cwd: str | None) -> None:
+        """Note on calls that their results stand in another directory than the session's."""
+        for block in content:
+            call = self.talk.calls.get(block.tool_use_id or "")
+            if call is not None and cwd is not None:
+                call.__dict__["details"]["cwd_after"] = cwd
 
     def _what_follows(self, content: str | list[Block], text: str | None) -> None:
         """Whether a response is due behind a user entry, `text` being what a person said in it."""

@@ -44,8 +44,11 @@ class Talk:
         time: datetime | None,
         agent: str,
         cost: float | None,
+        cwd: str | None = None,
     ) -> None:
-        """Take in a line of an API message that `agent` got."""
+        """Take in a line of an API message that `agent` got, `cwd` being another directory than the
+        session's.
+        """
         key = message.id or uuid or self._notes.where()
         step = self.steps.get(key)
         if step is None:
@@ -79,7 +82,7 @@ class Talk:
             for block in content:
                 kind = block.type
                 if kind == "tool_use":
-                    self._call(block, step, uuid, time)
+                    self._call(block, step, uuid, time, cwd)
                 elif kind == "text":
                     self._text(step, block.text, time)
                 elif kind is None:
@@ -127,7 +130,14 @@ class Talk:
             known.append(text)
         self.say("assistant", text, time, step.agent, step.id)
 
-    def _call(self, block: Block, step: ModelStep, uuid: str | None, time: datetime | None) -> None:
+    def _call(
+        self,
+        block: Block,
+        step: ModelStep,
+        uuid: str | None,
+        time: datetime | None,
+        cwd: str | None,
+    ) -> None:
         name = block.name
         if not name:
             self._notes.damage("a tool call without a name")
@@ -166,6 +176,7 @@ class Talk:
             "details": {},
             "load_result": None,
             "requested_input": None,
+            "cwd": cwd,
             "position": 0,
         }
         call = self.calls[call_id] = record(ToolCall, fields)

@@ -1,0 +1,167 @@
+"""What programs do with their operands and options: which name files, and what becomes of them.
+
+One row a program, read off its manual: `operands` says what the words that are no options are, in
+order, the last entry with `*` standing for all further ones. A role is `read`, `list` (a folder's
+names), `write`, `delete`, `edit` (read and written), `folder` (made), `-` (no file) or `text` (a
+script or pattern, which falls away where one of `scripted` gives it). `valued` are the options that
+take the next word, `reads` and `writes` those of them that name a file. `below` are the options
+that reach everything below a folder (`*`: always).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+__all__ = ["PROGRAMS", "FileProgram"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileProgram:
+    """One program's row."""
+
+    operands: str = "-*"
+    valued: str = ""
+    reads: str = ""
+    writes: str = ""
+    below: str = ""
+    scripted: str = ""
+
+
+def _rows(names: str, row: FileProgram) -> dict[str, FileProgram]:
+    return dict.fromkeys(names.split(), row)
+
+
+_READ = FileProgram(operands="read*")
+PROGRAMS: Mapping[str, FileProgram] = {
+    **_rows(
+        "cat tac less more most zcat bzcat xzcat zless rev tsort strings md5sum sha1sum sha224sum "
+        "sha256sum sha384sum sha512sum cksum sum b2sum base64 base32 cmp sdiff diff3 ptx bat "
+        "batcat hexyl look source . vimdiff colordiff nl pr fmt fold expand unexpand file stat wc "
+        "sqlite3",
+        FileProgram(
+            operands="read*",
+            valued="-m -F -n -w -b -i -d -f -h -l -N -s -t -c -S",
+            reads="--files0-from",
+        ),
+    ),
+    "head": FileProgram(operands="read*", valued="-n -c --lines --bytes"),
+    "tail": FileProgram(operands="read*", valued="-n -c --lines --bytes -s --pid"),
+    "cut": FileProgram(operands="read*", valued="-d -f -c -b --delimiter --fields"),
+    "paste": FileProgram(operands="read*", valued="-d --delimiters"),
+    "column": FileProgram(operands="read*", valued="-s -c -o -N"),
+    "join": FileProgram(operands="read*", valued="-t -1 -2 -j -a -o -e -v"),
+    "comm": _READ,
+    "od": FileProgram(operands="read*", valued="-A -j -N -S -t -w"),
+    "hexdump": FileProgram(operands="read*", valued="-n -s -e -f"),
+    "numfmt": _READ,
+    "shuf": FileProgram(operands="read*", valued="-n -i", writes="-o --output"),
+    "iconv": FileProgram(operands="read*", valued="-f -t", writes="-o --output"),
+    "sort": FileProgram(
+        operands="read*",
+        valued="-k -t -S -T --key --field-separator --parallel --buffer-size",
+        reads="--files0-from",
+        writes="-o --output",
+    ),
+    "uniq": FileProgram(operands="read write", valued="-f -s -w"),
+    "xxd": FileProgram(operands="read write", valued="-l -s -c -g -o"),
+    "split": FileProgram(operands="read -", valued="-l -b -n -a -C"),
+    "csplit": FileProgram(operands="read -*", valued="-f -n -b"),
+    "diff": FileProgram(
+        operands="read*", valued="-U -C -x -I -F -W --label", below="-r --recursive"
+    ),
+    **_rows("ls eza exa dir vdir", FileProgram(operands="list*", valued="-I -w -T", below="-R -T")),
+    **_rows(
+        "tree du", FileProgram(operands="list*", valued="-L -P -I -d -t", writes="-o", below="*")
+    ),
+    **_rows(
+        "grep egrep fgrep zgrep",
+        FileProgram(
+            operands="text read*",
+            valued="-e -m -A -B -C -d -D --regexp --max-count --include --exclude --exclude-dir "
+            "--context --color --label",
+            reads="-f --file --exclude-from",
+            below="-r -R --recursive --dereference-recursive",
+            scripted="-e --regexp -f --file",
+        ),
+    ),
+    **_rows(
+        "rg ag ack",
+        FileProgram(
+            operands="text read*",
+            valued="-e -m -A -B -C -g -t -T -M -r -d -j --regexp --glob --type --max-count --sort "
+            "--type-not --max-depth --context --color --replace --pre",
+            reads="-f --file",
+            below="*",
+            scripted="-e --regexp -f --file --files",
+        ),
+    ),
+    **_rows(
+        "awk gawk mawk nawk",
+        FileProgram(
+            operands="text read*", valued="-F -v -i", reads="-f --file", scripted="-f --file"
+        ),
+    ),
+    "sed": FileProgram(
+        operands="text read*",
+        valued="-e -l --expression --line-length",
+        reads="-f --file",
+        scripted="-e -f --expression --file",
+    ),
+    **_rows(
+        "jq yq",
+        FileProgram(operands="text read*", reads="-f --from-file", scripted="-f --from-file"),
+    ),
+    **_rows("vim vi nvim nano emacs ed ex code subl micro", FileProgram(operands="edit*")),
+    **_rows(
+        "python python3 node ruby bash sh zsh dash deno bun",
+        FileProgram(operands="read -*", valued="-m -c -e -W -X -r", scripted="-m -c -e"),
+    ),
+    "perl": FileProgram(operands="text read*", valued="-e -E -I -M", scripted="-e -E -pe -ne -ie"),
+    "curl": FileProgram(
+        valued="-H -X -A -e -u -b -w -m -x -d -F --data --data-binary --header --request --user "
+        "--form --url --max-time --retry --data-raw --data-urlencode --proxy --cookie",
+        reads="-T --upload-file -K --config --cacert -E --cert --key",
+        writes="-o --output -c --cookie-jar -D --dump-header",
+    ),
+    "wget": FileProgram(
+        valued="-U -t -T --header --user --password --tries --timeout -P --directory-prefix",
+        reads="-i --input-file --post-file --body-file",
+        writes="-O --output-document -o --output-file -a --append-output",
+    ),
+    **_rows("rm", FileProgram(operands="delete*", below="-r -R --recursive")),
+    **_rows("rmdir unlink", FileProgram(operands="delete*")),
+    "shred": FileProgram(operands="delete*", valued="-n -s"),
+    **_rows("tee sponge", FileProgram(operands="write*")),
+    "touch": FileProgram(operands="write*", valued="-t -d --date --time", reads="-r --reference"),
+    "truncate": FileProgram(operands="write*", valued="-s --size", reads="-r --reference"),
+    "mkdir": FileProgram(operands="folder*", valued="-m --mode"),
+    "mkfifo": FileProgram(operands="write*", valued="-m"),
+    "patch": FileProgram(
+        operands="edit read",
+        valued="-p -d -F -B --strip --directory --fuzz",
+        reads="-i --input",
+        writes="-o --output -r --reject-file",
+    ),
+    **_rows("gzip bzip2 xz zstd gunzip bunzip2 unxz", FileProgram(operands="edit*", below="-r")),
+    "zip": FileProgram(operands="write read*", valued="-x -i", below="-r"),
+    "openssl": FileProgram(operands="-*", reads="-in -key -inkey -CAfile", writes="-out -keyout"),
+    "scp": FileProgram(operands="copy", valued="-P -i -o -F -c -l -S -J", below="-r"),
+    "cp": FileProgram(
+        operands="copy",
+        valued="-t -S --target-directory --suffix",
+        below="-r -R -a --recursive --archive",
+    ),
+    "mv": FileProgram(operands="copy", valued="-t -S --target-directory --suffix", below="*"),
+    "install": FileProgram(
+        operands="copy", valued="-m -o -g -t -S --mode --owner --group --target-directory"
+    ),
+    "ln": FileProgram(operands="copy", valued="-t -S --target-directory --suffix"),
+    "rsync": FileProgram(
+        operands="copy",
+        valued="-e -f --exclude --include --filter --rsh --rsync-path --backup-dir --chmod "
+        "--bwlimit --port --timeout --log-file",
+        reads="--files-from --exclude-from --include-from --password-file",
+        below="-r -a --recursive --archive -av -avz",
+    ),
+}

@@ -1,0 +1,77 @@
+"""What tools of MCP servers do with files, by the names of the tools and of their arguments.
+
+The table holds the file tools of servers that are met most; any other tool whose name says that it
+writes, edits, creates, moves or deletes may do so with every path among its arguments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from skilltrace_mlflow.commands.file_use import FileUse, Kind
+
+__all__ = ["mcp_uses"]
+
+# Tools of @modelcontextprotocol/server-filesystem, serena, desktop-commander and their like:
+# what becomes of which argument.
+_TABLE: Mapping[str, Mapping[str, Kind]] = {
+    "write_file": {"path": "write", "file_path": "write", "relative_path": "write"},
+    "edit_file": {"path": "write", "file_path": "write", "relative_path": "write"},
+    "create_text_file": {"relative_path": "write", "path": "write"},
+    "create_directory": {"path": "folder"},
+    "move_file": {"source": "delete", "destination": "write"},
+    "copy_file": {"source": "read", "destination": "write"},
+    "delete_file": {"path": "delete", "relative_path": "delete"},
+    "edit_block": {"file_path": "write"},
+    "replace_content": {"relative_path": "write"},
+    "replace_regex": {"relative_path": "write"},
+    "replace_symbol_body": {"relative_path": "write"},
+    "insert_after_symbol": {"relative_path": "write"},
+    "insert_before_symbol": {"relative_path": "write"},
+    "read_file": {"path": "read", "relative_path": "read"},
+    "read_text_file": {"path": "read"},
+    "read_media_file": {"path": "read"},
+    "list_directory": {"path": "list"},
+    "directory_tree": {"path": "list"},
+    "list_dir": {"relative_path": "list"},
+}
+_WRITING = re.compile(
+    r"(?:^|_)(?:write|edit|create|move|rename|delete|remove|replace|insert|append|patch|save|update|"
+    r"copy|upload|download|export)(?:_|$)"
+)
+_WHOLE = re.compile(r"(?:^|_)(?:move|rename|delete|remove|copy|dir|directory|folder)(?:_|$)")
+_PATH_NAME = re.compile(r"path|file|source|destination|target|^(?:src|dst|dest|from|to|uri)$", re.I)
+_WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[-.]")
+
+
+def mcp_uses(name: str, given: Mapping[str, Any] | None) -> Iterator[FileUse]:
+    """The files that a call of an MCP tool is about."""
+    if not given:
+        return
+    tool = _WORDS.sub("_", name.rsplit("__", 1)[-1]).lower()
+    row = _TABLE.get(tool)
+    if row is not None:
+        for key, kind in row.items():
+            value = given.get(key)
+            if isinstance(value, str):
+                yield FileUse(kind=kind, path=value, below=kind == "delete")
+        if any(isinstance(given.get(key), str) for key in row):
+            return
+    if _WRITING.search(tool):
+        for key, value in given.items():
+            values = value if isinstance(value, list) else [value]
+            for path in values:
+                if isinstance(path, str) and _PATH_NAME.search(key) and _looks_like_path(path):
+                    yield FileUse(
+                        kind="write",
+                        path=path.removeprefix("file://"),
+                        below=_WHOLE.search(tool) is not None,
+                        certain=False,
+                    )
+
+
+def _looks_like_path(text: str) -> bool:
+    local = text.removeprefix("file://")
+    return 0 < len(local) < 1000 and "\n" not in local and "://" not in local

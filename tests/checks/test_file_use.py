@@ -1,0 +1,172 @@
+"""What command lines do with files: one reader, asked by the checks on files."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from skilltrace_mlflow.commands.file_use import file_uses
+from tests.builders import make_call, make_session
+from tests.checks.judging import judge
+
+
+def verdict(value: dict, *commands: str, check: str = "file_scope", cwd: str = "/repo") -> str:
+    calls = [
+        make_call("Bash", {"command": command}, id=f"toolu_{index}")
+        for index, command in enumerate(commands)
+    ]
+    return str(judge(check, value, make_session(calls, cwd=cwd)).verdict)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "path"),
+    [
+        ("dd if=a of=b", "write", "b"),
+        ("truncate -s 0 a", "write", "a"),
+        ("install -m 600 a b.txt", "write", "b.txt"),
+        ("ln -sf a b.txt", "write", "b.txt"),
+        ("perl -i -pe 's/a/b/' x.py", "write", "x.py"),
+        ("sed -Ei 's/a/b/' x.py", "write", "x.py"),
+        ("sort -ox.txt y", "write", "x.txt"),
+        ("curl -fsSLo x.sh https://e.org/i.sh", "write", "x.sh"),
+        ("curl -O https://e.org/d/i.sh", "write", "i.sh"),
+        ("wget https://e.org/d/i.sh", "write", "i.sh"),
+        ("wget -qO- https://e.org", "read", ""),
+        ("patch a.py < d.diff", "write", "a.py"),
+        ("git checkout HEAD -- a.py", "write", "a.py"),
+        ("git restore a.py", "write", "a.py"),
+        ("git restore --staged a.py", "read", ""),
+        ("git rm -f a.py", "delete", "a.py"),
+        ("git rm --cached a.py", "read", ""),
+        ("git mv a.py b.py", "write", "b.py"),
+        ("git -C sub rm a.py", "delete", "sub/a.py"),
+        ("exec 3<> a.txt", "write", "a.txt"),
+        ("make > >(tee a.txt)", "write", "a.txt"),
+        ("(cd sub && touch a)", "write", "sub/a"),
+        ("(cd sub && ls); touch a", "write", "a"),
+        ("pushd sub; touch a; popd; touch b", "write", "b"),
+        ("cd sub; cd -; touch a", "write", "a"),
+        ("touch {a,b}.py", "write", "b.py"),
+        ("cat <<'E' > a.txt\nx > y\nE", "write", "a.txt"),
+        ("curl -d @a.txt https://e.org", "read", "a.txt"),
+        ("grep -f a.txt b.txt", "read", "a.txt"),
+        ("cat < a.txt", "read", "a.txt"),
+        ("tar czf a.tgz src", "write", "a.tgz"),
+        ("echo a.txt | xargs rm", "delete", "a.txt"),
+        ("mkdir -p a/b", "folder", "a/b"),
+    ],
+)
+def test_what_a_line_does(line: str, kind: str, path: str) -> None:
+    written = {(use.kind, use.path) for use in file_uses(line)}
+    if path:
+        assert (kind, path) in written
+    else:
+        assert not {pair for pair in written if pair[0] in ("write", "delete")}
+
+
+@pytest.mark.parametrize(
+    ("forbidden", "line", "expected"),
+    [
+        (".env", "rm -rf /repo", "unknown"),
+        (".env", "rm -rf *", "unknown"),
+        ("infra/prod/**", "mv infra old", "unknown"),
+        ("infra/prod/**", "rsync -a --delete new/ infra/", "unknown"),
+        (".env", "find . -name '*.env' -delete", "unknown"),
+        ("*.py", "find . -name '*.txt' -delete", "pass"),
+        (".env", "find . -type f -exec rm {} +", "unknown"),
+        (".env", "git stash", "unknown"),
+        (".env", "git clean -fdx", "unknown"),
+        (".env", "git clean -n", "pass"),
+        ("src/**", "tar xf a.tgz -C src", "unknown"),
+        ("src/**", "tar xf a.tgz -C out", "pass"),
+        ("src/**", "unzip a.zip -d out", "pass"),
+        (".env", "patch -p1 < a.diff", "unknown"),
+        (".env", 'rm "out/$NAME"', "unknown"),
+        ("out/a.txt", 'rm "out/$NAME.txt"', "unknown"),
+        ("src/a.py", 'rm "out/$NAME.txt"', "pass"),
+        (".env", "git commit -am x && git push", "pass"),
+        (".env", "grep -r x . > out.txt", "pass"),
+    ],
+)
+def test_targets_wider_than_the_pattern(forbidden: str, line: str, expected: str) -> None:
+    assert verdict({"forbidden": [forbidden]}, line) == expected
+
+
+NAMES = st.sampled_from(["a", "b.py", ".env", "src", "infra", "é"])
+PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
+ORDER = {"fail": 0, "unknown": 1, "pass": 2}
+
+
+@given(PATHS, PATHS)
+@settings(max_examples=60, deadline=None)
+def test_a_wider_target_never_turns_a_fail_into_a_pass(path: str, forbidden: str) -> None:
+    value = {"forbidden": [forbidden]}
+    narrow = verdict(value, f"rm -rf {path}")
+    parent = path.rpartition("/")[0] or "."
+    wide = verdict(value, f"rm -rf {parent}")
+    assert narrow == "pass" or wide != "pass"
+
+
+@given(NAMES.filter(lambda name: "." not in name), PATHS, PATHS)
+@settings(max_examples=60, deadline=None)
+def test_a_changed_directory_equals_a_longer_path(folder: str, path: str, forbidden: str) -> None:
+    value = {"forbidden": [forbidden]}
+    expected = verdict(value, f"rm {folder}/{path}")
+    for line in (f"cd {folder} && rm {path}", f"(cd {folder}; rm {path})"):
+        assert verdict(value, line) == expected
+
+
+@given(PATHS, PATHS)
+@settings(max_examples=60, deadline=None)
+def test_spellings_of_a_path_change_nothing(path: str, forbidden: str) -> None:
+    value = {"forbidden": [forbidden]}
+    expected = verdict(value, f"touch {path}")
+    for other in (
+        f"./{path}",
+        path.replace("/", "//"),
+        f"x/../{path}",
+        f"/repo/{path}",
+        unicodedata.normalize("NFD", path),
+    ):
+        assert verdict(value, f"touch {other}") == expected, other
+
+
+def test_windows_paths_are_compared_without_letter_case() -> None:
+    value = {"forbidden": ["Src/Secret/**"]}
+    call = make_call("Write", {"file_path": "C:\\Repo\\src\\secret\\a", "content": ""})
+    session = make_session([call], cwd="c:\\repo", created=["C:\\Repo\\src\\secret\\a"])
+    assert judge("file_scope", value, session).verdict == "fail"
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("mcp__fs__write_file", {"path": "/repo/.env"}, "fail"),
+        ("mcp__fs__move_file", {"source": "/repo/.env", "destination": "/repo/x"}, "fail"),
+        ("mcp__fs__read_file", {"path": "/repo/.env"}, "pass"),
+        ("mcp__other__save_document", {"filePath": "/repo/.env"}, "unknown"),
+        ("mcp__other__save_document", {"filePath": "/repo/a"}, "pass"),
+        ("mcp__db__create_task", {"name": ".env"}, "pass"),
+    ],
+)
+def test_tools_of_servers(name: str, arguments: dict, expected: str) -> None:
+    session = make_session([make_call(name, arguments)], cwd="/repo")
+    assert judge("file_scope", {"forbidden": [".env"]}, session).verdict == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("echo x > a.sql", "pass"),
+        ("cp b.sql a.sql", "pass"),
+        ("cat a.sql", "fail"),
+        ("rm a.sql", "fail"),
+        ("tar xf a.tgz", "unknown"),
+        ('cp b.sql "$OUT"', "unknown"),
+    ],
+)
+def test_files_that_commands_wrote_are_expected_files(line: str, expected: str) -> None:
+    assert verdict(["a.sql"], line, check="file_existence") == expected
