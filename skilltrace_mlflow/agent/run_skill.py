@@ -31,7 +31,15 @@ from skilltrace_mlflow.expectations import (
 from skilltrace_mlflow.results import Evaluation, TestResult
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
-__all__ = ["AgentInterrupted", "Prepared", "RunOptions", "SkillRun", "prepare", "run_skill"]
+__all__ = [
+    "AgentInterrupted",
+    "Prepared",
+    "RunOptions",
+    "SkillRun",
+    "agent_of",
+    "prepare",
+    "run_skill",
+]
 
 DEFAULT_RESULTS = Path(".skilltrace/runs")
 
@@ -222,7 +230,7 @@ def run_skill(
         try:
             with Guard() as guard:
                 runner = Runner(
-                    agent=agent or _agent(options, ready.cases, guard),
+                    agent=agent or agent_of(options, ready.cases, guard),
                     skill=ready.skill,
                     options=ready.agent_options,
                     folder=folder,
@@ -275,7 +283,7 @@ def _jobs(cases: Sequence[TestCase], options: RunOptions) -> list[Job]:
     return jobs
 
 
-def _agent(options: RunOptions, cases: Sequence[TestCase], guard: Guard) -> Agent:
+def agent_of(options: RunOptions, cases: Sequence[TestCase], guard: Guard) -> Agent:
     name = options.agent or "claude"
     if name == "claude":
         return ClaudeAgent(options.claude_bin, guard=guard)

@@ -21,12 +21,15 @@ EXIT_USAGE = 2
 # of commands can be printed without importing any of them.
 _COMMANDS = {
     "autolog": ("autolog", "Set up, show or disable MLflow's tracing of Claude Code."),
+    "capture": ("capture", "Add a session to a skill's candidates for test cases."),
     "compare": ("compare", "Compare two evaluations: better, worse, appeared, vanished."),
     "expect": ("expect", "Propose expectations from a recorded trace."),
     "import": ("import_", "Log transcripts as MLflow traces, once each."),
     "init": ("init", "Write a commented manifest and one test case for a skill."),
     "list-traces": ("list_traces", "List sessions on this machine or traces of an experiment."),
     "mlflow-eval": ("mlflow_eval", "Evaluate a skill's test cases and log to MLflow."),
+    "promote": ("promote", "Make approved candidates test cases."),
+    "review": ("review", "Approve, edit or reject a skill's candidates."),
     "run": ("run", "Run Claude Code on a skill's test cases, then evaluate what it did."),
     "schema": ("schema", "Print the JSON Schema of a manifest or a ground truth."),
     "show": ("show", "Show the timeline of one trace."),
