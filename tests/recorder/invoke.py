@@ -57,6 +57,8 @@ class Cli:
         watchdog = threading.Timer(_TIMEOUT, os.killpg, (process.pid, signal.SIGKILL))
         watchdog.start()
         try:
+            if run.kill_after is not None:
+                return self._kill(run, process, command, standin)
             if run.prompts:
                 lines = _Conversation(run=run, process=process, standin=standin).hold()
                 errors = process.stderr.read() if process.stderr else ""
@@ -72,6 +74,21 @@ class Cli:
             raise InvocationError(f"claude ended with {code} ({problems}): {said}")
         results: list[dict[str, Any]] = [json.loads(line) for line in lines]
         return [result for result in results if result.get("type") == "result"][-1]
+
+    def _kill(
+        self, run: Run, process: subprocess.Popen[str], command: list[str], standin: StandIn
+    ) -> dict[str, Any]:
+        """Let it work for a while and kill it; what is left says only whose session it was."""
+        assert process.stdin is not None
+        process.stdin.write(run.prompt or "")
+        process.stdin.close()
+        while standin.played() < (run.kill_after or 0) and process.poll() is None:
+            time.sleep(0.05)
+        time.sleep(1.0)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        flag = "--resume" if run.resume else "--session-id"
+        return {"type": "killed", "session_id": command[command.index(flag) + 1]}
 
     def _command(self, run: Run, scenario: Scenario, earlier: list[Mapping[str, Any]]) -> list[str]:
         command = [self.binary, "-p", "--model", scenario.model]

@@ -23,7 +23,14 @@ _FIELDS = {
 
 
 def transcript_totals(folder: Path) -> dict[str, int]:
-    """Sum of usage over all transcripts of a recording, each message id counted once."""
+    """Sum of usage over all transcripts of a recording, each message id counted once.
+
+    Where the CLI states its own figures behind the last message (`cost-state`), they hold: they
+    include the side requests, which leave no message.
+    """
+    stated = _stated_totals(folder)
+    if stated is not None:
+        return stated
     messages: dict[str, Mapping[str, Any]] = {}
     for entry in _entries(folder):
         message = entry.get("message") or {}
@@ -36,11 +43,35 @@ def transcript_totals(folder: Path) -> dict[str, int]:
     return {name: sum(usage.get(name, 0) for usage in messages.values()) for name in _FIELDS}
 
 
-def cli_totals(folder: Path) -> dict[str, int]:
-    """Sum of `modelUsage` over models and over the recording's invocations."""
+def _stated_totals(folder: Path) -> dict[str, int] | None:
     totals = dict.fromkeys(_FIELDS, 0)
-    for path in sorted(folder.glob("result*.json")):
-        for usage in json.loads(path.read_text(encoding="utf-8"))["modelUsage"].values():
+    for path in sorted(folder.glob("*.jsonl")):
+        last = None
+        for line in path.read_text(encoding="utf-8").split("\n"):
+            entry = json.loads(line) if line else {}
+            if entry.get("type") in ("assistant", "cost-state"):
+                last = entry
+        if last is None or last["type"] != "cost-state":
+            return None
+        for usage in last["modelUsage"].values():
+            for name, key in _FIELDS.items():
+                totals[name] += usage[key]
+    return totals
+
+
+def cli_totals(folder: Path) -> dict[str, int]:
+    """Sum of `modelUsage` over models and over the recording's invocations.
+
+    Where the CLI states its figures in the transcript, too, they are cumulative over resumes: the
+    last result of each session holds them all.
+    """
+    totals = dict.fromkeys(_FIELDS, 0)
+    paths = sorted(folder.glob("result*.json"))
+    results = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    if _stated_totals(folder) is not None:
+        results = list({result["session_id"]: result for result in results}.values())
+    for result in results:
+        for usage in result["modelUsage"].values():
             for name, key in _FIELDS.items():
                 totals[name] += usage[key]
     return totals

@@ -157,6 +157,8 @@ def _keep(
             text = "\n".join(shorten(line) for line in lines)
             target.write_text(rewrite(text, {platform.release(): "6.1.0"}), encoding="utf-8")
     for number, result in enumerate(results, start=1):
+        if result["type"] == "killed":
+            continue
         name = "result.json" if len(results) == 1 else f"result-{number}.json"
         text = json.dumps(result, indent=2, ensure_ascii=False)
         (destination / name).write_text(text + "\n", encoding="utf-8")

@@ -25,7 +25,7 @@ _KEPT = 120
 
 _PATTERNS = {
     "path of a machine": re.compile(
-        r"(?<![\w.*~-])/(?:root|opt|tmp|var|mnt|srv|work|Users|private|home/(?!dev\b)\w+)"
+        r"(?<![\w.*~-])/(?:root|opt|tmp|var|mnt|srv|work|Users|private|home/(?!dev\b)\w+)(?![\w-])"
         r"(?:/[^\s\"'\\,;:)]*)?"
     ),
     "e-mail address": re.compile(

@@ -83,7 +83,9 @@ class Run:
     """One invocation of the CLI. With `prompts` they are fed one by one while it runs.
 
     A prompt has `text` or `interrupt: true`, and `after` (sent when the main agent has asked
-    for so many answers). `answers` refuses tools when the CLI asks for permission.
+    for so many answers). `answers` refuses tools when the CLI asks for permission. With
+    `kill_after` the CLI is killed (SIGKILL) once the main agent has asked for so many answers,
+    and leaves no result.
     """
 
     prompt: str | None = None
@@ -94,6 +96,7 @@ class Run:
     env: Mapping[str, str] = field(default_factory=dict)
     answers: Mapping[str, Any] = field(default_factory=dict)
     exit_code: int = 0
+    kill_after: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +112,7 @@ class Scenario:
     agents: Mapping[str, Agent]
     workspace: Mapping[str, Any]
     side_answer: str
+    side_usage: Usage = field(default_factory=lambda: Usage(input=0, output=0))
     versions: tuple[str, ...] = ()
     lossy: tuple[str, ...] = ()
 
@@ -138,7 +142,7 @@ def load_scenario(path: Path) -> Scenario:
         raise ScenarioError(f"{path}: {error}") from None
     top = _mapping(path, "scenario", raw)
     known = {"about", "model", "project", "runs", "agents", "workspace", "side_answer"}
-    known |= {"versions", "lossy"}
+    known |= {"versions", "lossy", "side_usage"}
     _known(path, "scenario", top, known)
     agents = {
         name: _agent(path, name, _mapping(path, f"agents.{name}", body))
@@ -166,6 +170,12 @@ def load_scenario(path: Path) -> Scenario:
         agents=agents,
         workspace=_mapping(path, "workspace", top.get("workspace", {})),
         side_answer=str(top.get("side_answer", "Done.")),
+        side_usage=_build(
+            path,
+            "side_usage",
+            Usage,
+            {"input": 0, "output": 0, **_mapping(path, "side_usage", top.get("side_usage", {}))},
+        ),
         versions=tuple(str(v) for v in _list(path, "versions", top.get("versions", []))),
         lossy=tuple(str(v) for v in _list(path, "lossy", top.get("lossy", []))),
     )

@@ -3,8 +3,9 @@
 It speaks just enough of the Messages API for the CLI: streaming (server-sent events) and
 plain answers to `POST /v1/messages`, `count_tokens`, and harmless answers to the rest.
 Requests of the scenario's agents consume their steps in order; side requests (titles, page
-summaries: no tools offered) are answered with zero usage, so that the CLI's own totals hold
-only what the transcript can know. Whatever does not fit is kept in `StandIn.problems`.
+summaries: no tools offered) are answered with the scenario's `side_usage`: none where older
+versions leave nothing of them in the transcript, real figures where the CLI states them itself.
+Whatever does not fit is kept in `StandIn.problems`.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
-from tests.recorder.scenario import MAIN, Agent, Scenario, Step, Usage
+from tests.recorder.scenario import MAIN, Agent, Scenario, Step
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -155,7 +156,7 @@ class StandIn:
         text = self.scenario.side_answer
         if "json_schema" in json.dumps(request.get("output_config") or {}):
             text = json.dumps({"title": self.scenario.name})
-        usage = {**Usage(input=0, output=0).to_api()}
+        usage = self.scenario.side_usage.to_api()
         return {
             "id": _identifier("msg_01", f"{self.scenario.name}/side/{len(self.requests)}"),
             "type": "message",

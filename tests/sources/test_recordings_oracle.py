@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from skilltrace_mlflow.errors import InputError
-from skilltrace_mlflow.session import ModelStep, Session, TokenUsage
+from skilltrace_mlflow.pricing import session_cost
+from skilltrace_mlflow.session import OUTSIDE, ModelStep, Session, TokenUsage
 from skilltrace_mlflow.sources.locate import find_sessions
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
 RECORDINGS = Path(__file__).parents[1] / "data" / "recordings"
 FOLDERS = sorted(path for path in RECORDINGS.iterdir() if any(path.glob("result*.json")))
+
+
+def states_usage(folder: Path) -> bool:
+    """Whether the CLI stated its figures in the transcripts, cumulative over resumes."""
+    return any(b'"cost-state"' in path.read_bytes() for path in folder.glob("*.jsonl"))
+
+
+STATED = [folder for folder in FOLDERS if states_usage(folder)]
+SUMMED = [folder for folder in FOLDERS if folder not in STATED]
 
 
 def results(folder: Path) -> list[dict[str, Any]]:
@@ -41,7 +52,7 @@ def test_there_are_recordings() -> None:
     assert len(FOLDERS) >= 9
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", SUMMED, ids=lambda path: path.name)
 def test_tokens_equal_the_cli_s_model_usage(folder: Path) -> None:
     total = sum((step.usage for step in steps(folder).values()), TokenUsage())
     models = [usage for outcome in results(folder) for usage in outcome["modelUsage"].values()]
@@ -61,7 +72,7 @@ def test_tokens_equal_the_cli_s_model_usage(folder: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+@pytest.mark.parametrize("folder", SUMMED, ids=lambda path: path.name)
 def test_tokens_by_model_equal_the_cli_s(folder: Path) -> None:
     ours: dict[str, int] = {}
     for step in steps(folder).values():
@@ -71,6 +82,43 @@ def test_tokens_by_model_equal_the_cli_s(folder: Path) -> None:
         for model, usage in outcome["modelUsage"].items():
             theirs[model] = theirs.get(model, 0) + usage["outputTokens"]
     assert {m: n for m, n in ours.items() if n} == {m: n for m, n in theirs.items() if n}
+
+
+@pytest.mark.parametrize("folder", STATED, ids=lambda path: path.name)
+def test_sessions_equal_what_the_cli_stated(folder: Path) -> None:
+    last = {outcome["session_id"]: outcome for outcome in results(folder)}
+    for session in sessions(folder):
+        outcome = last[session.session_id or ""]
+        models = outcome["modelUsage"].values()
+        stated = TokenUsage(
+            input_tokens=sum(usage["inputTokens"] for usage in models),
+            output_tokens=sum(usage["outputTokens"] for usage in models),
+            cache_creation_input_tokens=sum(u["cacheCreationInputTokens"] for u in models),
+            cache_read_input_tokens=sum(usage["cacheReadInputTokens"] for usage in models),
+        )
+        ours = replace(session.usage, cache_creation_1h_input_tokens=0)
+        assert session.diagnostics == ()
+        if folder.name.startswith("newest-kill"):
+            # The killed process stated nothing: its response is in the messages alone.
+            assert ours.total_tokens > stated.total_tokens
+            assert not session.usage_complete
+            assert (session_cost(session) or 0) > outcome["total_cost_usd"]
+        else:
+            assert ours == stated
+            assert session.usage_complete
+            assert session_cost(session) == pytest.approx(outcome["total_cost_usd"], abs=1e-9)
+        denied = {denial["tool_use_id"] for denial in outcome["permission_denials"]}
+        assert denied <= {call.id for call in session.tool_calls if call.outcome == "denied"}
+
+
+def test_side_requests_are_among_the_recordings() -> None:
+    beyond = [
+        folder.name
+        for folder in STATED
+        for session in sessions(folder)
+        if any(step.agent == OUTSIDE for step in session.steps)
+    ]
+    assert {"newest-compact-2.1.332", "newest-web-2.1.332"} <= set(beyond)
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)

@@ -24,7 +24,7 @@ from skilltrace_mlflow.session import (
 from skilltrace_mlflow.sources._builder import SessionBuilder, side_request_gaps
 from skilltrace_mlflow.sources.transcript._collect import Collector
 from skilltrace_mlflow.sources.transcript._messages import Record
-from skilltrace_mlflow.sources.transcript._stated import Stated, beyond_messages
+from skilltrace_mlflow.sources.transcript._stated import beyond_messages, covers
 
 __all__ = ["assemble", "merge_order"]
 
@@ -70,14 +70,15 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
         builder.add(item)
     steps = builder.steps
     stated = collector.stated
+    # A line that cannot be read may be a response behind the statement.
+    damaged = collector.notes.incomplete or collector.notes.usage_gaps
+    current = stated is not None and collector.stated_last and covers(stated, steps)
+    whole = current and not damaged
+    for reason in _unstated(collector, current=current):
+        builder.usage_gap(reason)
     if stated is not None:
         for record in beyond_messages(stated, steps):
             builder.add(record)
-    # A line that cannot be read may be a response behind the statement.
-    damaged = collector.notes.incomplete or collector.notes.usage_gaps
-    whole = stated is not None and collector.stated_last and not damaged
-    for reason in _unstated(collector, stated):
-        builder.usage_gap(reason)
     last = next((step for step in reversed(steps) if step.agent == MAIN_AGENT), None)
     # A sub-agent's own file has no main agent.
     of_end = last or next((step for step in reversed(steps) if step.agent != OUTSIDE), None)
@@ -104,7 +105,11 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
             if _NO_RESULT in builder.incomplete
             else collector.end_of.ending(of_end.stop_reason if of_end is not None else None)
         ),
-        cost_usd=_recorded_cost(collector, steps, whole=whole or not builder.usage_notes),
+        cost_usd=(
+            stated.cost
+            if whole and stated is not None
+            else _recorded_cost(collector, steps, whole=not builder.usage_notes)
+        ),
         source=source,
     )
 
@@ -113,12 +118,12 @@ def _time(item: Record) -> datetime:
     return item.timestamp or _BEFORE
 
 
-def _unstated(collector: Collector, stated: Stated | None) -> Iterator[str]:
-    """Why there may be usage that left no line, where the CLI states no figures at the end."""
-    if stated is not None:
-        if not collector.stated_last:
-            yield "the usage that Claude Code states is older than the last responses"
+def _unstated(collector: Collector, *, current: bool) -> Iterator[str]:
+    """Why usage may have left no line, where no figures of the CLI's cover all responses."""
+    if current:
         return
+    if collector.stated is not None:
+        yield "the usage that Claude Code states does not cover all responses (a killed process)"
     agents = collector.talk.items
     summaries = sum(1 for agent in agents if agent.startswith("acompact-"))
     if len(collector.compactions) > summaries:
@@ -138,8 +143,8 @@ def _recorded_cost(collector: Collector, steps: list[ModelStep], *, whole: bool)
     """The cost that the source states for the whole session: in one figure, or for every step of a
     record in which none is missing.
     """
-    if collector.stated is not None and collector.stated.cost is not None:
-        return collector.stated.cost if collector.stated_last else None
+    if collector.stated is not None:
+        return None
     if collector.total_cost is not None:
         return collector.total_cost
     costs = [step.cost_usd for step in steps if step.cost_usd is not None]

@@ -17,7 +17,7 @@ from typing import Any
 from skilltrace_mlflow.pricing import step_cost
 from skilltrace_mlflow.session import OUTSIDE, ModelStep, TokenUsage
 
-__all__ = ["Stated", "beyond_messages", "stated_of"]
+__all__ = ["Stated", "beyond_messages", "covers", "stated_of"]
 
 _KEYS = {
     "input_tokens": "inputTokens",
@@ -66,6 +66,17 @@ def stated_of(models: object, cost: float | None, unknown_cost: bool | None) -> 
         if isinstance(price, (int, float)) and price >= 0:
             costs[model] = costs.get(model, 0.0) + float(price)
     return Stated(models=figures, costs=costs, cost=None if unknown_cost else cost)
+
+
+def covers(stated: Stated, steps: Iterable[ModelStep]) -> bool:
+    """Whether the figures are of all these responses: they are not where an earlier process of the
+    session was killed before it stated its own.
+    """
+    own = dict.fromkeys(_COUNTED, 0)
+    for step in steps:
+        for kind in _COUNTED:
+            own[kind] += getattr(step.usage, kind)
+    return all(sum(f[kind] for f in stated.models.values()) >= own[kind] for kind in _COUNTED)
 
 
 def beyond_messages(stated: Stated, steps: Iterable[ModelStep]) -> list[ModelStep]:
