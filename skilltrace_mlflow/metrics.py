@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from skilltrace_mlflow.pricing import session_cost
-from skilltrace_mlflow.session import ModelStep, Session, TokenUsage, ToolCall, TraceEvent
+from skilltrace_mlflow.session import WARM_UP, ModelStep, Session, TokenUsage, ToolCall, TraceEvent
 from skilltrace_mlflow.tools import tool_category
 
 __all__ = [
@@ -212,7 +212,7 @@ def compute_metrics(session: Session) -> TraceMetrics:
                 "tool_calls": calls_per_agent[agent.id],
                 "parent_call_id": agent.parent_call_id,
                 # Nobody asked for these: whoever counts sub-agents has to know.
-                **({"status": agent.status} if agent.status == "warm-up" else {}),
+                **({"status": agent.status} if agent.status == WARM_UP else {}),
             }
             for agent in session.subagents
         ),

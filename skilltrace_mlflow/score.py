@@ -13,12 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from skilltrace_mlflow.checks import Outcome, Verdict, run_check
+from skilltrace_mlflow.checks import Outcome, Verdict, all_checks, run_check
+from skilltrace_mlflow.checks.completion import ending_notes
 from skilltrace_mlflow.errors import ConfigurationError, SkillTraceError
 from skilltrace_mlflow.expectations import (
     Expectation,
     Manifest,
     TestCase,
+    drop_disabled,
     load_ground_truth,
     parse_expectations,
 )
@@ -40,6 +42,7 @@ __all__ = [
     "judge_traces",
     "parse_and_compute_metrics",
     "score_session",
+    "score_whole",
 ]
 
 _MOST_REMARKS = 3
@@ -81,16 +84,35 @@ def score_session(
 ) -> tuple[Outcome, ...]:
     """Judge a session by expectations; without a session every check is `unknown`.
 
+    Checks that run without being asked are among the outcomes where they have something to say.
     `session_expectations` are judged on the same session and named `session.<check>`: use them
     where `session` is the whole session, not one turn of it.
     """
-    outcomes = [
-        run_check(item.spec, session, item.parameters, scope=item.scope) for item in expectations
-    ]
-    for item in session_expectations:
-        outcome = run_check(item.spec, session, item.parameters, scope=item.scope)
-        outcomes.append(replace(outcome, check=SESSION_PREFIX + outcome.check))
+    outcomes = [*_judged(session, tuple(expectations)), *score_whole(session, session_expectations)]
     return tuple(sorted(outcomes, key=lambda outcome: outcome.check))
+
+
+def score_whole(session: Session | None, expectations: Iterable[Expectation]) -> list[Outcome]:
+    """Judge all turns of a session by session expectations; nothing where nobody wrote any."""
+    wanted = tuple(expectations)
+    if not any(item.asks for item in wanted):
+        return []
+    return [
+        replace(outcome, check=SESSION_PREFIX + outcome.check)
+        for outcome in _judged(session, wanted)
+    ]
+
+
+def _judged(session: Session | None, expectations: tuple[Expectation, ...]) -> Iterator[Outcome]:
+    written = set()
+    for item in expectations:
+        written.add(item.spec.name)
+        yield run_check(item.spec, session, item.parameters, scope=item.scope)
+    for spec in all_checks().values():
+        if spec.implied is not None and spec.name not in written:
+            outcome = run_check(spec, session, spec.implied)
+            if outcome.verdict is not Verdict.NOT_APPLICABLE:
+                yield outcome
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +145,7 @@ class Target:
                 session_expectations=case.session_expectations,
                 case=case,
             )
-        if not target.expectations and not target.session_expectations:
+        if not any(e.asks for e in (*target.expectations, *target.session_expectations)):
             raise ConfigurationError(
                 f"{manifest.path or manifest.name}: nothing is expected of a trace; write "
                 "trace_expectations (skilltrace-mlflow expect proposes some)"
@@ -149,7 +171,7 @@ class Target:
             source=evidence.source,
             category=None if case is None else case.category,
             prompt=next(iter(evidence.session.prompts), None),
-            notes=_remarks(evidence.session),
+            notes=(*ending_notes(evidence.session), *_remarks(evidence.session)),
         )
 
     def _session_outcomes(self, evidence: Evidence) -> tuple[Outcome, ...]:
@@ -167,7 +189,7 @@ class Target:
                     for item in self.session_expectations
                 )
             session = evidence.fetch_whole()
-        return score_session(session, (), session_expectations=self.session_expectations)
+        return tuple(score_whole(session, self.session_expectations))
 
 
 def judge_traces(
@@ -311,8 +333,8 @@ def _remarks(session: Session) -> tuple[str, ...]:
 
 
 def _enabled(manifest: Manifest, raw: Mapping[str, Any]) -> tuple[Expectation, ...]:
-    parsed = parse_expectations(raw, where=str(manifest.path or manifest.name))
-    return tuple(item for item in parsed if item.spec.name not in manifest.disabled)
+    on = drop_disabled(raw, manifest=manifest.disabled, test=())
+    return parse_expectations(on, where=str(manifest.path or manifest.name))
 
 
 def _find_case(manifest: Manifest, test_id: str) -> TestCase:

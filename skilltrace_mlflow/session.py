@@ -21,6 +21,7 @@ from typing import Any, Literal
 __all__ = [
     "MAIN_AGENT",
     "OUTSIDE",
+    "WARM_UP",
     "CallOutcome",
     "Compaction",
     "Diagnostic",
@@ -57,6 +58,9 @@ def is_own_agent(agent: str) -> bool:
     """Whether an agent is Claude Code's own: its tokens count, it is no sub-agent."""
     return agent == OUTSIDE or _OWN_AGENT.fullmatch(agent) is not None
 
+
+WARM_UP = "warm-up"
+"""Status of a sub-agent that Claude Code 2.0 started by itself, before anything was asked."""
 
 CallOutcome = Literal["succeeded", "failed", "denied", "interrupted", "unknown"]
 """How a tool call ended. `failed` and `denied` need evidence, never a word in a text."""
@@ -392,6 +396,30 @@ class Session:
     def prompts(self) -> tuple[str, ...]:
         """What a person (or the calling program) asked, in order."""
         return tuple(m.text for m in self.messages if m.role == "user" and m.agent == MAIN_AGENT)
+
+    @property
+    def unanswered(self) -> str | None:
+        """What the record says in place of a response where no model ever gave one, else None.
+
+        A call, a file or a sub-agent is a model's work, whoever recorded it; and a source that does
+        not carry responses at all proves nothing by having none.
+        """
+        idle = {agent.id for agent in self.subagents if agent.status == WARM_UP}
+        if (
+            "turns" in self.missing
+            or self.files
+            or any(agent.id not in idle for agent in self.subagents)
+            or any(step.agent not in idle and not is_own_agent(step.agent) for step in self.steps)
+            or any(call.agent not in idle for call in self.tool_calls)
+        ):
+            return None
+        if self.api_errors:
+            return self.api_errors[-1]
+        if self.ending.kind != "unknown" and self.ending.text:
+            return self.ending.text
+        if self.incomplete:
+            return self.incomplete[0]
+        return "a prompt and nothing else" if self.prompts else "no prompt and no answer"
 
     @property
     def response(self) -> str | None:

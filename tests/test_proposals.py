@@ -13,7 +13,7 @@ from skilltrace_mlflow.expectations import load_ground_truth, parse_expectations
 from skilltrace_mlflow.proposals import propose, to_yaml
 from skilltrace_mlflow.proposals._generalise import file_pattern, lasting_input
 from skilltrace_mlflow.proposals._mutations import FORBIDDEN_COMMAND, MUTATIONS, mutants
-from skilltrace_mlflow.session import FileOperation, Session, SkillUse, TokenUsage
+from skilltrace_mlflow.session import Ending, FileOperation, Session, SkillUse, TokenUsage
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 from tests.builders import make_call, make_session
 
@@ -34,6 +34,7 @@ def session(*, extra: str | None = None, order: tuple[str, ...] = ("Read", "Writ
         usage=TokenUsage(input_tokens=1000, output_tokens=100),
         files=(FileOperation(type="create", file_path="/w/src/Write.py", call_id="Write"),),
         skills=(SkillUse(name="bronze", status="loaded", call_id="s"),),
+        ending=Ending(kind="finished"),
     )
 
 
@@ -69,6 +70,7 @@ def test_each_mutation_is_caught_by_something() -> None:
 
 def test_what_is_proposed_is_what_was_done() -> None:
     expected = propose([session()]).expectations
+    assert expected["completion"] == "required"
     assert expected["required_tools"] == ["Read", "Skill", "Write"]
     assert expected["required_skills"] == ["bronze"]
     assert expected["expected_files"] == ["src/Write.py"]

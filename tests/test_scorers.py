@@ -144,7 +144,7 @@ class TestExpectations:
     def test_those_bound_to_a_scorer_hold_for_every_row_and_bans_add_up(self) -> None:
         bound = {"banned_tools": ["Bash"], "tool_limits": {"Read": 1}}
         by_name = {item.name: item for item in get_trace_scorers(bound)}
-        assert sorted(by_name) == ["banned_tools", "tool_count"]
+        assert sorted(by_name) == ["banned_tools", "completion", "tool_count"]
         session = make_session(["Bash", "Read", "Read"])
         row = {"banned_tools": ["Write"], "tool_limits": {"Read": 9}}
         assert by_name["banned_tools"](trace=session, expectations=row).value == "no"
@@ -161,13 +161,16 @@ class TestExpectations:
             session_expectations={"turn_limit": {"max_turns": 3}},
         )
         names = [item.name for item in get_trace_scorers(manifest)]
-        assert names == ["token_budget", "tool_count", "tool_sequence"]
+        assert names == ["completion", "token_budget", "tool_count", "tool_sequence"]
         session_level = get_trace_scorers(manifest, scope="session")
-        assert [item.name for item in session_level] == ["session.turn_limit"]
-        assert session_level[0].is_session_level_scorer
-        assert session_level[0](session=make_session(["Bash"])).value == "yes"
+        assert [item.name for item in session_level] == [
+            "session.completion",
+            "session.turn_limit",
+        ]
+        assert session_level[1].is_session_level_scorer
+        assert session_level[1](session=make_session(["Bash"])).value == "yes"
         for own in (LIMIT, {"session_expectations": LIMIT, "trace_expectations": {}}):
-            (item,) = get_trace_scorers(own, scope="session")
+            _, item = get_trace_scorers(own, scope="session")
             feedback = item(session=make_session(["Bash"] * 6))
             assert (feedback.name, feedback.value) == ("session.tool_count", "no")
         with pytest.raises(ConfigurationError, match="write turn_limit"):
@@ -189,7 +192,7 @@ class TestFeedback:
 
     def test_a_threshold_bound_to_a_scorer_is_what_passes(self) -> None:
         trajectory = {"mode": "in_order", "expected": [{"tool": "A"}], "threshold": 0.5}
-        (item,) = get_trace_scorers({"tool_trajectory": trajectory})
+        (item,) = get_trace_scorers({"tool_trajectory": trajectory, "disabled": ["completion"]})
         assert item.pass_if(0.5)
         assert not item.pass_if(0.4)
 

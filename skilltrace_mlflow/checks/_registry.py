@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import math
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, get_args
 
@@ -26,6 +26,7 @@ __all__ = [
     "run_check",
 ]
 
+_LONGEST_REASON = 200
 _SCOPES: tuple[str, ...] = get_args(Scope)
 _BADNESS = (Verdict.NOT_APPLICABLE, Verdict.PASS, Verdict.UNKNOWN, Verdict.FAIL, Verdict.ERROR)
 
@@ -60,7 +61,9 @@ class CheckSpec:
     itself) that a test can only add to. `companions` are other keys of the expectations that the
     check reads (`ban_exceptions`); `parse` then gets them as `parse(value, **companions)`.
     A check that is not `scoped` speaks of the session as a whole and always sees all of it.
-    `graded` checks give MLflow their score, others yes/no.
+    `graded` checks give MLflow their score, others yes/no. `implied` are the parameters by which a
+    check judges every session although nothing is written under its key, None for most; `ignored`
+    is the value under its key that turns it off then.
     """
 
     name: str
@@ -75,6 +78,12 @@ class CheckSpec:
     additive: tuple[str, ...] = ()
     companions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     scoped: bool = True
+    implied: Any = None
+    ignored: Any = None
+
+    def named_in(self, names: Container[str]) -> bool:
+        """Whether one of the names (of a `disabled` list) is this check's, by name or by key."""
+        return self.name in names or self.key in names
 
 
 _REGISTRY: dict[str, CheckSpec] = {}
@@ -93,6 +102,8 @@ def check(
     additive: tuple[str, ...] = (),
     companions: Mapping[str, Mapping[str, Any]] | None = None,
     scoped: bool = True,
+    implied: Any = None,
+    ignored: Any = None,
 ) -> Callable[[Callable[[Session, P], Outcome]], Callable[[Session, P], Outcome]]:
     """Register a check under its `name` and its YAML `key` (the name unless given).
 
@@ -114,6 +125,8 @@ def check(
             additive=additive,
             companions=companions or {},
             scoped=scoped,
+            implied=implied,
+            ignored=ignored,
         )
         for other in _REGISTRY.values():
             if other.name == spec.name or other.key == spec.key:
@@ -159,11 +172,15 @@ def run_check(
 ) -> Outcome:
     """Judge one session; never raises for what a check or a session does.
 
-    No session gives `unknown` with score 0; a check that raises gives `error`; a score that is not
-    a finite number in [0, 1] is an error too, since one NaN makes MLflow drop a whole result frame.
+    No session gives `unknown` with score 0 (nothing, for a check that nobody asked for), a session
+    in which no model ever responded `unknown` with what its record says instead. A check that
+    raises gives `error`; a score that is not a finite number in [0, 1] is an error too, since one
+    NaN makes MLflow drop a whole result frame.
     """
     if scope not in _SCOPES:
         raise ValueError(f"scope is one of {', '.join(_SCOPES)}, not {scope!r}")
+    if session is None and spec.implied is not None and parameters == spec.implied:
+        return Outcome(check=spec.name, verdict=Verdict.NOT_APPLICABLE, rationale=NO_TRACE)
     if session is None:
         return Outcome(
             check=spec.name,
@@ -172,6 +189,12 @@ def run_check(
             misses=(NO_TRACE,),
             rationale=NO_TRACE,
         )
+    unanswered = session.unanswered
+    if unanswered is not None:  # nobody worked: that nothing forbidden happened proves nothing
+        said = " ".join(unanswered.split())
+        said = said if len(said) <= _LONGEST_REASON else said[: _LONGEST_REASON - 3] + "..."
+        silence = f"no response of a model, the record holds: {said}"
+        return replace(unknown(silence), check=spec.name)
     if not spec.scoped:
         scope = "all"
     if scope != "all":

@@ -10,12 +10,11 @@ from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclu
 from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, COUNT, TEXTS, Limit, fixed, lift
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.patterns.regex import glob_match
-from skilltrace_mlflow.session import Session, SubAgent, ToolCall
+from skilltrace_mlflow.session import WARM_UP, Session, SubAgent, ToolCall
 from skilltrace_mlflow.tools import starts_agent
 
 __all__ = ["SubAgents", "subagents"]
 
-_WARM_UP = "warm-up"  # the status that the source gives them
 _DEFAULT_TYPE = "general-purpose"  # what Claude Code takes where the call names none
 
 
@@ -77,7 +76,7 @@ def subagents(session: Session, parameters: SubAgents) -> Outcome:
     unlinked = [c for c in launches if c.id not in linked and "resume" not in (c.input or {})]
     surely = [c for c in unlinked if c.outcome == "succeeded"]
     perhaps = [c for c in unlinked if c.outcome in ("unknown", "interrupted")]
-    started = [agent for agent in session.subagents if agent.status != _WARM_UP]
+    started = [agent for agent in session.subagents if agent.status != WARM_UP]
     ran = [agent.type for agent in started] + [_type_of(c) for c in surely]
     tried = ran + [_type_of(c) for c in launches]
     findings = []

@@ -31,6 +31,8 @@ scorers:
 
   # What the trace of a session must show. Remove what you do not need.
   trace_expectations:
+    # The agent ends its turn itself; a session cut off by an error or a limit is no pass.
+    completion: required
     # At most so many calls; {{min: 1, max: 5}} for both ends.
     tool_limits:
       Bash: 10

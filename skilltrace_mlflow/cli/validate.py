@@ -108,6 +108,7 @@ def _summary(manifest: Manifest, cases: tuple[TestCase, ...]) -> str:
     expected = [item for raw in own for item in parse_expectations(raw)]
     for case in cases:
         expected += [*case.expectations, *case.session_expectations]
-    checks = {item.spec.name for item in expected} - set(manifest.disabled)
+    off = frozenset(manifest.disabled)
+    checks = {i.spec.name for i in expected if i.asks and not i.spec.named_in(off)}
     told = f"{len(cases)} test case(s), {len(checks)} trace check(s)"
     return f"{manifest.name}: valid: {told}, {len(manifest.quality_gates)} gate(s)"

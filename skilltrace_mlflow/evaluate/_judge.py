@@ -15,7 +15,7 @@ from skilltrace_mlflow.evaluate._deadline import Deadline
 from skilltrace_mlflow.evaluate._rows import Found
 from skilltrace_mlflow.expectations import TestCase
 from skilltrace_mlflow.responses import ResponseSpec, run_response
-from skilltrace_mlflow.score import score_session
+from skilltrace_mlflow.score import score_session, score_whole
 from skilltrace_mlflow.scorer_config import is_model_based
 from skilltrace_mlflow.scorers import (
     LONGEST_CALL,
@@ -86,7 +86,7 @@ class Judges:
             return ()
         return (
             *score_session(found.session, found.case.expectations),
-            *score_session(found.whole, (), session_expectations=found.case.session_expectations),
+            *score_whole(found.whole, found.case.session_expectations),
         )
 
     def _response_outcomes(self, found: Found) -> Iterable[Outcome]:

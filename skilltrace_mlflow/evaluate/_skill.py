@@ -130,7 +130,9 @@ def evaluate_skill(
             no_llm=options.no_llm,
             notes=notes,
         )
-        unjudged = [c for c in chosen if c.expectations or c.session_expectations]
+        unjudged = [
+            c for c in chosen if any(e.asks for e in (*c.expectations, *c.session_expectations))
+        ]
         if unjudged and not options.include_traces:
             notes.append(
                 f"what {len(unjudged)} of {len(chosen)} test cases expect of their traces was not "

@@ -18,6 +18,7 @@ from mlflow.tracking.context.registry import resolve_tags
 
 from skilltrace_mlflow import __version__
 from skilltrace_mlflow.checks import Outcome, Verdict, all_checks
+from skilltrace_mlflow.checks.completion import ending_notes
 from skilltrace_mlflow.comparison.run_results import REPORT_ARTIFACT, RESULTS_ARTIFACT
 from skilltrace_mlflow.errors import EvaluationError
 from skilltrace_mlflow.evaluate._deadline import Deadline
@@ -351,7 +352,10 @@ class Work:
                 source=found.source,
                 category=found.case.category,
                 prompt=found.case.prompt,
-                notes=found.notes,
+                notes=(
+                    *found.notes,
+                    *(ending_notes(found.session) if found.session is not None else ()),
+                ),
                 error=found.error,
                 bad_input=found.bad_input,
             )

@@ -79,11 +79,13 @@ def drop_disabled(
     result = dict(merged)
     off, off_by_test = set(manifest), set(test)
     for spec in all_checks().values():
-        if spec.key not in result:
+        if spec.ignored is not None and spec.named_in(off | off_by_test):
+            result[spec.key] = spec.ignored  # to write nothing would not turn it off
+        elif spec.key not in result:
             continue
-        if spec.name in off or spec.key in off:
+        elif spec.named_in(off):
             del result[spec.key]
-        elif spec.name in off_by_test or spec.key in off_by_test:
+        elif spec.named_in(off_by_test):
             left = _only_bans(spec, result[spec.key])
             if left is None:
                 del result[spec.key]

@@ -29,12 +29,20 @@ Report = Callable[[KeyPath, str, bool], None]
 
 @dataclass(frozen=True, kw_only=True)
 class Expectation:
-    """One check to run: its value as written (without `scope`), its parameters, and its scope."""
+    """One check to run: its value as written (without `scope`), its parameters, and its scope.
+
+    Checks that run on every session are expectations only where somebody wrote something.
+    """
 
     spec: CheckSpec
     value: Any
     parameters: Any
     scope: Scope = "all"
+
+    @property
+    def asks(self) -> bool:
+        """Whether something is expected by it, and no check turned off."""
+        return self.spec.ignored is None or bool(self.value != self.spec.ignored)
 
 
 def parse_expectations(
@@ -98,7 +106,9 @@ def build(
     found = []
     for spec in all_checks().values():
         companions = {k: flat[k] for k in spec.companions if flat.get(k) and k not in bad}
-        if spec.key in bad or bad & set(spec.companions) or _is_nothing(spec, flat.get(spec.key)):
+        if spec.key in bad or bad & set(spec.companions):
+            continue
+        if _is_nothing(spec, flat.get(spec.key)):
             continue
         value, own = split_scope(spec, flat[spec.key])
         try:

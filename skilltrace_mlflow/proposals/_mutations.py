@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from skilltrace_mlflow.session import Session, ToolCall
+from skilltrace_mlflow.session import Ending, Session, ToolCall
 
 __all__ = ["FORBIDDEN_COMMAND", "MUTATIONS", "mutants"]
 
@@ -101,6 +101,12 @@ def _loop(session: Session) -> Iterator[Session]:
         yield _with_calls(session, (*session.tool_calls, *extra))
 
 
+def _cut_off(session: Session) -> Iterator[Session]:
+    """The session was cut off where it had come to its end."""
+    if session.ending.kind == "finished":
+        yield replace(session, ending=Ending(kind="cut_off", text="mutation"), cache={})
+
+
 MUTATIONS: Mapping[str, Callable[[Session], Iterator[Session]]] = {
     "drop a call": _drop_call,
     "drop a tool": _drop_tool,
@@ -109,6 +115,7 @@ MUTATIONS: Mapping[str, Callable[[Session], Iterator[Session]]] = {
     "double the tokens": _double_tokens,
     "fail a call": _fail_call,
     "loop": _loop,
+    "cut it off": _cut_off,
 }
 """Name of each mutation and what makes its mutants, in the order of the table."""
 

@@ -274,7 +274,12 @@ def _skills(sessions: Sequence[Session]) -> list[str]:
     return sorted(set.intersection(*loaded))
 
 
+def _completion(sessions: Sequence[Session]) -> str | None:
+    return "required" if all(s.ending.kind == "finished" for s in sessions) else None
+
+
 _CANDIDATES: Mapping[str, Callable[[Sequence[Session]], Any]] = {
+    "completion": _completion,
     "required_skills": _skills,
     "required_tools": _required_tools,
     "tool_trajectory": _trajectory,

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from skilltrace_mlflow.checks.completion import describe_ending
 from skilltrace_mlflow.figures import shown_seconds
 from skilltrace_mlflow.metrics import TraceMetrics, compute_metrics
 from skilltrace_mlflow.pricing import session_cost
@@ -106,6 +107,7 @@ def totals(session: Session) -> list[tuple[str, str]]:
         ("tokens", f"unknown: {no_usage}" if no_usage else tokens),
         ("cost", "unknown" if cost is None else f"{atleast}${cost:,.4f}"),
         ("duration", session.lacks("times") or seconds(metrics.duration_seconds) or "unknown"),
+        ("ended", describe_ending(session.ending)),
     ]
     for name, paths in (
         ("files created", metrics.files_created),

@@ -102,11 +102,15 @@ def get_trace_scorers(
         _parse(raw)
     else:
         raw = _own(manifest_or_expectations, scope)
-    wanted = {item.spec.name for item in _parse(raw)} | listed
+    written = _parse(raw)
+    wanted = {item.spec.name for item in written if item.asks} | listed
+    if wanted:  # and what judges every trace, unless it is turned off
+        off = {item.spec.name for item in written if not item.asks}
+        wanted |= {s.name for s in all_checks().values() if s.implied is not None} - off
     return [
         make_scorer(spec, expectations=raw, scope=scope)
         for name, spec in all_checks().items()
-        if name in wanted and name not in disabled
+        if name in wanted and not spec.named_in(disabled)
     ]
 
 
@@ -125,9 +129,11 @@ def _trace_scorer(
     name = spec.name if scope == "trace" else SESSION_PREFIX + spec.name
 
     def judge(evidence: Any, wanted: Expectation | None) -> Feedback | None:
-        if wanted is None:
+        if wanted is None and spec.implied is None:
             return None
-        outcome = run_check(spec, as_session(evidence), wanted.parameters, scope=wanted.scope)
+        parameters = spec.implied if wanted is None else wanted.parameters
+        of = "all" if wanted is None else wanted.scope
+        outcome = run_check(spec, as_session(evidence), parameters, scope=of)
         return outcome_to_feedback(outcome, name=name, graded=spec.graded)
 
     def judge_trace(trace: Any = None, expectations: Any = None) -> Feedback | None:
@@ -137,7 +143,7 @@ def _trace_scorer(
     def judge_session(session: Any) -> Feedback | None:
         return judge(session, _find(spec, base or {}))
 
-    if scope == "session" and _find(spec, base or {}) is None:
+    if scope == "session" and spec.implied is None and _find(spec, base or {}) is None:
         raise ConfigurationError(
             f"scorer {name}: a session-level scorer needs expectations: write {spec.key}"
         )
@@ -228,7 +234,7 @@ def _on_top(base: Mapping[str, Any], row: Mapping[str, Any]) -> Mapping[str, Any
 def _trace_keys() -> frozenset[str]:
     return frozenset(
         key for spec in all_checks().values() for key in (spec.key, *spec.companions)
-    ) | {"scope"}
+    ) | {"disabled", "scope"}
 
 
 def _find(spec: CheckSpec, raw: Mapping[str, Any]) -> Expectation | None:

@@ -53,6 +53,8 @@ def steps_of(
     if usage is not None and (main is None or main_absent) and not _no_subagents(metrics):
         missing["agents"] = "the figures have no tokens_main"
     own = usage if usage is not None and (main is None or main_absent) else main
+    # Tokens need a step to stand on, but none at all in no turn are nobody's.
+    carrier = 1 if own is not None and (turns != 0 or own != TokenUsage()) else 0
     steps = tuple(
         ModelStep(
             id=f"step_{index}",
@@ -60,7 +62,7 @@ def steps_of(
             usage=own or TokenUsage() if index == 0 else TokenUsage(),
             position=index,
         )
-        for index in range(max(turns or 0, 1 if own else 0))
+        for index in range(max(turns or 0, carrier))
     )
     if turns == 0 and steps:
         missing["turns"] = "conversation.turns is 0, but there are tokens"

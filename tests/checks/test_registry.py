@@ -29,6 +29,7 @@ NAMES = {
     "banned_skills",
     "banned_tools",
     "category_limits",
+    "completion",
     "cost_budget",
     "duration",
     "expected_messages",
@@ -53,6 +54,9 @@ EXAMPLES = [
     for name, spec in all_checks().items()
     for number, example in enumerate(spec.examples)
 ]
+
+
+JUDGING = [param for param in EXAMPLES if param.values[1].verdict is not Verdict.NOT_APPLICABLE]
 
 
 def test_every_check_is_registered() -> None:
@@ -84,7 +88,7 @@ def test_examples(spec: CheckSpec, example: Example) -> None:
     json.dumps(outcome.details)
 
 
-@pytest.mark.parametrize(("spec", "example"), EXAMPLES)
+@pytest.mark.parametrize(("spec", "example"), JUDGING)
 def test_no_trace_is_unknown_with_score_zero(spec: CheckSpec, example: Example) -> None:
     outcome = judge(spec.name, example.value, None)
     assert (outcome.verdict, outcome.score) == ("unknown", 0.0)
@@ -101,7 +105,7 @@ LOST = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("spec", "example"), EXAMPLES)
+@pytest.mark.parametrize(("spec", "example"), JUDGING)
 def test_a_session_that_lacks_everything_never_passes(spec: CheckSpec, example: Example) -> None:
     empty = Session(missing=LOST)
     assert judge(spec.name, example.value, empty).verdict in ("unknown", "fail")

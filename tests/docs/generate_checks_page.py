@@ -51,6 +51,9 @@ ended. A call counts as made whatever came of it, unless a check says otherwise.
 - **Missing evidence is `unknown`**, never a pass: arguments that were not recorded, usage that is \
 a lower bound, lines that could not be read. What is there still counts, so a ban that was broken \
 fails all the same.
+- **A pass needs work that was done.** Where the record holds no response of a model (a prompt and \
+an API error, a trace without a model's span), every check is `unknown` and says what it holds \
+instead. A session that was cut off is no pass: [`completion`](#completion) judges every session.
 - **`threshold`** lowers the share at which a check passes; it is 1 unless written.
 - **Bans add up.** A test case can add to a ban of its manifest, not lift it; `ban_exceptions` \
 names the ones that do not hold.
@@ -114,7 +117,7 @@ def _parameters(spec: CheckSpec) -> list[str]:
             more = form.get("additionalProperties")
             if isinstance(more, Mapping):
                 found.append(f"| *name* | {_describe(more)} |")
-        elif "type" in form:
+        elif "type" in form or "enum" in form:
             found.append(f"| *itself* | {_describe(form)} |")
     return list(dict.fromkeys(found))
 

@@ -49,6 +49,15 @@ def transcript(case: Case) -> list[dict[str, Any]]:
                 sessionId=case.id,
             )
         )
+    made.append(
+        lines.assistant(
+            f"msg_{case.id}_end",
+            {"type": "text", "text": "Done."},
+            stop_reason="end_turn" if case.stop_reason else None,
+            cwd="/repo",
+            sessionId=case.id,
+        )
+    )
     return made
 
 

@@ -7,15 +7,12 @@ from types import MappingProxyType
 
 import msgspec
 
-from skilltrace_mlflow.session import MAIN_AGENT, SubAgent, ToolCall, is_own_agent
+from skilltrace_mlflow.session import MAIN_AGENT, WARM_UP, SubAgent, ToolCall, is_own_agent
 from skilltrace_mlflow.sources.transcript._background import LAUNCHED, Notification
 from skilltrace_mlflow.sources.transcript._wire import Entry, ToolUseResult
 from skilltrace_mlflow.tools import starts_agent
 
-__all__ = ["NOT_RECORDED", "WARM_UP", "AgentDraft", "Agents"]
-
-WARM_UP = "warm-up"
-"""Status of an agent that Claude Code 2.0 started by itself at the session's beginning."""
+__all__ = ["NOT_RECORDED", "AgentDraft", "Agents"]
 
 NOT_RECORDED = "not recorded"
 """Status of a workflow's agent of which the record holds nothing but that it ran."""
