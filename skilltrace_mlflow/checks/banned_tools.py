@@ -115,9 +115,22 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
     tools (`curl`, `EXPLAIN`) bans the tool of that name, the command and the statement. An attempt
     counts even if it was denied; the rationale says so. `ban_exceptions` lifts entries by name.
 
-    Command lines are those of Bash and of other servers' tools with a `command`. What a script file
+    Command lines are those of Bash and PowerShell and of other servers' tools with a `command`.
+    PowerShell and cmd, wherever they run, are read as they read themselves: no letter case,
+    aliases, beginnings of parameters, script blocks, `-EncodedCommand`; a ban in POSIX words
+    (`rm -rf`) means PowerShell's own command (`Remove-Item -Recurse -Force`) and cmd's
+    (`rd /s /q`), and the other way round. Splatted parameters (`@args`), `iex $x` and
+    `-Recurse:$x` are `unknown`.
+
+    SQL is what a tool's or a client's arguments hold, and what program text hands over
+    (`spark.sql("…" + …)`, `cursor.execute`, `%sql`, also behind `python -c`); descriptions, bound
+    parameters, comments and literals are none. A statement or name that is filled in (`sql(q)`,
+    `${x}`, `IDENTIFIER(:x)`, `EXECUTE IMMEDIATE x`, `… | psql`) is `unknown`; statements in a
+    file (`psql -f x.sql`) are out of sight.
+
+    What a script file
     does is out of sight unless the same line writes it, and so is program code (`python -c`, `awk`)
-    but for the SQL in its `sql("…")`; a command that is put together at run time (`eval "$X"`,
+    but for its SQL; a command that is put together at run time (`eval "$X"`,
     `curl … | sh`) and could be the banned one is `unknown`.
     """
     lost = missing(session, "tool_names")
@@ -149,7 +162,7 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
     return outcome
 
 
-_PARSERS = ("tree-sitter", "sqlglot")
+_PARSERS = ("tree-sitter", "sqlglot", "powershell", "cmd")
 
 
 def _tool_encounters(session: Session, ban: Ban) -> tuple[list[Encounter], list[Encounter]]:

@@ -70,7 +70,9 @@ def required_commands(session: Session, parameters: RequiredCommands) -> Outcome
     """Every command pattern was met by some call, whatever came of the call.
 
     Patterns are those of `banned_tools`: `git push` means every spelling of that command, `CREATE
-    TABLE` every statement of that kind in the SQL that was executed.
+    TABLE` every statement of that kind in the SQL that was executed, `Copy-Item` PowerShell's
+    command under any of its names. What is put together at run time and could be it is `unknown`;
+    the text of script files is out of sight.
     """
     lost = missing(session, "tool_names")
     if lost is not None:

@@ -25,6 +25,7 @@ def maybe_options(variable: str) -> bool:
 
 def commands(text: str, depth: int = 0) -> tuple[Command, ...]:
     """The commands of every segment, and those that they carry."""
+    from skilltrace_mlflow.commands.other_shells import other_shell
     from skilltrace_mlflow.commands.wrappers import carried
 
     found: list[Command] = []
@@ -36,6 +37,7 @@ def commands(text: str, depth: int = 0) -> tuple[Command, ...]:
             continue
         command = Command(words=tuple(words), source=" ".join(segment))
         found.append(command)
+        found.extend(other_shell(command) or ())
         if depth >= 8:
             continue
         for item in carried(command):

@@ -378,6 +378,7 @@ class Walk(Words):
                     self.variables[word] = UNKNOWN
 
     def add(self, words: tuple[str, ...], source: str, stdin: str | None) -> None:
+        from skilltrace_mlflow.commands.other_shells import other_shell
         from skilltrace_mlflow.commands.wrappers import carried
 
         while words and words[0] in KEYWORDS:  # the grammar does not know `time { …; }`
@@ -395,6 +396,7 @@ class Walk(Words):
             within=frozenset(self.within),
         )
         self.found.append(command)
+        self.found.extend(other_shell(command, self.files) or ())
         for item in (*carried(command), *self.known(words)):
             if isinstance(item, str):
                 self.script(item, carried=True, stdin=None if item == stdin else stdin)

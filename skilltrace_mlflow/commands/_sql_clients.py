@@ -60,6 +60,7 @@ CLIENTS: Mapping[str, Client] = {
     "heroku": _client("postgres", "-c --command", more=True),
     "hive": _client("hive", "-e"),
     "impala-shell": _client("hive", "-q --query"),
+    "invoke-sqlcmd": _client("tsql", operand=0),
     "isql": _client("tsql"),
     "ksql": _client("databricks", "-e --execute"),
     "litecli": _client("sqlite", "-e --execute"),

@@ -244,16 +244,16 @@ def _on_database(pieces: Sequence[_Piece], at: int) -> bool:
 
 
 def _inside(pieces: Sequence[_Piece], at: int) -> list[_Piece]:
-    """What stands between the bracket at a place and its end; at most some thousand pieces."""
+    """What stands between the bracket at a place and its end; at most some hundred pieces."""
     depth = 0
-    for index in range(at, min(len(pieces), at + 2000)):
+    for index in range(at, min(len(pieces), at + 400)):
         piece = pieces[index]
         if piece.kind != "sign":
             continue
         depth += (piece.text in _OPEN) - (piece.text in _CLOSE)
         if not depth:
             return list(pieces[at + 1 : index])
-    return list(pieces[at + 1 : at + 2000])
+    return list(pieces[at + 1 : at + 400])
 
 
 def _argument(inner: Sequence[_Piece], place: int, values: Mapping[str, str]) -> Iterator[str]:

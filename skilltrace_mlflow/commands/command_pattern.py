@@ -13,9 +13,11 @@ cannot be compared: if it could be the pattern, the answer is None, "cannot tell
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from skilltrace_mlflow.commands._powershell_names import CMDLETS, looks_like_cmdlet
 from skilltrace_mlflow.commands.arguments import (
     Arguments,
     flag_meets,
@@ -26,14 +28,19 @@ from skilltrace_mlflow.commands.arguments import (
     takes_subcommand,
 )
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
+from skilltrace_mlflow.commands.other_shells import posix_of_cmd
+from skilltrace_mlflow.commands.powershell import read_powershell
 from skilltrace_mlflow.commands.prefilter import Program
-from skilltrace_mlflow.commands.shell import read_script
+from skilltrace_mlflow.commands.shell import read_line, read_script
 from skilltrace_mlflow.commands.wrappers import program_of
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.patterns.wildcard import wildcard
 from skilltrace_mlflow.text import cut
 
 __all__ = ["CommandPattern", "Sighting", "parse_command_pattern"]
+
+
+_CMD_SWITCH = re.compile(r"(?:/[A-Za-z])+")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +72,9 @@ class CommandPattern:
             return None
         return self.find_parsed(line)
 
-    def find_parsed(self, line: str) -> Sighting | None:
-        """As `find`, without a look ahead."""
-        script = read_script(line)
+    def find_parsed(self, line: str, tool: str = "Bash") -> Sighting | None:
+        """As `find`, without a look ahead, in the language of a tool's command lines."""
+        script = read_line(tool, line)
         last = len(self.parts) - 1
         sure = perhaps = 0  # how many parts the line has run so far, certainly and possibly
         doubt: Sighting | None = None
@@ -80,7 +87,7 @@ class CommandPattern:
                 if perhaps > last:
                     doubt = Sighting(met=None, command=_shown(command), parser=script.parser)
             sure += met is True
-        if doubt is None and script.parser != "tree-sitter" and self._words_occur(line):
+        if doubt is None and script.parser.startswith("segments") and self._words_occur(line):
             doubt = Sighting(met=None, command=_short(line), parser=script.parser)
         return doubt
 
@@ -109,8 +116,9 @@ class CommandPattern:
 
 def parse_command_pattern(text: str) -> CommandPattern:
     """The pattern in a text; ParameterError if it holds no command."""
-    script = read_script(text)
-    found = [command for command in script.commands if not command.carried]
+    found = _windows_pattern(text)
+    if not found:
+        found = [command for command in read_script(text).commands if not command.carried]
     if not found or any(UNKNOWN in w or UNKNOWN_WORDS in w for c in found for w in c.words[:1]):
         raise ParameterError(f"{text!r} is neither a tool nor a command")
     if any(command.words[0].startswith("-") for command in found):
@@ -125,6 +133,28 @@ def parse_command_pattern(text: str) -> CommandPattern:
     ]
     hint = Program(name=parts[0].program, words=tuple(map(plain_operand, operands)))
     return CommandPattern(text=text.strip(), parts=parts, hint=hint)
+
+
+def _windows_pattern(text: str) -> list[Command]:
+    """A pattern in PowerShell's or cmd's words, as the POSIX command that does the same if any."""
+    words = text.split()
+    if not words:
+        return []
+    switches = [word for word in words[1:] if _CMD_SWITCH.fullmatch(word)]
+    if switches and (posix := posix_of_cmd(words[0].lower(), words[1:])):
+        return [Command(words=posix, source=text)]
+    if not looks_like_cmdlet(words[0]):
+        return []
+    chains: dict[str, list[Command]] = {}
+    for command in read_powershell(text)[0]:
+        chains.setdefault(command.source, []).append(command)
+    found: list[Command] = []
+    for source, forms in chains.items():
+        cmdlet = CMDLETS.get(forms[0].words[0])
+        same = [form for form in forms if cmdlet is not None and form.words[0] in cmdlet.posix]
+        if source:
+            found.append((same or forms)[0])
+    return found
 
 
 def _part(command: Command) -> _Part:

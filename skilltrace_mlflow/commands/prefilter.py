@@ -31,6 +31,11 @@ _RUNS_OWN = re.compile(
     r"(?:[./~]|(?:ba|z|da|k|a|fi|mk|rba)?sh\b|source\b)",
     re.MULTILINE,
 )
+_OTHER_SHELLS = re.compile(
+    r"p[\"'\\]*(?:ower[\"'\\]*shell|wsh)|\.ps1\b"
+    r"|\bcmd(?:\.exe)?[\"']*(?:\s+[\"']*/|\s*(?:$|[<;&\n]))",
+    re.IGNORECASE,
+)
 _GIT_RUNS = re.compile(r"\b(?:foreach|bisect|rebase|filter-branch|alias\.)")
 _CARRIER_NAMES = """
     . adb arch asdf ash at autossh aws-vault bash batch builtin bundle bunx busybox caffeinate
@@ -52,6 +57,8 @@ def may_compose(line: str) -> bool:
     """Whether the line may run something whose name does not stand in it."""
     if "<(" in line:
         return True  # bash <(curl …), . <(…)
+    if _OTHER_SHELLS.search(line):
+        return True  # in which a command goes by other names
     if not _striking(line):
         return False
     if ("$" in line or "`" in line) and _RUNS_OWN.search(line):

@@ -15,7 +15,10 @@ from functools import lru_cache
 from skilltrace_mlflow.commands import _shell_segments, _shell_tree
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command, Redirect
 
-__all__ = ["Script", "read_script"]
+__all__ = ["Script", "read_line", "read_script", "reads_posix"]
+
+_POWERSHELL = re.compile(r"power_?shell|pwsh", re.IGNORECASE)
+_CMD = re.compile(r"cmd[._-]?exe|command[_-]?prompt", re.IGNORECASE)
 
 _READ_WRITE = re.compile(r"<>\s*([^\s;&|<>()'\"]+)")  # which the grammar does not know
 
@@ -25,8 +28,8 @@ class Script:
     """The commands of a line in order, its redirections, and how it was read.
 
     `folder` is the directory the line ends in, relative to where it began.
-    `parser` is `tree-sitter`, `segments` (no parser installed) or `segments: syntax error` (both
-    were used: what the tree holds, and the segments).
+    `parser` is `tree-sitter`, `powershell` and `cmd` for those languages, `segments` (no parser
+    installed) or `segments: syntax error` (both were used: what the tree holds, and the segments).
     """
 
     commands: tuple[Command, ...]
@@ -55,3 +58,24 @@ def read_script(text: str) -> Script:
         folder=walk.folder,
         parser=parser,
     )
+
+
+def read_line(tool: str, text: str) -> Script:
+    """Take a command line apart in the language of the tool that runs it: PowerShell, cmd, sh."""
+    if _POWERSHELL.search(tool):
+        from skilltrace_mlflow.commands.powershell import read_powershell
+
+        commands, writes = read_powershell(text)
+        redirects = tuple(Redirect(path=path, way=">") for path in writes)
+        return Script(commands=commands, redirects=redirects, parser="powershell")
+    if _CMD.search(tool):
+        from skilltrace_mlflow.commands.other_shells import cmd_commands
+
+        both = (*cmd_commands(text), *read_script(text).commands)  # the name says little
+        return Script(commands=both, parser="cmd")
+    return read_script(text)
+
+
+def reads_posix(tool: str) -> bool:
+    """Whether the tool's command lines are for a POSIX shell, as far as its name says."""
+    return not (_POWERSHELL.search(tool) or _CMD.search(tool))

@@ -21,7 +21,7 @@ from skilltrace_mlflow.commands._sql_clients import CLIENTS, INTERPRETERS, Clien
 from skilltrace_mlflow.commands._sql_in_code import MAY_HOLD_SQL, sql_in_code
 from skilltrace_mlflow.commands._sql_tokens import SqlText
 from skilltrace_mlflow.commands.command import UNKNOWN, Command
-from skilltrace_mlflow.commands.shell import read_script
+from skilltrace_mlflow.commands.shell import read_line, reads_posix
 from skilltrace_mlflow.commands.wrappers import program_of
 from skilltrace_mlflow.session import ToolCall
 from skilltrace_mlflow.tools import is_shell, tool_category
@@ -64,7 +64,7 @@ _NAME_PART = re.compile(r"[a-z\d]+")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _TEXT = re.compile(r"(?:--?[\w-]+=)?(\S+\s.*)", re.DOTALL)  # a word of several words
 _CLIENT_NAMES = re.compile(
-    r"\b(?:" + "|".join(map(re.escape, CLIENTS)) + r")\b"
+    r"(?i:\b(?:" + "|".join(map(re.escape, CLIENTS)) + r")\b|-enc|\biex\b)"
     r"|\b(?:curl|wget|http|https|xh)\b.*(?i:statement|query|sql)",
     re.DOTALL,
 )
@@ -78,7 +78,7 @@ def sql_of(call: ToolCall) -> list[SqlText]:
         return []
     if is_shell(call.name):
         line = call.input.get("command")
-        return _of_line(line) if isinstance(line, str) else []
+        return _of_line(line, call.name) if isinstance(line, str) else []
     if may_take_sql(call.name):
         return list(_of_arguments(call))
     return []
@@ -171,10 +171,11 @@ def hands_over_sql(line: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def _of_line(line: str) -> list[SqlText]:
-    if not (_CLIENT_NAMES.search(line) or MAY_HOLD_SQL.search(line)):
+def _of_line(line: str, tool: str = "Bash") -> list[SqlText]:
+    coded = "-e" in line.lower() and not reads_posix(tool)  # -EncodedCommand
+    if not (coded or _CLIENT_NAMES.search(line) or MAY_HOLD_SQL.search(line)):
         return []
-    return list(_of_commands(read_script(line).commands))
+    return list(_of_commands(read_line(tool, line).commands))
 
 
 def _of_commands(commands: Sequence[Command]) -> Iterator[SqlText]:

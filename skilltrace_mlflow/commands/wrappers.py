@@ -35,8 +35,6 @@ _TEXT_OPTION = {  # options whose value is a command line for a shell
     "gcloud": ("--command",),
     "nix-shell": ("--run", "--command"),
     "nodemon": ("-x", "--exec"),
-    "powershell": ("-c", "-Command"),
-    "pwsh": ("-c", "-Command"),
     "vagrant": ("-c", "--command"),
 }
 _TEXT_OPERANDS = {"concurrently", "hyperfine"}  # whose operands are command lines
@@ -97,8 +95,6 @@ def carried(command: Command) -> list[Carried]:
         found.append(tuple(rest[rest.index("{") + 1 :] if "{" in rest else rest))
     elif program == "nix":
         found.extend(_after(rest, ("-c", "--command")))
-    elif program == "cmd":
-        found.extend(" ".join(tail) for tail in _after(rest, ("/c", "/C")))
     elif program == "docker-compose":
         found.append(("docker", "compose", *rest))
     elif _PYTHON.fullmatch(program) and "-m" in rest[:4]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from skilltrace_mlflow.commands.command_pattern import Sighting
 from skilltrace_mlflow.commands.pattern import Pattern
 from skilltrace_mlflow.commands.prefilter import Line
+from skilltrace_mlflow.commands.shell import reads_posix
 from skilltrace_mlflow.commands.sql import SqlPattern
 from skilltrace_mlflow.commands.sql_sources import (
     executes_sql,
@@ -99,10 +100,13 @@ def _look_at_line(call: ToolCall, line: Line | None, pattern: Pattern) -> Sighti
         return _HIDDEN
     found: Sighting | None = None
     command = pattern.command
-    if command is not None and (line.composes or command.hint.is_named(line.text, line.bare)):
-        found = command.find_parsed(line.text)
+    foreign = not reads_posix(call.name)
+    if command is not None and (
+        foreign or line.composes or command.hint.is_named(line.text, line.bare)
+    ):
+        found = command.find_parsed(line.text, call.name)
     sql = pattern.sql
-    if sql is not None and not (found and found.met) and _may_hold(line, sql):
+    if sql is not None and not (found and found.met) and (foreign or _may_hold(line, sql)):
         sighting = _look_at_sql(call, pattern)
         if sighting is not None and (found is None or sighting.met):
             found = sighting
