@@ -284,6 +284,7 @@ def _step_dict(step: ModelStep) -> dict[str, Any]:
     unusual = {
         "cache_creation_1h": hour or None,
         "usage_complete": None if step.usage_complete else False,
+        "tokens_most": None if step.usage_most is None else _token_dict(step.usage_most),
         "stop_reason": step.stop_reason,
         "speed": step.speed,
         "web_search_requests": step.web_search_requests or None,

@@ -7,12 +7,12 @@ their own name (Bedrock regions, Databricks) has prices of its own and is unknow
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
 from skilltrace_mlflow.session import Evidence, ModelStep, Session
 
-__all__ = ["PRICES_AS_OF", "TOKEN_KINDS", "session_cost", "step_cost"]
+__all__ = ["PRICES_AS_OF", "TOKEN_KINDS", "session_cost", "session_cost_most", "step_cost"]
 
 # Sources: https://platform.claude.com/docs/en/about-claude/pricing (models, prompt caching, long
 # context, web search) and https://platform.claude.com/docs/en/build-with-claude/fast-mode, both as
@@ -118,6 +118,24 @@ def session_cost(session: Session) -> float | None:
         if cost is None:
             return None
         total += cost
+    return total
+
+
+def session_cost_most(session: Session) -> float | None:
+    """The most that a session can have cost, None where there is no bound (`Session.usage_most`).
+
+    The larger reading of a figure costs more only if what it moves is dearer: both are priced.
+    """
+    if session.usage_most is None:
+        return None
+    total = 0.0
+    for step in session.steps:
+        usages = [step.usage] if step.usage_most is None else [step.usage, step.usage_most]
+        costs = [step_cost(replace(step, usage=usage)) for usage in usages]
+        known = [cost for cost in costs if cost is not None]
+        if len(known) < len(costs):
+            return None
+        total += max(known)
     return total
 
 

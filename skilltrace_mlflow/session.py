@@ -150,7 +150,8 @@ class TokenUsage:
 class ModelStep:
     """One API response (one message id), however many lines or spans carried it.
 
-    `usage_complete` is false where the source is known to hold only a lower bound of the usage.
+    `usage_complete` is false where the source is known to hold only a lower bound of the usage;
+    `usage_most` is then the upper bound, where there is one (figures with two readings).
     `position` orders steps, tool calls and messages among each other.
     """
 
@@ -160,6 +161,7 @@ class ModelStep:
     agent: str = MAIN_AGENT
     usage: TokenUsage = field(default_factory=TokenUsage)
     usage_complete: bool = True
+    usage_most: TokenUsage | None = None
     stop_reason: str | None = None
     speed: str | None = None
     web_search_requests: int = 0
@@ -386,6 +388,21 @@ class Session:
             cache_read_input_tokens=sum(u.cache_read_input_tokens for u in usages),
             cache_creation_1h_input_tokens=sum(u.cache_creation_1h_input_tokens for u in usages),
         )
+
+    @property
+    def usage_most(self) -> TokenUsage | None:
+        """The most that all API responses can have used; None where there is no such bound."""
+        if self.usage_complete:
+            return self.usage
+        if self.lost_apart or self.incomplete:
+            return None
+        total = TokenUsage()
+        for step in self.steps:
+            most = step.usage if step.usage_complete else step.usage_most
+            if most is None:
+                return None
+            total += most
+        return total
 
     @property
     def turns(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing, unknown
 from skilltrace_mlflow.checks._parameters import fixed, to_float
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.pricing import TOKEN_KINDS, session_cost, step_cost
+from skilltrace_mlflow.pricing import TOKEN_KINDS, session_cost, session_cost_most, step_cost
 from skilltrace_mlflow.session import Session
 
 __all__ = ["CostBudget", "cost_budget"]
@@ -59,7 +59,8 @@ def cost_budget(session: Session, parameters: CostBudget) -> Outcome:
 
     It is the cost that the source recorded, else computed from the usage and a dated price table. A
     model that the table does not know is `unknown`; so is a computed cost under the limit where the
-    source is known to have lost usage, unless `allow_incomplete: true`.
+    source is known to have lost usage, unless `allow_incomplete: true`. Where its usage can be read
+    in two ways, both have to agree.
     """
     cost = session_cost(session)
     if cost is None:
@@ -71,6 +72,8 @@ def cost_budget(session: Session, parameters: CostBudget) -> Outcome:
     recorded = session.cost_usd is not None
     over = cost > parameters.most_usd
     partial = not recorded and not session.usage_complete and not parameters.allow_incomplete
+    most = session_cost_most(session) if partial else None
+    partial = partial and not (most is not None and most <= parameters.most_usd)
     text = f"cost: ${cost:.4f} {'>' if over else '≤'} ${parameters.most_usd:.4f}"
     if partial and not over:
         text = f"cost: at least ${cost:.4f} of ${parameters.most_usd:.4f}"

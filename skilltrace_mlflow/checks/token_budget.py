@@ -72,10 +72,11 @@ def token_budget(session: Session, parameters: TokenBudget) -> Outcome:
 
     The total is input plus output; the cache is counted apart, as Claude Code and MLflow count.
     Where the source is known to have lost usage, a limit that is not exceeded yet is `unknown`
-    unless `allow_incomplete: true`.
+    unless `allow_incomplete: true`. Where it can be read in two ways, both have to agree.
     """
     lost = session.lacks("usage")
     partial = not session.usage_complete and not parameters.allow_incomplete
+    most = session.usage_most
     findings = []
     figures = {}
     for key, limit in parameters.limits:
@@ -90,14 +91,15 @@ def token_budget(session: Session, parameters: TokenBudget) -> Outcome:
             continue
         figures[name] = used
         over = used > limit
+        open_ = partial and not (most is not None and getattr(most, attribute) <= limit)
         mark = ">" if over else "≤"
         text = f"{name}: {used:,} {mark} {limit:,}"
-        if partial and not over:
+        if open_ and not over:
             text = f"{name}: at least {used:,} of {limit:,}"
         findings.append(
             Finding(
                 text=text,
-                met=False if over else (None if partial else True),
+                met=False if over else (None if open_ else True),
                 could_break=lost is not None or not parameters.allow_incomplete,
             )
         )

@@ -72,6 +72,7 @@ class SessionBuilder:
     skills: list[SkillUse] = field(default_factory=list)
     incomplete: list[str] = field(default_factory=list)
     usage_gaps: list[str] = field(default_factory=list)
+    step_gaps: list[str] = field(default_factory=list)  # why single steps hold a lower bound
     missing: dict[Evidence, str] = field(default_factory=dict)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     _place: int = 0
@@ -104,6 +105,8 @@ class SessionBuilder:
         of_steps = (
             f"{bounds} of {len(self.steps)} API responses record only a lower bound of their tokens"
         )
+        if self.step_gaps:
+            of_steps += f" ({'; '.join(self.step_gaps)})"
         return (*self.incomplete, *self.usage_gaps, *((of_steps,) if bounds else ()))
 
     def session(self, *, usage_whole: bool = False, **outer: Any) -> Session:

@@ -79,6 +79,7 @@ def _listed(listed: Any) -> Iterator[ModelStep]:
     for index, entry in enumerate(as_mappings(listed, "steps")):
         where = f"steps[{index}]"
         usage, _ = _usage(as_mapping(entry, "tokens", where), f"{where}.tokens")
+        most, _ = _usage(as_mapping(entry, "tokens_most", where), f"{where}.tokens_most")
         hour = as_count(entry.get("cache_creation_1h"), f"{where}.cache_creation_1h") or 0
         searches = as_count(entry.get("web_search_requests"), f"{where}.web_search_requests")
         yield ModelStep(
@@ -88,6 +89,7 @@ def _listed(listed: Any) -> Iterator[ModelStep]:
             agent=as_text(entry.get("agent"), f"{where}.agent") or MAIN_AGENT,
             usage=replace(usage or TokenUsage(), cache_creation_1h_input_tokens=hour),
             usage_complete=as_flag(entry, "usage_complete", where, default=usage is not None),
+            usage_most=most,
             stop_reason=as_text(entry.get("stop_reason"), f"{where}.stop_reason"),
             speed=as_text(entry.get("speed"), f"{where}.speed"),
             web_search_requests=searches or 0,

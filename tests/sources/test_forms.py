@@ -53,7 +53,13 @@ _MORE: Mapping[str, tuple[Any, ...]] = {
     "required_skills": (["review"], ["deploy"]),
     "required_tools": (["Read", "Write"], ["WebFetch"]),
     "subagents": ({"max": 1}, {"max": 0}, {"banned": ["Plan"]}, {"required": ["Explore"]}),
-    "token_budget": ({"max_total": 10**6}, {"max_output": 1}, {"max_cache_read": 10**6}),
+    "token_budget": (
+        {"max_input": 30},
+        {"max_input": 2000},
+        {"max_total": 10**6},
+        {"max_output": 1},
+        {"max_cache_read": 10**6},
+    ),
     "tool_errors": ({"max": 9}, {"max": 0}),
     "tool_limits": ({"Bash": 9, "*": 99}, {"Read": 0}),
     "tool_sequence": (["Read", "Write"], ["Write", "Read"]),
@@ -182,6 +188,19 @@ def _sessions() -> Iterator[tuple[str, Session]]:
         "a step with a lower bound",
         replace(
             _with_step(whole, 2, usage_complete=False),
+            usage_complete=False,
+            usage_notes=("1 of 5 API responses record only a lower bound of their tokens",),
+        ),
+    )
+    yield (
+        "usage that can be read in two ways",
+        replace(
+            _with_step(
+                whole,
+                0,
+                usage_complete=False,
+                usage_most=TokenUsage(input_tokens=1305, output_tokens=40),
+            ),
             usage_complete=False,
             usage_notes=("1 of 5 API responses record only a lower bound of their tokens",),
         ),

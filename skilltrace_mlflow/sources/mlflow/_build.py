@@ -7,6 +7,7 @@ gaps into words.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,6 +16,7 @@ from typing import Any
 from skilltrace_mlflow.session import (
     MAIN_AGENT,
     Diagnostic,
+    Ending,
     Evidence,
     Message,
     ModelStep,
@@ -23,9 +25,10 @@ from skilltrace_mlflow.session import (
     TokenUsage,
     ToolCall,
 )
-from skilltrace_mlflow.sources._builder import side_request_gaps
-from skilltrace_mlflow.sources.mlflow._text import file_operation, implied_subagent, skill_use
+from skilltrace_mlflow.sources._builder import CallFacts, SessionBuilder, side_request_gaps
+from skilltrace_mlflow.sources.mlflow._text import implied_subagent
 from skilltrace_mlflow.sources.mlflow._wire import TraceView, as_count, as_mapping
+from skilltrace_mlflow.tools import current_name
 
 __all__ = ["Parts", "is_whole_usage", "read_usage"]
 
@@ -50,11 +53,13 @@ class Parts:
     missing: dict[Evidence, str] = field(default_factory=dict)
     incomplete: list[str] = field(default_factory=list)
     usage_notes: list[str] = field(default_factory=list)
+    step_gaps: list[str] = field(default_factory=list)
     diagnostics: list[Diagnostic] = field(default_factory=list)
     starts: list[datetime] = field(default_factory=list)
     ends: list[datetime] = field(default_factory=list)
     costs: list[float | None] = field(default_factory=list)
     facts: dict[str, str] = field(default_factory=dict)
+    endings: list[tuple[int, Ending]] = field(default_factory=list)
     _seen: set[Any] = field(default_factory=set)
     _count: int = 0
 
@@ -102,29 +107,38 @@ class Parts:
         if trace.root is None:
             self.gap(f"trace {trace.id} has no root span")
 
+    def ended(self, nanoseconds: int, ending: Ending) -> None:
+        """How a turn ended that began at that time; the last turn's ending is the session's."""
+        self.endings.append((nanoseconds, ending))
+
     def session(self) -> Session:
         """The finished record."""
-        steps = self._ordered(self.steps)
-        calls = self._ordered(self.calls)
-        self._imply_subagents(calls)
-        for reason in side_request_gaps(calls):
+        builder = SessionBuilder(
+            incomplete=self.incomplete,
+            usage_gaps=self.usage_notes,
+            step_gaps=self.step_gaps,
+            missing=self.missing,
+            diagnostics=self.diagnostics,
+        )
+        placed: list[tuple[_Order, ModelStep | ToolCall | Message]] = [
+            *self.steps,
+            *self.calls,
+            *self.messages,
+        ]
+        for _, record in sorted(placed, key=lambda item: item[0]):
+            builder.add(replace(record))
+            if isinstance(record, ToolCall) and current_name(record.name) == "Skill":
+                builder.facts[record.id] = CallFacts(text=record.result)
+        self._imply_subagents(builder.calls)
+        for reason in side_request_gaps(builder.calls):
             self.usage_gap(reason)
-        known: set[str] = set()
-        files = (file_operation(call, known) for call in calls)
-        skills = (skill_use(call) for call in calls)
-        if any(not step.usage_complete for step in steps) and not self.usage_notes:
-            self.usage_gap("the trace holds only a lower bound of some messages' tokens")
-        if (steps or calls) and not any(s.usage != TokenUsage() for s in steps):
+        steps = builder.steps
+        if (steps or builder.calls) and not any(s.usage != TokenUsage() for s in steps):
             self.lacks("usage", "the trace carries no token usage")
             self.usage_gap("the trace carries no token usage")
         costs = [cost for cost in self.costs if cost is not None]
-        return Session(
+        return builder.session(
             session_id=self.session_id,
-            steps=steps,
-            tool_calls=calls,
-            messages=self._ordered(self.messages),
-            files=tuple(f for f in files if f is not None),
-            skills=tuple(s for s in skills if s is not None),
             subagents=tuple(self.subagents.values()),
             api_errors=tuple(self.api_errors),
             start_time=min(self.starts, default=None),
@@ -133,18 +147,14 @@ class Parts:
             version=self.facts.get("version"),
             permission_mode=self.facts.get("permission_mode"),
             stop_reason=self._stop_reason(steps),
-            usage_complete=not self.usage_notes and not self.incomplete,
-            usage_notes=tuple(self.usage_notes or self.incomplete),
-            cost_usd=sum(costs) if self._is_whole(costs) else None,
-            missing=self.missing,
-            incomplete=tuple(self.incomplete),
+            ending=max(self.endings, key=lambda item: item[0])[1] if self.endings else Ending(),
+            cost_usd=math.fsum(costs) if self._is_whole(costs) else None,
             source=self.source,
-            diagnostics=tuple(self.diagnostics),
         )
 
     def _is_whole(self, costs: list[float]) -> bool:
         """Whether these costs are all: a sum over some messages is no cost of the session."""
-        lost = self.usage_notes or self.incomplete
+        lost = self.usage_notes or self.step_gaps or self.incomplete
         return bool(costs) and len(costs) == len(self.costs) and not lost
 
     def _imply_subagents(self, calls: Iterable[ToolCall]) -> None:
@@ -163,26 +173,9 @@ class Parts:
             self.gap(f"the {what} of call {call.id} left no spans in this trace")
             self.usage_gap(f"tokens of the {what} of call {call.id} are not in this trace")
 
-    def _ordered(self, items: list[Any]) -> tuple[Any, ...]:
-        """In time order, with positions that order the three kinds among each other."""
-        return tuple(
-            replace(item, position=self._ranks[place]) for place, item in sorted(items, key=_place)
-        )
-
-    @property
-    def _ranks(self) -> Mapping[_Order, int]:
-        if not hasattr(self, "_rank_cache"):
-            places = sorted(p for p, _ in [*self.steps, *self.calls, *self.messages])
-            self._rank_cache = {place: rank for rank, place in enumerate(places)}
-        return self._rank_cache
-
-    def _stop_reason(self, steps: tuple[ModelStep, ...]) -> str | None:
+    def _stop_reason(self, steps: Iterable[ModelStep]) -> str | None:
         own = [step.stop_reason for step in steps if step.agent == MAIN_AGENT]
         return own[-1] if own else None
-
-
-def _place(item: tuple[_Order, Any]) -> _Order:
-    return item[0]
 
 
 _INPUT = ("input_tokens", "prompt_tokens")

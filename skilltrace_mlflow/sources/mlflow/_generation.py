@@ -15,6 +15,7 @@ from skilltrace_mlflow.sources.mlflow.names import TURN_ATTRIBUTE, USAGE
 
 __all__ = [
     "AGENT_ID_TAG",
+    "SDK_TS",
     "Generation",
     "content_blocks",
     "detect",
@@ -35,7 +36,8 @@ class Generation:
 
     `flags`: a failed call is marked, so that an unmarked one succeeded. `per_message`: one LLM span
     per API message. `durations`: tool spans have measured times. `root_usage`: the root span holds
-    the main agent's sum. `own_directory`: the working directory is the session's.
+    the main agent's sum; `cache_unsure`: whether its input holds the cache depends on the version,
+    which the trace does not tell. `own_directory`: the working directory is the session's.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Generation:
     own_directory: bool = True
     subagents: bool = True
     cache_apart: bool = True
+    cache_unsure: bool = False
 
 
 IMPORTED = Generation(name="skilltrace import", flags=True, per_message=True)
@@ -60,7 +63,7 @@ PLUGIN_2 = Generation(name="MLflow plugin, generation 2", flags=True)
 PLUGIN_3 = Generation(name="MLflow plugin, generation 3", flags=True, per_message=True)
 SDK_TS = Generation(name="MLflow TypeScript Agent SDK", flags=True, durations=True, root_usage=True)
 SDK_PYTHON = Generation(
-    name="MLflow Python Agent SDK", root_usage=True, times=False, subagents=False
+    name="MLflow Python Agent SDK", root_usage=True, times=False, subagents=False, cache_unsure=True
 )
 UNSURE = Generation(name="MLflow Claude Code tracing", own_directory=False)
 """Text-only spans without any mark of the language that wrote them: flags cannot be relied on."""

@@ -14,6 +14,7 @@ from typing import Any
 from skilltrace_mlflow.session import (
     MAIN_AGENT,
     CallOutcome,
+    Ending,
     Message,
     ModelStep,
     SubAgent,
@@ -29,10 +30,11 @@ from skilltrace_mlflow.sources.mlflow._build import (
     is_whole_usage,
     read_usage,
 )
+from skilltrace_mlflow.sources.mlflow._ending import ending_by_stop_reason
 from skilltrace_mlflow.sources.mlflow._text import is_person
 from skilltrace_mlflow.sources.mlflow._wire import SpanView, TraceView, as_mapping, as_time
 from skilltrace_mlflow.sources.mlflow.names import USAGE
-from skilltrace_mlflow.sources.transcript._outcome import classify_error
+from skilltrace_mlflow.sources.transcript._outcome import classify_error, short_reason
 from skilltrace_mlflow.tools import starts_agent
 
 __all__ = ["add_trace"]
@@ -64,6 +66,7 @@ def add_trace(parts: Parts, trace: TraceView) -> None:
     parts.starts.extend(t for t in (as_time(min(starts, default=0)),) if t)
     parts.ends.extend(t for t in (as_time(max(ends, default=0)),) if t)
     parts.costs.append(None)
+    parts.ended(min(starts, default=0), _ending(trace))
     parts.fact("version", trace.tags.get("service.version"))
 
 
@@ -130,6 +133,23 @@ def _add_request(parts: Parts, span: SpanView, agent: str) -> None:
         parts.messages.append((parts.place(span.start_ns, ANSWER), message))
     elif step.stop_reason != "tool_use":
         parts.lacks("messages", "answers: Claude Code's OpenTelemetry export leaves them out")
+
+
+def _ending(trace: TraceView) -> Ending:
+    """How the interaction ended, by its last request or call outside sub-agents."""
+    if trace.state == "IN_PROGRESS":
+        return Ending(text="the trace is still in progress")
+    names = ("claude_code.llm_request", "claude_code.tool")
+    own = [s for s in trace.spans if s.name in names and s.text("agent_id") is None]
+    last = max(own, key=lambda span: (span.start_ns, span.order), default=None)
+    if last is None:
+        return Ending(text="the trace holds no response")
+    if last.name == "claude_code.tool":
+        return ending_by_stop_reason("tool_use")
+    if last.get("success") in _FALSE or last.status == "ERROR":
+        said = last.text("error") or last.status_message
+        return Ending(kind="cut_off", text=short_reason(said) or "API error")
+    return ending_by_stop_reason(last.text("stop_reason"))
 
 
 def _usage(span: SpanView) -> TokenUsage | None:

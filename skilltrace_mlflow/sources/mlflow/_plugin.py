@@ -14,6 +14,7 @@ from typing import Any
 from skilltrace_mlflow.session import (
     MAIN_AGENT,
     CallOutcome,
+    Ending,
     Message,
     ModelStep,
     SubAgent,
@@ -21,15 +22,21 @@ from skilltrace_mlflow.session import (
     ToolCall,
 )
 from skilltrace_mlflow.sources.mlflow._build import ANSWER, CALL, PROMPT, STEP, Parts
+from skilltrace_mlflow.sources.mlflow._ending import (
+    ending_by_stop_reason,
+    ending_of_error,
+    stop_reason_of,
+)
 from skilltrace_mlflow.sources.mlflow._generation import (
     AGENT_ID_TAG,
+    SDK_TS,
     Generation,
     content_blocks,
     is_agent,
     is_llm,
     is_tool,
 )
-from skilltrace_mlflow.sources.mlflow._recover import recover_messages
+from skilltrace_mlflow.sources.mlflow._recover import quoted_calls, recover_messages
 from skilltrace_mlflow.sources.mlflow._spans import (
     agent_type,
     cost_of,
@@ -39,10 +46,12 @@ from skilltrace_mlflow.sources.mlflow._spans import (
     model_of,
     prompt_of,
     span_usage,
+    without_cache,
 )
 from skilltrace_mlflow.sources.mlflow._text import (
     agent_id_in,
     is_person,
+    is_summary,
     outcome_of_text,
     result_text,
 )
@@ -52,12 +61,14 @@ from skilltrace_mlflow.sources.transcript._outcome import (
     MAYBE_REFUSED,
     classify_error,
     may_be_refusal,
+    short_reason,
 )
 from skilltrace_mlflow.tools import starts_agent
 
 __all__ = ["add_trace"]
 
 _SYNTHETIC = "<synthetic>"
+_INTERRUPTED = "[Request interrupted"
 # The root's length that the Python writers make up when the last line has no timestamp.
 _DEFAULT_NS = 10_000_000_000
 
@@ -78,7 +89,11 @@ class _Reader:
         self.own_inputs: dict[str, Any] = {}
         self.own_steps: dict[str, list[int]] = {}
         self.delegated = False
+        self.asked: dict[str, tuple[Mapping[str, Any], int, str]] = {}
+        self.last: tuple[int, SpanView, str] | None = None
         self.thought: dict[str, int] = {}
+        self.root_agent = MAIN_AGENT
+        self.prompt = None if trace.root is None else prompt_of(trace.root)
         self.flags = generation.flags and not self._contradicts_flags()
         root = trace.root
         self.has_sum = generation.root_usage and root is not None and has_whole_usage(root)
@@ -96,11 +111,13 @@ class _Reader:
         parts.note_state(trace)
         if root is None:  # detection asks for the root's name
             return
-        agent = self._root_agent(root)
+        agent = self.root_agent = self._root_agent(root)
         self._add_prompt(root, agent)
         if self.generation.name.endswith("process_transcript"):
             self._add_recovered(root, agent)
         self._walk([*trace.below(root), *trace.orphans], agent)
+        self._add_calls_without_span()
+        self._add_ending(root, agent)
         self._add_root_usage(root, agent)
         self._judge_usage()
         self._add_times(root)
@@ -137,6 +154,11 @@ class _Reader:
 
     def _add_prompt(self, root: SpanView, agent: str) -> None:
         text = prompt_of(root)
+        if text is not None and is_summary(text):
+            self.parts.gap(
+                f"trace {self.trace.id} begins behind a compaction: what its turn did before is "
+                "not in it"
+            )
         if agent != MAIN_AGENT or text is None or not is_person(text):
             return
         if self.parts.first("prompt", text, root.start_ns):
@@ -211,7 +233,64 @@ class _Reader:
         elif outcome != "unknown":
             self._settle(call)
         self.thought.pop(agent, None)
+        self._note_last(span, agent)
         return call
+
+    def _add_calls_without_span(self) -> None:
+        """Calls that stand in a model's answer only: they were made, whatever became of them."""
+        lost = 0
+        for call_id, (block, nanoseconds, agent) in self.asked.items():
+            if call_id in self.own_inputs or not isinstance(block.get("name"), str):
+                continue
+            lost += 1
+            given = block.get("input")
+            call = ToolCall(
+                id=call_id,
+                name=block["name"],
+                input=given if isinstance(given, Mapping) else None,
+                timestamp=self._time(nanoseconds),
+                outcome_reason="its tool span is not in the trace",
+                agent=agent,
+            )
+            if self.parts.first("call", call_id):
+                self.parts.calls.append((self.parts.place(nanoseconds, CALL), call))
+                self.own_calls.append(call)
+        if lost:
+            self.parts.gap(f"trace {self.trace.id}: {lost} tool calls have no span of their own")
+
+    def _note_last(self, span: SpanView, agent: str) -> None:
+        if agent == self.root_agent and (self.last is None or span.start_ns >= self.last[0]):
+            self.last = span.start_ns, span, agent
+
+    def _add_ending(self, root: SpanView, agent: str) -> None:
+        if agent == MAIN_AGENT:
+            self.parts.ended(root.start_ns, self._ending(root))
+
+    def _ending(self, root: SpanView) -> Ending:
+        if self.trace.state == "IN_PROGRESS":
+            return Ending(text="the trace is still in progress")
+        error = ending_of_error(self.trace, root)
+        if error is not None:
+            return error
+        if (prompt_of(root) or "").lstrip().startswith(_INTERRUPTED):
+            return Ending(kind="interrupted", text="interrupted by the user")
+        if self.last is None:
+            return Ending(text="the trace holds no response")
+        _, span, _ = self.last
+        if is_tool(span):
+            return ending_by_stop_reason("tool_use")
+        texts = (block.get("text") for block in content_blocks(span))
+        text = "\n".join(t for t in texts if isinstance(t, str))
+        if model_of(span) == _SYNTHETIC:
+            if text.lstrip().startswith(_INTERRUPTED):
+                return Ending(kind="interrupted", text="interrupted by the user")
+            return Ending(kind="cut_off", text=short_reason(text) or "API error")
+        if any(block.get("type") == "tool_use" for block in content_blocks(span)):
+            return ending_by_stop_reason("tool_use")
+        stop_reason = stop_reason_of(span)
+        if stop_reason is None and self.generation is SDK_TS and self.has_sum:
+            return Ending(kind="finished")  # its result came, and was no error
+        return ending_by_stop_reason(stop_reason)
 
     def _settle(self, call: ToolCall) -> None:
         """A turn traced again may hold the result that its first trace came too early for."""
@@ -246,6 +325,10 @@ class _Reader:
             if block.get("type") == "text" and isinstance(block.get("text"), str)
         )
         model = model_of(span)
+        for block in (*blocks, *quoted_calls(span, self.prompt)):
+            if block.get("type") == "tool_use" and isinstance(block.get("id"), str):
+                self.asked.setdefault(block["id"], (block, span.start_ns, agent))
+        self._note_last(span, agent)
         if model == _SYNTHETIC:
             if text and self.parts.first("error", text, span.start_ns):
                 self.parts.api_errors.append(text)
@@ -279,6 +362,7 @@ class _Reader:
             agent=agent,
             usage=usage or TokenUsage(),
             usage_complete=whole or (self.has_sum and agent == MAIN_AGENT),
+            stop_reason=stop_reason_of(span),
         )
         self._add_step(replace(step, cost_usd=cost_of(span, step)), span.start_ns)
         if (
@@ -331,6 +415,11 @@ class _Reader:
                 f"{self.generation.name}: the root carries {what} sum of the usage"
             )
             return
+        apart = without_cache(usage) if self.generation.cache_unsure else None
+        if apart is not None:
+            usage, most = apart, usage
+            self._read_twice(root, agent, usage, most)
+            return
         own = self.own_steps.get(agent, [])
         if not own:
             self._add_step(
@@ -352,6 +441,22 @@ class _Reader:
             at, one = self.parts.steps[index]
             self.parts.steps[index] = (at, replace(one, usage=TokenUsage()))
         self.parts.steps[last] = (place, replace(step, usage=usage))
+
+    def _read_twice(self, root: SpanView, agent: str, least: TokenUsage, most: TokenUsage) -> None:
+        """A sum whose input may hold the cache or not: the smaller reading, and the larger."""
+        own = self.own_steps.get(agent, [])
+        if not own:
+            step = ModelStep(id=root.id, timestamp=self._time(root.start_ns), agent=agent)
+            self._add_step(step, root.start_ns)
+            own = self.own_steps.get(agent, [])
+        if own:
+            place, step = self.parts.steps[own[-1]]
+            read = replace(step, usage=least, usage_most=most, usage_complete=False)
+            self.parts.steps[own[-1]] = (place, read)
+        self.parts.step_gaps.append(
+            f"{self.generation.name}: whether its {most.input_tokens:,} input tokens hold the "
+            "cache (from MLflow 3.18 on) or not (before) cannot be told from the trace"
+        )
 
     def _judge_usage(self) -> None:
         parts, name = self.parts, self.generation.name
@@ -379,12 +484,6 @@ class _Reader:
                 # Not a lower bound of the input: a limit that it exceeds need not be exceeded.
                 parts.lacks("input_tokens", reason)
                 parts.lacks("total_tokens", reason)
-        if any(
-            not self.parts.steps[i][1].usage_complete
-            for own in self.own_steps.values()
-            for i in own
-        ):
-            parts.usage_gap("some messages carry no final token count")
 
     def _add_times(self, root: SpanView) -> None:
         start, end = as_time(root.start_ns), as_time(root.end_ns)

@@ -18,7 +18,7 @@ from skilltrace_mlflow.sources.mlflow._text import result_text
 from skilltrace_mlflow.sources.mlflow._wire import SpanView, as_count, as_mapping
 from skilltrace_mlflow.sources.mlflow.names import USAGE
 
-__all__ = ["recover_messages"]
+__all__ = ["quoted_calls", "recover_messages"]
 
 
 @dataclass
@@ -77,6 +77,22 @@ def recover_messages(
     covered = {tool for group in groups if group.usage is not None for tool in group.tools}
     cached = any(g.from_message and _cache(g.usage) for g in groups)
     return [(g.nanoseconds, _step(g, agent, cached)) for g in groups], covered
+
+
+def quoted_calls(span: SpanView, prompt: str | None) -> Iterator[Mapping[str, Any]]:
+    """The `tool_use` blocks of this turn's earlier answers that an LLM span was given.
+
+    Without the turn's prompt among them, the messages may be of an earlier turn: none then.
+    """
+    messages = list(input_messages(span))
+    own = _this_turn(messages, prompt) if prompt else messages
+    if len(own) == len(messages):
+        return
+    for message in own:
+        content = message.get("content")
+        if message.get("role") != "assistant" or not isinstance(content, Sequence):
+            continue
+        yield from (block for block in content if isinstance(block, Mapping))
 
 
 def _this_turn(messages: list[Mapping[str, Any]], prompt: str) -> list[Mapping[str, Any]]:

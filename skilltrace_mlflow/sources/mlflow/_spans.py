@@ -23,6 +23,7 @@ __all__ = [
     "model_of",
     "prompt_of",
     "span_usage",
+    "without_cache",
 ]
 
 _BARE_USAGE = (
@@ -81,6 +82,14 @@ def _usage_values(span: SpanView) -> Mapping[str, Any]:
     if values is None:
         values = {key: span.get(key) for key in _BARE_USAGE if key in span.raw}
     return values
+
+
+def without_cache(usage: TokenUsage) -> TokenUsage | None:
+    """The usage if its input holds the cache; None where there is no cache or it cannot hold it."""
+    cached = usage.cache_read_input_tokens + usage.cache_creation_input_tokens
+    if not cached or usage.input_tokens < cached:
+        return None
+    return replace(usage, input_tokens=usage.input_tokens - cached)
 
 
 def difference(whole: TokenUsage, part: TokenUsage) -> TokenUsage | None:
