@@ -1,12 +1,15 @@
 """Where Claude Code keeps its sessions on this machine, and which files of a folder are sessions.
 
 Claude Code writes `~/.claude/projects/<slug>/<session>.jsonl`, where the slug is the working
-directory with everything but letters and digits turned into `-`; `CLAUDE_CONFIG_DIR` moves
-`~/.claude`.
+directory with everything but letters and digits turned into `-`, cut with a hash where it is long;
+`CLAUDE_CONFIG_DIR` moves `~/.claude`. Different directories can have the same slug.
 """
 
 from __future__ import annotations
 
+import gzip
+import itertools
+import json
 import os
 import re
 import stat
@@ -25,6 +28,9 @@ __all__ = [
 
 _SUFFIXES = (".jsonl", ".jsonl.gz")
 _SUBAGENTS = "subagents"
+_LONGEST_SLUG = 200
+_LINES_BEFORE_CWD = 200
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def claude_projects_dir() -> Path:
@@ -35,8 +41,30 @@ def claude_projects_dir() -> Path:
 
 
 def project_slug(cwd: str | os.PathLike[str]) -> str:
-    """The name of a working directory's folder among the projects."""
-    return re.sub(r"[^A-Za-z0-9]", "-", os.fspath(cwd))
+    """The name of a working directory's folder among the projects.
+
+    Claude Code counts in UTF-16 units, as JavaScript does: a character beyond the first 65,536 is
+    two. A name of more than 200 units is cut there, and a hash of the whole path follows.
+    """
+    path = os.fspath(cwd)
+    slug = re.sub(r"[^A-Za-z0-9]", lambda m: "--" if m[0] > "\uffff" else "-", path)
+    if len(slug) <= _LONGEST_SLUG:
+        return slug
+    return f"{slug[:_LONGEST_SLUG]}-{_hash(path)}"
+
+
+def _hash(text: str) -> str:
+    """The classic 31-fold string hash over UTF-16 units, as signed 32 bits, in base 36."""
+    encoded = text.encode("utf-16-le", "surrogatepass")
+    value = 0
+    for index in range(0, len(encoded), 2):
+        value = (value * 31 + int.from_bytes(encoded[index : index + 2], "little")) & 0xFFFFFFFF
+    value = abs(value - (1 << 32) if value >= 1 << 31 else value)
+    digits = ""
+    while value:
+        value, rest = divmod(value, 36)
+        digits = _DIGITS[rest] + digits
+    return digits or "0"
 
 
 def find_sessions(directory: str | os.PathLike[str], *, recursive: bool = True) -> list[Path]:
@@ -60,10 +88,11 @@ def find_sessions(directory: str | os.PathLike[str], *, recursive: bool = True) 
 
 
 def local_sessions(cwd: str | os.PathLike[str] | None = None) -> list[Path]:
-    """Sessions of the project of `cwd` (default: the current directory), the newest first.
+    """Sessions that were started in `cwd` (default: the current directory), the newest first.
 
     Claude Code names the folder by the directory it was started in, which may be given through a
-    symbolic link: both spellings are looked at.
+    symbolic link: both spellings are looked at. Other directories can share the folder, so that
+    each session's own record decides.
     """
     given = Path(cwd).expanduser() if cwd is not None else Path.cwd()
     spellings = dict.fromkeys((project_slug(given.absolute()), project_slug(given.resolve())))
@@ -72,8 +101,29 @@ def local_sessions(cwd: str | os.PathLike[str] | None = None) -> list[Path]:
         folder = claude_projects_dir() / slug
         if folder.is_dir():
             for path in find_sessions(folder, recursive=False):
-                found[path] = path.stat().st_mtime
+                started = _started_in(path)
+                if started is not None and os.path.realpath(started) == os.path.realpath(given):
+                    found[path] = path.stat().st_mtime
     return sorted(found, key=lambda path: (-found[path], str(path)))
+
+
+def _started_in(path: Path) -> str | None:
+    """The first working directory that a transcript names, None if it names none near its start."""
+    opener = gzip.open if path.suffix == ".gz" else open
+    try:
+        with opener(path, "rb") as lines:
+            for line in itertools.islice(lines, _LINES_BEFORE_CWD):
+                if b'"cwd"' not in line:
+                    continue
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    continue
+                if isinstance(entry, dict) and isinstance(entry.get("cwd"), str):
+                    return str(entry["cwd"])
+    except (OSError, EOFError):
+        return None
+    return None
 
 
 def find_local_session(session_id: str) -> Path:

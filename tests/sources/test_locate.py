@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -21,6 +22,12 @@ def make(path: Path, data: str = "{}\n") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(data, encoding="utf-8")
     return path
+
+
+def of(cwd: Path) -> str:
+    """A transcript of a session that was started there."""
+    first = {"type": "queue-operation"}
+    return "".join(json.dumps(e) + "\n" for e in (first, {"type": "user", "cwd": str(cwd)}))
 
 
 @pytest.fixture
@@ -54,6 +61,13 @@ def test_claude_config_dir_moves_them(
         ("C:\\work\\shop", "C--work-shop"),
         ("/home/dév", "-home-d-v"),
         ("/a/-b", "-a--b"),
+        # As Claude Code 2.1.332 names the folders of these directories.
+        ("/tmp/slug/émoji-😀-x", "-tmp-slug--moji----x"),
+        (f"/tmp/slug/{'d' * 120}/{'e' * 120}", f"-tmp-slug-{'d' * 120}-{'e' * 69}-wtvbda"),
+        (
+            f"/tmp/slug/{'f' * 60}/{'g' * 60}/{'h' * 200}",
+            f"-tmp-slug-{'f' * 60}-{'g' * 60}-{'h' * 68}-zgx1xf",
+        ),
     ],
 )
 def test_slug_turns_all_but_letters_and_digits_into_dashes(cwd: str, slug: str) -> None:
@@ -127,7 +141,7 @@ def test_local_sessions_are_those_of_the_project_newest_first(
     work = tmp_path / "my_shop"
     work.mkdir()
     folder = projects / project_slug(work)
-    old, new = make(folder / "a.jsonl"), make(folder / "b.jsonl")
+    old, new = (make(folder / f"{name}.jsonl", of(work)) for name in "ab")
     os.utime(old, (1000, 1000))
     make(folder / "b" / "subagents" / "agent-x.jsonl")
     make(projects / "-other" / "c.jsonl")
@@ -141,10 +155,36 @@ def test_local_sessions_of_a_linked_directory(projects: Path, tmp_path: Path) ->
     work = tmp_path / "real"
     work.mkdir()
     (tmp_path / "link").symlink_to(work)
-    by_real = make(projects / project_slug(work) / "a.jsonl")
-    by_link = make(projects / project_slug(tmp_path / "link") / "b.jsonl")
+    by_real = make(projects / project_slug(work) / "a.jsonl", of(work))
+    link = tmp_path / "link"
+    by_link = make(projects / project_slug(link) / "b.jsonl", of(link))
     assert set(local_sessions(tmp_path / "link")) == {by_real, by_link}
     assert local_sessions(work) == [by_real]
+
+
+def test_sessions_of_another_directory_in_the_same_folder_are_left_out(
+    projects: Path, tmp_path: Path
+) -> None:
+    one, other = tmp_path / "my_shop", tmp_path / "my.shop"
+    for work in (one, other):
+        work.mkdir()
+    folder = projects / project_slug(one)
+    assert folder == projects / project_slug(other)
+    of_one, of_other = make(folder / "a.jsonl", of(one)), make(folder / "b.jsonl", of(other))
+    make(folder / "c.jsonl", '{"type": "summary"}\n')  # nobody knows where
+    assert local_sessions(one) == [of_one]
+    assert local_sessions(other) == [of_other]
+
+
+def test_a_session_that_went_elsewhere_belongs_where_it_started(
+    projects: Path, tmp_path: Path
+) -> None:
+    for name in ("my_shop", "my.shop"):
+        (tmp_path / name).mkdir()
+    text = of(tmp_path / "my_shop") + of(tmp_path / "my.shop")
+    path = make(projects / project_slug(tmp_path / "my_shop") / "a.jsonl", text)
+    assert local_sessions(tmp_path / "my_shop") == [path]
+    assert local_sessions(tmp_path / "my.shop") == []
 
 
 def test_a_session_is_found_by_its_id(projects: Path) -> None:
