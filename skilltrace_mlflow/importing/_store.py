@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from mlflow.entities import TraceInfo
     from mlflow.tracing.client import TracingClient
 
-__all__ = ["SOURCE", "Existing", "TraceStore", "trace_id_of"]
+__all__ = ["SOURCE", "Existing", "TraceStore", "is_another_session", "trace_id_of"]
 
 SOURCE = "transcript"
 """Value of the tag `skilltrace.source` on every imported trace."""
@@ -30,15 +30,21 @@ _PREFIX = "skilltrace."
 _UPLOADED = "skilltrace.uploaded"
 _KEPT = ("skilltrace.test_id",)
 _PREVIEW = 1000
+# A store may cut previews shorter.
+_TELLING = 200
 _PAGE = 500
 _DELETE_AT_ONCE = 100
 
 
 @dataclass(frozen=True, kw_only=True)
 class Existing:
-    """An imported turn that the store holds."""
+    """An imported turn that the store holds; `start_ms` and `preview` (of its prompt) tell it from
+    a turn of another session whose id happens to be the same.
+    """
 
     trace_id: str
+    start_ms: int
+    preview: str
     digest: str
     session_digest: str
     size: int
@@ -100,6 +106,8 @@ class TraceStore:
             found.append(
                 Existing(
                     trace_id=trace.trace_id,
+                    start_ms=trace.start_ns // 1_000_000,
+                    preview=trace.prompt[:_PREVIEW],
                     digest=turn.digest,
                     session_digest=turn.session_digest,
                     size=size_of(turn),
@@ -149,6 +157,8 @@ class TraceStore:
         self._known.setdefault(session_id, {}).setdefault(int(number), []).append(
             Existing(
                 trace_id=info.trace_id,
+                start_ms=int(info.request_time),
+                preview=info.request_preview or "",
                 digest=tags.get("skilltrace.digest", "") if whole else "",
                 session_digest=tags.get("skilltrace.session_digest", ""),
                 size=int(size) if size.isdigit() and whole else 0,
@@ -202,6 +212,16 @@ def trace_id_of(experiment_id: str, turn: Turn, *, redacted: bool) -> str:
     parts = (experiment_id, turn.session_id, str(turn.number), turn.digest, turn.session_digest)
     text = "\0".join((*parts, str(redacted)))
     return "tr-" + hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:32]
+
+
+def is_another_session(item: Existing, turn: Turn) -> bool:
+    """Whether the first turn that is stored under a session's id began otherwise than this one: at
+    another time and, where it was not redacted, with another prompt.
+    """
+    start = TurnTrace(turn, "tr-" + "0" * 32, {})
+    if item.start_ms == start.start_ns // 1_000_000:
+        return False
+    return item.redacted or item.preview[:_TELLING] != start.prompt[:_TELLING]
 
 
 def size_of(turn: Turn) -> int:

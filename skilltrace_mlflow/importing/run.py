@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.errors import ConfigurationError, InputError
-from skilltrace_mlflow.importing._store import Existing, TraceStore, size_of, trace_id_of
+from skilltrace_mlflow.importing._store import (
+    Existing,
+    TraceStore,
+    is_another_session,
+    size_of,
+    trace_id_of,
+)
 from skilltrace_mlflow.importing.redaction import Redactor
 from skilltrace_mlflow.importing.spans import build_trace
 from skilltrace_mlflow.importing.turns import Turn, split_turns
@@ -197,6 +203,12 @@ class _Importer:
         with self._lock(turns[0].session_id):
             with told(str(path), self.tracking_uri):
                 known = self.store.turns_of(turns[0].session_id)
+            if any(is_another_session(item, turns[0]) for item in known.get(0, ())):
+                raise InputError(
+                    f"{path}: the experiment holds another session of the same id "
+                    f"({turns[0].session_id}), which this one would replace; import it into "
+                    "another experiment"
+                )
             todo, unchanged, older = self._compare(turns, known)
             left = self._left_over(turns, known)
             if left:

@@ -590,3 +590,28 @@ def test_a_later_turn_of_the_hook_without_a_call_is_missed_too(store: str) -> No
     known = Turn(session.prompts[0], session=session.session_id)
     known.llm("Three.", counts=usage(1, 1, read=0, created=0))
     assert session_from_trace([*held, known.end()]).incomplete == session.incomplete
+
+
+def test_another_session_of_the_same_id_replaces_nothing(store: str, tmp_path: Path) -> None:
+    """Ids can come out alike: of a generator that was seeded, of files without an id."""
+
+    def session(folder: str, prompt: str, day: int) -> Path:
+        moment = f"2026-03-{day:02}T10:00:00.000Z"
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "alike.jsonl"
+        write_lines(
+            path,
+            user(prompt, timestamp=moment, sessionId="alike"),
+            assistant("m1", tool("Read", "t1"), timestamp=moment, sessionId="alike"),
+            result("t1", "ok", timestamp=moment, sessionId="alike"),
+        )
+        return path
+
+    first, other = session("a", "do one thing", 1), session("b", "do another", 2)
+    kept = import_transcripts([first], experiment="traces", tracking_uri=store).trace_ids
+    for redact in (False, True):
+        with pytest.raises(InputError, match="another session of the same id"):
+            import_transcripts([other], experiment="traces", tracking_uri=store, redact=redact)
+    assert [t.info.trace_id for t in traces(store)] == list(kept)
+    again = import_transcripts([first], experiment="traces", tracking_uri=store)
+    assert (again.unchanged, again.failed) == (1, {})
