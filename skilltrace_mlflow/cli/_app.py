@@ -16,6 +16,8 @@ from skilltrace_mlflow.errors import SkillTraceError
 __all__ = ["app", "run"]
 
 EXIT_USAGE = 2
+EXIT_UNKNOWN = 3
+_LONGEST_MESSAGE = 300
 
 # Name on the command line: (module in this package, help in one line). Kept here so that the list
 # of commands can be printed without importing any of them.
@@ -107,13 +109,27 @@ def run(arguments: Sequence[str]) -> int:
             error.show()
             return EXIT_USAGE
         except SkillTraceError as error:
-            if debug:
-                raise
-            for line in str(error).splitlines() or [type(error).__name__]:
-                note(f"error: {line}")
-            return error.exit_code
+            return _told(str(error), error, error.exit_code, debug=debug)
+        except BrokenPipeError:
+            raise
+        except Exception as error:  # no error of ours: an exit code of 1 would say "failed"
+            text = " ".join(str(error).split())[:_LONGEST_MESSAGE]
+            told = f"{type(error).__name__}: {text}" if text else type(error).__name__
+            hint = "" if debug else " (unexpected; --debug shows where)"
+            return _told(f"{told}{hint}", error, EXIT_UNKNOWN, debug=debug)
         return result if isinstance(result, int) else 0
     return 0
+
+
+def _told(message: str, error: Exception, code: int, *, debug: bool) -> int:
+    """Say what went wrong, with the traceback only where it was asked for."""
+    if debug:
+        import traceback
+
+        note("".join(traceback.format_exception(error)).rstrip())
+    for line in message.splitlines() or [type(error).__name__]:
+        note(f"error: {line}")
+    return code
 
 
 @contextlib.contextmanager

@@ -10,7 +10,14 @@ from urllib.parse import urlsplit
 
 from skilltrace_mlflow.errors import EvaluationError
 
-__all__ = ["probe", "require_local", "store_exists", "tracking_uri_of", "without_password"]
+__all__ = [
+    "probe",
+    "require_local",
+    "sqlite_path",
+    "store_exists",
+    "tracking_uri_of",
+    "without_password",
+]
 
 _PROBES = 3
 
@@ -26,7 +33,7 @@ def tracking_uri_of(tracking_uri: str | None = None) -> str:
 
 def store_exists(tracking_uri: str | None = None) -> bool:
     """Whether a local database is there already; what a server holds is not asked here."""
-    path = _sqlite_path(tracking_uri_of(tracking_uri))
+    path = sqlite_path(tracking_uri_of(tracking_uri))
     return path is None or path.exists()
 
 
@@ -64,12 +71,13 @@ def require_local(uri: str) -> None:
     """Raises EvaluationError if `uri` names a local database that is not there."""
     if not store_exists(uri):
         raise EvaluationError(
-            f"there is no MLflow store at {_sqlite_path(uri)}; name one with --tracking-uri or "
+            f"there is no MLflow store at {sqlite_path(uri)}; name one with --tracking-uri or "
             "MLFLOW_TRACKING_URI, or fill one with skilltrace-mlflow import"
         )
 
 
-def _sqlite_path(uri: str) -> Path | None:
+def sqlite_path(uri: str) -> Path | None:
+    """The file of a SQLite store, None for every other store."""
     if not uri.startswith("sqlite:///"):
         return None
     name = uri[len("sqlite:///") :].split("?", 1)[0]

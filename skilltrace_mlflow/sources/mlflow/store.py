@@ -27,6 +27,7 @@ from skilltrace_mlflow.sources.mlflow._place import (
     tracking_uri_of,
     without_password,
 )
+from skilltrace_mlflow.sources.mlflow.creation import await_store
 from skilltrace_mlflow.sources.mlflow.stored import StoredTraces, has_root, may_be_claude_code
 
 if TYPE_CHECKING:
@@ -274,6 +275,7 @@ def connect(tracking_uri: str | None = None, *, create: bool = False) -> Iterato
     uri = tracking_uri_of(tracking_uri)
     if not create:
         require_local(uri)
+    await_store(uri)
     before, named = utils._tracking_uri, os.environ.get(_URI)
     change = uri != mlflow.get_tracking_uri()
     bounded = [name for name in BOUNDS if name not in os.environ]
