@@ -35,8 +35,20 @@ def output_of(words: list[str], stdin: str | None, *, read: bool) -> str:
     if program == "printf" and operands:
         form = operands[0]
         rest = iter(operands[1:])
-        filled = _PRINTF_FIELD.sub(lambda _: next(rest, ""), form)
-        return _decode_escapes(filled) + " ".join(rest)
+
+        def fill(field: re.Match[str]) -> str:
+            text = next(rest, "")
+            return _decode_escapes(text) if field.group().endswith("b") else text
+
+        # an escape in the form is decoded, one in an operand only for %b
+        pieces = _PRINTF_FIELD.split(form)
+        fields = [fill(match) for match in _PRINTF_FIELD.finditer(form)]
+        filled = "".join(
+            part
+            for piece, field in zip(pieces, [*fields, ""], strict=True)
+            for part in (_decode_escapes(piece), field)
+        )
+        return filled + " ".join(rest)
     if program in ("cat", "tee") and (program == "tee" or read or operands in ([], ["-"])):
         return UNKNOWN if stdin is None else stdin
     if program == "which" and len(operands) == 1:
@@ -46,8 +58,21 @@ def output_of(words: list[str], stdin: str | None, *, read: bool) -> str:
     return UNKNOWN
 
 
+_ESCAPE = re.compile(
+    r"\\(?:x([0-9A-Fa-f]{1,2})|u([0-9A-Fa-f]{1,4})|U([0-9A-Fa-f]{1,8})|0?([0-7]{1,3})|(.))",
+    re.DOTALL,
+)
+_LETTERS = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v", "\\": "\\"}
+
+
 def _decode_escapes(text: str) -> str:
-    pairs = (("\\n", "\n"), ("\\t", "\t"), ("\\\\", "\\"))
-    for mark, char in pairs:
-        text = text.replace(mark, char)
-    return text
+    """A text with the escapes of printf and `echo -e` decoded, octal and hexadecimal ones too."""
+
+    def decoded(match: re.Match[str]) -> str:
+        for digits, base in zip(match.groups()[:4], (16, 16, 16, 8), strict=True):
+            if digits is not None:
+                number = int(digits, base)
+                return chr(number) if number < 0x110000 else ""
+        return _LETTERS.get(match.group(5), match.group())
+
+    return _ESCAPE.sub(decoded, text)

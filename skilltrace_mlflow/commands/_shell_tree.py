@@ -24,6 +24,7 @@ from skilltrace_mlflow.commands._shell_nodes import (
 from skilltrace_mlflow.commands._shell_output import LONGEST, bounded, output_of
 from skilltrace_mlflow.commands._shell_segments import KEYWORDS
 from skilltrace_mlflow.commands._shell_words import Words
+from skilltrace_mlflow.commands._wrapper_table import SHELLS
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command, Redirect
 
 if TYPE_CHECKING:
@@ -39,15 +40,15 @@ _CONDITIONAL = {
     "case_statement",
     "while_statement",
     "c_style_for_statement",
-    "function_definition",
 }
 _MOST_ROUNDS = 60
 _OPERATORS = ("<>", "&>>", "&>", ">>", ">|", ">&", ">", "<")  # `2>&1` writes no file
+_MOST_CALLS = 200
 _UNKNOWN_LINE = re.compile(rf"^{UNKNOWN}+$", re.MULTILINE)
 _BACKQUOTED = re.compile(r"(?<!\\)`((?:[^`\\]|\\.)*)`", re.DOTALL)
 _FILE_IN_WORD = re.compile(r"^-f|[\s=@]")
 _OPEN = set(f"{UNKNOWN}{UNKNOWN_WORDS}*?[{{")  # a word that stands for others, or for none known
-_SHELL_NAMES = {"sh", "bash", "zsh", "dash", "ksh", "ash", "fish", "mksh", "rbash", "source", "."}
+_SHELL_NAMES = {*SHELLS, "source", "."}
 
 
 # What a statement stands inside of, by the grammar's names.
@@ -67,6 +68,7 @@ def walk(text: str) -> Walk:
     """Read a line: its commands, its redirections, and whether all of it was valid syntax."""
     done = Walk()
     done.script(text, carried=False, stdin=None)
+    done.mentioned()
     return done
 
 
@@ -88,6 +90,9 @@ class Walk(Words):
         self.before = ""  # for `cd -`
         self.pushed: list[str] = []
         self.within: tuple[str, ...] = ()
+        self.functions: dict[str, Node] = {}  # defined and not called so far
+        self.bodies: dict[str, Node] = {}
+        self.calls = 0
 
     def script(self, text: str, *, carried: bool, stdin: str | None) -> str:
         """Read a whole script; its output as far as it is known."""
@@ -138,6 +143,8 @@ class Walk(Words):
             return ""
         if kind == "for_statement":
             return self.loop(node, stdin)
+        if kind == "function_definition":
+            return self.function(node)
         conditional = kind in _CONDITIONAL
         self.conditional += conditional
         outputs = []
@@ -150,6 +157,47 @@ class Walk(Words):
         if conditional or kind in ("test_command", "ERROR"):
             return UNKNOWN if any(outputs) else ""
         return "".join(outputs)
+
+    def function(self, node: Node) -> str:
+        """Remember a function; its body runs where it is called."""
+        name, body = node.child_by_field_name("name"), node.child_by_field_name("body")
+        if name is not None and body is not None:
+            self.functions[text_of(name)] = self.bodies[text_of(name)] = body
+        return ""
+
+    def call(self, name: str, words: Sequence[str] | None, stdin: str | None) -> str:
+        """Run a function's body with its parameters, None where these are not known."""
+        body = self.bodies[name]
+        self.functions.pop(name, None)
+        self.calls += 1
+        if self.depth >= _MAX_DEPTH or self.calls > _MOST_CALLS:
+            return UNKNOWN  # it calls itself
+        outer, self.parameters = self.parameters, None if words is None else list(words)
+        self.depth += 1
+        self.conditional += 1
+        output = self.visit(body, stdin)
+        self.conditional -= 1
+        self.depth -= 1
+        self.parameters = outer
+        return UNKNOWN if output else ""
+
+    def uncalled(self) -> tuple[Command, ...]:
+        """The commands of functions that nothing has called; to be asked for last."""
+        size = len(self.found)
+        for name in tuple(self.functions):
+            self.call(name, None, None)
+        return tuple(self.found[size:])
+
+    def mentioned(self) -> None:
+        """Call the functions whose names stand in other commands: `trap clean EXIT`."""
+        again = True
+        while again:
+            again = False
+            said = " ".join(" ".join(command.texts) for command in self.found)
+            for name in tuple(self.functions):
+                if re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", said):
+                    self.call(name, None, None)
+                    again = True
 
     def pipeline(self, node: Node, stdin: str | None) -> str:
         """Feed each stage the output of the one before it."""
@@ -296,6 +344,7 @@ class Walk(Words):
     def command(self, node: Node, stdin: str | None) -> str:
         """A simple command, and whatever it carries."""
         words: list[str] = []
+        self.fed = stdin
         source_from = end = node.start_byte
         for child in node.children:
             # the grammar ends a word where a line goes on in its middle
@@ -341,12 +390,14 @@ class Walk(Words):
         self.add(tuple(words), " ".join(text.split()), stdin)
         if program in ("cd", "pushd", "popd"):
             self.move(program, [word for word in words[1:] if word not in ("--", "-P", "-L")])
+        if words[0] in self.bodies:
+            return self.call(words[0], words[1:], stdin)
         return output_of(words, stdin, read=bool(named))
 
-    def substitution(self, node: Node) -> str:
+    def substitution(self, node: Node, stdin: str | None = None) -> str:
         """What a substitution writes; it changes its own directory, not the line's."""
         folder = self.folder
-        text = super().substitution(node)
+        text = super().substitution(node, stdin)
         self.folder = folder
         return text
 
@@ -372,6 +423,9 @@ class Walk(Words):
                 name, sign, value = word.partition("=")
                 if sign:
                     self.aliases[name] = value
+        elif program == "shift" and self.parameters is not None:
+            count = words[1] if len(words) > 1 else "1"
+            self.parameters = self.parameters[int(count) :] if count.isdigit() else [UNKNOWN_WORDS]
         elif program in ("read", "mapfile", "readarray", "getopts"):
             for word in words[1:]:
                 if not word.startswith("-"):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Words"]
 
+_ALL_PARAMETERS = {"$@", "$*", "${@}", "${*}"}
 _PROGRAM_VARIABLES = {"BROWSER", "CC", "CXX", "EDITOR", "PAGER", "PYTHON", "VISUAL"}
 
 
@@ -33,6 +34,8 @@ class Words(ABC):
         self.variables: dict[str, str] = {"SHELL": "/bin/bash", "BASH": "/bin/bash"}
         self.carried = 0
         self.substituted = 0
+        self.parameters: list[str] | None = None  # of the function that is being called
+        self.fed: str | None = None  # what the command whose words are read gets to read
 
     @abstractmethod
     def visit(self, node: Node, stdin: str | None = None) -> str:
@@ -45,6 +48,8 @@ class Words(ABC):
     def word(self, node: Node, *, program: bool = False) -> list[str]:
         """The words that one word of the line becomes: usually one, none for an empty variable."""
         raw = text_of(node)
+        if self.parameters is not None and raw.strip('"') in _ALL_PARAMETERS:
+            return list(self.parameters)
         if "{" in raw and has_braces(raw) and not set(raw) & set("\"'$`\\"):
             return expand_braces(raw)
         pieces = self.value(node)
@@ -95,7 +100,8 @@ class Words(ABC):
         if kind == "command_substitution":
             return [(self.substitution(node), True, True)]
         if kind == "process_substitution":
-            self.substitution(node)
+            into = text_of(node).startswith(">")
+            self.substitution(node, (self.fed or UNKNOWN) if into else None)
             return [("/dev/fd/" + UNKNOWN, True, False)]
         if kind == "arithmetic_expansion":
             self.inside(node)
@@ -117,10 +123,10 @@ class Words(ABC):
             else:
                 self.inside(child)
 
-    def substitution(self, node: Node) -> str:
+    def substitution(self, node: Node, stdin: str | None = None) -> str:
         self.carried += 1
         self.substituted += 1
-        text = "".join(self.visit(child) for child in node.named_children)
+        text = "".join(self.visit(child, stdin) for child in node.named_children)
         self.substituted -= 1
         self.carried -= 1
         return text.rstrip("\n") if text else UNKNOWN
@@ -155,6 +161,8 @@ class Words(ABC):
             name = plain.group(1) or plain.group(2)
             if name == "IFS":
                 return " "
+            if self.parameters is not None and name.isdigit() and name != "0":
+                return next(iter(self.parameters[int(name) - 1 :]), "")
             if name in self.variables:
                 return self.variables[name]
         default = re.fullmatch(r"\$\{(\w+):?([-=+])(.*)\}", raw, re.DOTALL)

@@ -1,7 +1,7 @@
-"""The table of commands whose operands are a command: `sudo`, `env`, `timeout`, `docker exec`, …
+"""The tables of commands that run another command: `sudo`, `env`, `timeout`, `docker exec`, …
 
 Read off their manual pages: which options take the next word as their value, since only then the
-first word that is not an option is the command.
+first word that is not an option is the command. `prefilter` derives its names from these tables.
 """
 
 from __future__ import annotations
@@ -9,21 +9,150 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["PREFIXES", "Prefix"]
+__all__ = [
+    "CARRIERS",
+    "PREFIXES",
+    "SHELLS",
+    "SYNONYMS",
+    "TEXT_OPERANDS",
+    "TEXT_OPTION",
+    "TYPED_INTO",
+    "Prefix",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prefix:
     """A command whose operands are a command: the options that take a value, the flags that do
-    not, how many operands come first, and whether assignments may."""
+    not, how many operands come first, and whether assignments may. `program` is what the operands
+    are the arguments of, where it is not among them (`minikube kubectl -- get pods`)."""
 
     valued: str = ""
     flags: str = ""
     operands: int = 0
     assignments: bool = False
+    program: str = ""
 
+
+_WHERE = "-n -p -r --name --prefix --root-prefix --cwd -e -a --attach --env"
+_SLURM = (
+    "-n -N -c -p -t -J -o -e -A -w -x -G -q -D --ntasks --nodes --cpus-per-task --partition --time "
+    "--job-name --output --error --account --mem --gres --gpus --qos --chdir --nodelist --exclude"
+)
+_CONTAINER = "-B --bind -H --home -W --pwd --env --env-file --overlay -w --workdir --app"
+_MPI = "-n -np -c -H -host --host -hostfile --hostfile -x --map-by --bind-to -wdir --wdir"
+# Launchers of versions, environments, containers, jobs and remote machines.
+_LAUNCHERS: Mapping[str, Prefix] = {
+    "rtk": Prefix(flags="-v -u --verbose --ultra-compact --skip-env"),
+    **{f"rtk {sub}": Prefix() for sub in ("err", "proxy", "run", "summary", "test")},
+    "micromamba run": Prefix(valued=_WHERE, flags="-v --no-capture-output"),
+    "pixi run": Prefix(
+        valued="-e --environment --manifest-path", flags="--frozen --locked -q -v --clean-env"
+    ),
+    "pixi exec": Prefix(valued="-s --spec -w --with -c --channel -p --platform"),
+    "devcontainer exec": Prefix(
+        valued="--workspace-folder --config --container-id --id-label --docker-path --remote-env "
+        "--docker-compose-path --user-data-folder --log-level --override-config"
+    ),
+    "limactl shell": Prefix(valued="--workdir --shell", flags="--debug", operands=1),
+    "lima": Prefix(),
+    "colima ssh": Prefix(valued="-p --profile"),
+    "multipass exec": Prefix(valued="-d --working-directory", operands=1),
+    "orb": Prefix(valued="-m -u -w --machine --user --workdir"),
+    "orbctl run": Prefix(valued="-m -u -w --machine --user --workdir"),
+    "toolbox run": Prefix(valued="-c -d -r --container --distro --release"),
+    "distrobox enter": Prefix(valued="-n --name -a --additional-flags", operands=1),
+    "flatpak-spawn": Prefix(
+        valued="--env --directory --forward-fd", flags="--host --clear-env --watch-bus --sandbox"
+    ),
+    **{
+        f"{program} {sub}": Prefix(valued=_CONTAINER, operands=1)
+        for program in ("apptainer", "singularity")
+        for sub in ("exec", "run")
+    },
+    "srun": Prefix(valued=_SLURM, flags="-l -v -Q --pty --exclusive"),
+    "salloc": Prefix(valued=_SLURM),
+    **{program: Prefix(valued=_MPI) for program in ("mpirun", "mpiexec", "orterun")},
+    "oc rsh": Prefix(valued="-n -c --namespace --container --shell --timeout", operands=1),
+    "kubectl rsh": Prefix(valued="-n -c --namespace --container --shell --timeout", operands=1),
+    **{
+        f"{program} kubectl": Prefix(valued="-p --profile", program="kubectl")
+        for program in ("k0s", "k3s", "microk8s", "minikube", "rke2")
+    },
+    "microk8s helm": Prefix(program="helm"),
+    "microk8s helm3": Prefix(program="helm"),
+    "minikube ssh": Prefix(valued="-p -n --profile --node"),
+    "kubecolor": Prefix(program="kubectl"),
+    "docker container exec": Prefix(
+        valued="-e -u -w --env --user --workdir --env-file --detach-keys",
+        flags="-i -t -it -ti -d --interactive --tty --detach --privileged",
+        operands=1,
+    ),
+    "watchexec": Prefix(
+        valued="-e -w -f -i -s -d -p -E -o --exts --watch --filter --ignore --signal --debounce "
+        "--poll --env --on-busy-update --shell --stop-signal --workdir --delay-run",
+        flags="-r -n -c -q -v --restart --clear --postpone --no-vcs-ignore",
+    ),
+    "gum spin": Prefix(
+        valued="-s -a --spinner --title --align --timeout", flags="--show-output --show-error"
+    ),
+    "pueue add": Prefix(
+        valued="-w -d -g -a -l -o -p --working-directory --delay --group --after --label",
+        flags="-i -s -e -u --immediate --stashed --escape --print-task-id",
+    ),
+    "tsp": Prefix(valued="-L -D -W -N", flags="-n -f -m -d -B -g -E"),
+    "nq": Prefix(flags="-c -q"),
+    "sem": Prefix(valued="-j --jobs --id", flags="--fg --bg --wait"),
+    "retry": Prefix(valued="-t -d -s -m -x --times --delay --tries --attempts --max"),
+    "script": Prefix(
+        valued="-E -I -O -B -T -t -m -o --echo --log-in --log-out --log-io --log-timing "
+        "--logging-format --output-limit",
+        flags="-a -e -f -q -k -r -p -d --append --return --flush --force --quiet",
+        operands=1,
+    ),
+    "ssh-agent": Prefix(valued="-a -E -t", flags="-c -s -D -d"),
+    "mosh": Prefix(valued="-p --port --ssh --server --client --predict", operands=1),
+    "tsh ssh": Prefix(valued="-l -p --login --port --cluster --proxy", operands=1),
+    "nomad exec": Prefix(valued="-task -job -e", operands=1),
+    "cpulimit": Prefix(valued="-l -p -e --limit"),
+    "chrt": Prefix(valued="-T -P -D", flags="-b -f -i -o -r -d -a", operands=1),
+    "setarch": Prefix(operands=1),
+    "linux32": Prefix(), "linux64": Prefix(), "time-limit": Prefix(operands=1),
+    "systemd-inhibit": Prefix(valued="--what --who --why --mode"),
+    "s6-setuidgid": Prefix(operands=1),
+    "setuidgid": Prefix(operands=1),
+    "chpst": Prefix(valued="-u -U -b -/ -n -l -L -e -m -d -o -p -f -c -r -t"),
+    "with-contenv": Prefix(),
+    "envdir": Prefix(operands=1),
+    "env-cmd": Prefix(valued="-f -e -r --file --environments --rc-file"),
+    "dotenvx run": Prefix(valued="-f -e --env-file --env -fk", flags="--overload --quiet"),
+    "corepack": Prefix(),
+    "volta run": Prefix(valued="--node --npm --yarn --pnpm --env"),
+    "fnm exec": Prefix(valued="--using"),
+    "nvm exec": Prefix(operands=1, flags="--silent"),
+    **{f"{program} exec": Prefix() for program in ("jenv", "pyenv", "rbenv", "rtx")},
+    "proto run": Prefix(),
+    "tox exec": Prefix(valued="-e -c"),
+    "uv tool run": Prefix(valued="--from --with --python -p --index --index-url"),
+    "yarn workspace": Prefix(operands=1, program="yarn"),
+    "yarn workspaces foreach exec": Prefix(),
+    "lerna exec": Prefix(valued="--scope --ignore --concurrency"),
+    "nx exec": Prefix(),
+    "railway run": Prefix(valued="-s -e --service --environment"),
+    "teller run": Prefix(valued="-c --config"),
+    "saml2aws exec": Prefix(valued="-a -p --idp-account --exec-profile"),
+    "ddev exec": Prefix(valued="-d -s --dir --service"),
+    "nix shell": Prefix(), "nix develop": Prefix(), "guix shell": Prefix(),
+    "devbox run": Prefix(valued="-c -e --config --env"),
+    "perf stat": Prefix(valued="-e -r -o -I"), "perf record": Prefix(valued="-e -o -F -g"),
+    "py-spy record": Prefix(valued="-o -r -d -f --output --rate --duration --format"),
+    "rr record": Prefix(), "heaptrack": Prefix(valued="-o"),
+    "bwrap": Prefix(), "runc exec": Prefix(operands=1), "crictl exec": Prefix(operands=1),
+    "ctr task exec": Prefix(operands=1), "daemonize": Prefix(valued="-c -e -o -p -l -u"),
+}  # fmt: skip
 
 PREFIXES: Mapping[str, Prefix] = {
+    **_LAUNCHERS,
     "sudo": Prefix(
         valued="-u -g -h -p -C -T -R -D -r -t -U --user --group --host --prompt --chroot --chdir "
         "--close-from --command-timeout --role --type --other-user",
@@ -70,7 +199,9 @@ PREFIXES: Mapping[str, Prefix] = {
     "unshare": Prefix(),
     "runuser": Prefix(valued="-u -g -G -c --user --command", flags="-l -m -p --login"),
     "npx": Prefix(valued="-p --package -c --call", flags="-y --yes --no -q --no-install"),
-    "bunx": Prefix(),
+    "bunx": Prefix(valued="-p --package", flags="--bun -b --silent --verbose --no-install"),
+    "bun x": Prefix(valued="-p --package", flags="--bun -b --silent --verbose --no-install"),
+    "pnpx": Prefix(valued="--package", flags="-c --shell-mode --silent"),
     "uvx": Prefix(valued="--from --with --python -p --index --index-url"),
     "pipx run": Prefix(valued="--spec --python --pip-args"),
     "uv run": Prefix(
@@ -82,11 +213,12 @@ PREFIXES: Mapping[str, Prefix] = {
     "poetry run": Prefix(),
     "pdm run": Prefix(),
     "hatch run": Prefix(),
-    "uv pip": Prefix(),
+    "uv pip": Prefix(program="pip"),
     "pipenv run": Prefix(),
     "rye run": Prefix(),
     "bundle exec": Prefix(),
-    "npm exec": Prefix(valued="--package -c --call"),
+    "npm exec": Prefix(valued="--package -c --call", flags="-y --yes --no"),
+    "npm x": Prefix(valued="--package -c --call", flags="-y --yes --no"),
     "pnpm exec": Prefix(),
     "pnpm dlx": Prefix(),
     "yarn exec": Prefix(),
@@ -173,3 +305,58 @@ PREFIXES: Mapping[str, Prefix] = {
         valued="-n -c --namespace --container --context -f", flags="-i -t -it -ti -q", operands=1
     ),
 }
+
+SHELLS = frozenset(["sh", "bash", "zsh", "dash", "ksh", "ash", "fish", "mksh", "rbash"])
+# Programs under the name that the table has.
+SYNONYMS = {
+    "podman": "docker",
+    "nerdctl": "docker",
+    "oc": "kubectl",
+    "docker-compose": "docker compose",
+    "podman-compose": "docker compose",
+}
+# Options whose value is a command line for a shell.
+TEXT_OPTION: Mapping[str, tuple[str, ...]] = {
+    "ansible": ("-a", "--args"),
+    "aws": ("--command",),
+    "az": ("--scripts", "--command-to-execute", "--exec-command"),
+    "env": ("-S", "--split-string"),
+    "expect": ("-c",),
+    "flock": ("-c", "--command"),
+    "fly": ("-C", "--command"),
+    "flyctl": ("-C", "--command"),
+    "gcloud": ("--command",),
+    "nix-shell": ("--run", "--command"),
+    "nodemon": ("-x", "--exec"),
+    "npm": ("-c", "--call"),
+    "npx": ("-c", "--call"),
+    "rsync": ("--rsync-path",),
+    "runuser": ("-c", "--command"),
+    "sbatch": ("--wrap",),
+    "script": ("-c", "--command"),
+    "sg": ("-c",),
+    "su": ("-c", "--command"),
+    "tar": ("--to-command", "--use-compress-program", "-I"),
+    "vagrant": ("-c", "--command"),
+}
+# Programs whose operands are command lines.
+TEXT_OPERANDS = frozenset(["concurrently", "hyperfine"])
+# What reaches their standard input runs in a shell.
+TYPED_INTO = frozenset(["at", "batch", "su"])
+# Programs that `wrappers` reads in ways of their own.
+_OWN_WAYS = (
+    ". autossh cmd coproc coverage eval fd fdfind find flock git nix parallel powershell pwsh "
+    "source sops ssh tmux trap watch"
+)
+# The name of every program that may run another one.
+CARRIERS = frozenset(
+    [
+        *(key.split()[0] for key in PREFIXES),
+        *SHELLS,
+        *SYNONYMS,
+        *TEXT_OPTION,
+        *TEXT_OPERANDS,
+        *TYPED_INTO,
+        *_OWN_WAYS.split(),
+    ]
+)

@@ -31,7 +31,7 @@ def covers_line(line: str, tests: Sequence[Callable[[str], bool]]) -> bool | Non
     if script.parser == "segments: syntax error":
         return False
     verdict: bool | None = True
-    for command in script.commands:
+    for command in (*script.commands, *script.uncalled):
         if command.carried and not command.substituted:
             continue
         forms = [*command.texts, *_unwrapped(command)]

@@ -1,19 +1,31 @@
-"""Options and operands of commands, normalised so that spellings of one thing compare equal."""
+"""Options and operands of commands, read so that spellings of one thing compare equal.
+
+`read_arguments` gives the options of a command with all their names and with their values, and its
+operands. What an option is called and whether it takes a value stands in the tables of `options`;
+of an option that is not there the word behind it may be its value or an operand, and counts as an
+operand.
+"""
 
 from __future__ import annotations
 
 import posixpath
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
-from skilltrace_mlflow.patterns.wildcard import wildcard
+from skilltrace_mlflow.commands.operands import (
+    plain_mode,
+    same_kind,
+    same_subcommand,
+    skipped,
+    without_run,
+)
+from skilltrace_mlflow.commands.options import Table, deepens, has_subcommands, table_of
 
 __all__ = [
     "Arguments",
-    "flag_meets",
-    "has_other_names",
+    "Given",
     "plain_operand",
     "read_arguments",
     "same_program",
@@ -21,172 +33,71 @@ __all__ = [
 ]
 
 _PIP = re.compile(r"pip[23](?:\.\d+)?")
-
-_RECURSIVE = {"--recursive": "-r", "-R": "-r", "--force": "-f", "--verbose": "-v"}
-_SAME: Mapping[str, Mapping[str, str]] = {  # long or second spelling to the one compared
-    "apt": {"--yes": "-y", "--assume-yes": "-y"},
-    "apt-get": {"--yes": "-y", "--assume-yes": "-y"},
-    "chgrp": {"--recursive": "-R"},
-    "chmod": {"--recursive": "-R"},
-    "chown": {"--recursive": "-R"},
-    "cp": {**_RECURSIVE, "--archive": "-a"},
-    "curl": {
-        "--insecure": "-k",
-        "--silent": "-s",
-        "--location": "-L",
-        "--request": "-X",
-        "--data": "-d",
-        "--output": "-o",
-        "--remote-name": "-O",
-        "--upload-file": "-T",
-        "--header": "-H",
-        "--user": "-u",
-    },
-    "databricks": {"--target": "-t", "--profile": "-p", "--output": "-o"},
-    "docker": {"--force": "-f", "--volumes": "-v", "--all": "-a"},
-    "git": {
-        "--force": "-f",
-        "--delete": "-d",
-        "--all": "-a",
-        "--message": "-m",
-        "--amend": "--amend",
-    },
-    "grep": {"--recursive": "-r", "--ignore-case": "-i"},
-    "kill": {"-KILL": "-9", "-SIGKILL": "-9", "--signal": "-s"},
-    "killall": {"-KILL": "-9", "-SIGKILL": "-9", "--signal": "-s"},
-    "kubectl": {"--namespace": "-n", "--filename": "-f"},
-    "ln": {"--symbolic": "-s", "--force": "-f"},
-    "mv": {"--force": "-f", "--no-clobber": "-n"},
-    "npm": {"--global": "-g", "--force": "-f", "--save-dev": "-D"},
-    "pip": {"--upgrade": "-U", "--requirement": "-r", "--editable": "-e", "--yes": "-y"},
-    "pkill": {"-KILL": "-9", "-SIGKILL": "-9", "--signal": "-s", "--full": "-f"},
-    "rm": {**_RECURSIVE, "--dir": "-d", "--interactive": "-i"},
-    "rsync": {"--recursive": "-r", "--archive": "-a"},
-    "sed": {"--in-place": "-i", "--expression": "-e"},
-    "tar": {"--extract": "-x", "--create": "-c", "--file": "-f"},
-    "wget": {"--recursive": "-r", "--no-check-certificate": "--no-check-certificate"},
-}
-# Groups of subcommands whose name may be left out.
-_GROUPS: Mapping[str, tuple[str, ...]] = {"docker": ("container",), "gcloud": ("alpha", "beta")}
-_SAME_PROGRAM = {"pip3": "pip", "podman": "docker", "pnpm": "npm", "oc": "kubectl"}
-
-# Subcommands with several names.
-_NPM = {
-    **dict.fromkeys(("add", "i", "in", "ins", "isntall"), "install"),
-    **dict.fromkeys(("r", "remove", "rm", "un", "unlink"), "uninstall"),
-    **dict.fromkeys(("t", "tst"), "test"),
-    "run-script": "run",
-}
-_SAME_SUBCOMMAND: Mapping[str, Mapping[str, str]] = {
-    "cargo": {"b": "build", "c": "check", "rm": "remove", "r": "run", "t": "test"},
-    "helm": {"del": "uninstall", "delete": "uninstall", "un": "uninstall"},
-    "npm": _NPM,
-}
-_KINDS = (  # of resources, by all their names; kubectl takes `ns/x` as well as `ns x`
-    "configmap configmaps cm", "cronjob cronjobs cj", "daemonset daemonsets ds",
-    "deployment deployments deploy", "ingress ingresses ing", "job jobs", "namespace namespaces ns",
-    "node nodes no", "persistentvolume persistentvolumes pv",
-    "persistentvolumeclaim persistentvolumeclaims pvc", "pod pods po", "secret secrets",
-    "service services svc", "serviceaccount serviceaccounts sa", "statefulset statefulsets sts",
-)  # fmt: skip
-_SAME_KIND = {name: kind.split()[0] for kind in _KINDS for name in kind.split()}
+_VERSION = re.compile(r"(?<=[\w.])@[\w.^~*+-]+$")  # ruff@latest, npm@10
 
 # Programs whose options are words behind one dash: letters of such a word are no flags.
 _LONG_SINGLE_DASH = {
     "clang", "convert", "ffmpeg", "find", "g++", "gcc", "go", "java", "javac", "magick", "nomad",
-    "openssl", "packer", "terraform", "tofu", "vault", "xcodebuild",
+    "openssl", "packer", "sqlite3", "terraform", "tofu", "vault", "xcodebuild",
 }  # fmt: skip
+# Programs whose first operand is a subcommand, besides those with tables of subcommands.
+_SUBCOMMANDS = {
+    "apk", "apt", "apt-get", "aws", "az", "bundle", "bun", "databricks", "dnf", "docker-compose",
+    "dotnet", "firebase", "flutter", "fly", "gcloud", "gem", "glab", "gsutil", "heroku", "npm",
+    "pacman", "pnpm", "prisma", "pulumi", "rails", "rustup", "snap", "snow", "supabase",
+    "systemctl", "tofu", "vault", "vercel", "wrangler", "yarn", "yum",
+}  # fmt: skip
+_OFF = {"false", "False", "FALSE", "f", "F", "0"}
 
-# Programs whose first operand is a subcommand, with their global options: those that take a value,
-# and those known to take none.
-_SUBCOMMANDS: Mapping[str, tuple[str, str]] = {
-    "apt": ("-o -c -t", "-y -q -qq"),
-    "apt-get": ("-o -c -t", "-y -q -qq"),
-    "aws": (
-        "--profile --region --output --endpoint-url --query --ca-bundle",
-        "--debug --no-verify-ssl --no-paginate --no-cli-pager",
-    ),
-    "az": ("--subscription -o --output --query", "--debug --verbose --only-show-errors"),
-    "brew": ("", "-v -q -d"),
-    "bundle": ("", ""),
-    "cargo": ("--color --config -C -Z", "-v -q --locked --offline --frozen"),
-    "conda": ("", "-v"),
-    "databricks": ("-p --profile -t --target -o --output --log-level --log-file", "--debug"),
-    "dnf": ("-c --releasever", "-y -q"),
-    "docker": (
-        "-H --host --context -c --config -l --log-level --tlscacert --tlscert --tlskey",
-        "-D --debug --tls --tlsverify",
-    ),
-    "docker-compose": ("-f --file -p --project-name --profile --env-file", ""),
-    "dotnet": ("", ""),
-    "gcloud": ("--project --account --format --configuration --verbosity", "-q --quiet"),
-    "gh": ("-R --repo", ""),
-    "git": (
-        "-C -c --git-dir --work-tree --namespace --exec-path --super-prefix --config-env",
-        "-p -P --paginate --no-pager --bare --no-replace-objects --literal-pathspecs "
-        "--glob-pathspecs --noglob-pathspecs --icase-pathspecs --no-optional-locks",
-    ),
-    "go": ("-C", ""),
-    "gsutil": ("-h -o", "-m -q -D"),
-    "helm": ("-n --namespace --kube-context --kubeconfig", "--debug"),
-    "kubectl": (
-        "-n --namespace --context --kubeconfig --cluster --user -s --server --token --as "
-        "--request-timeout -l --selector",
-        "--insecure-skip-tls-verify",
-    ),
-    "npm": ("--prefix -C --registry -w --workspace", "-g --silent -s"),
-    "pip": ("--index-url --proxy --log --python", "-q -v"),
-    "pnpm": ("-C --dir --filter -F", "-r -w"),
-    "poetry": ("-C --directory -P --project", "-q -v -n"),
-    "pulumi": ("-C --cwd -s --stack", ""),
-    "snow": ("-c --connection", ""),
-    "systemctl": ("-H --host -M --machine -t --type", "--user --system --now -q"),
-    "terraform": ("", "-version"),
-    "tofu": ("", ""),
-    "uv": ("--directory --project --config-file --cache-dir --color --python", "-q -v"),
-    "vault": ("-address -namespace", ""),
-    "yarn": ("--cwd", ""),
-    "yum": ("-c", "-y -q"),
-}
-_VALUED_SHORT: Mapping[str, str] = {"curl": "XHdouAbeFTmxrcKwE", "git": "Cc", "psql": "cdfhpUv"}
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """One option as given: all its names, its value if it has one, and whether a table knows it.
+
+    `both` is true where the tables know a short and a long name, so that it can have no third;
+    `behind` is the word that follows an option of which nobody knows whether it takes a value.
+    """
+
+    names: frozenset[str]
+    value: str | None = None
+    known: bool = False
+    both: bool = False
+    behind: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
-    """`starts` are the indexes in `operands` at which a subcommand can stand; `open_ended` is true
+    """What stands behind a program's name.
+
+    `starts` are the indexes in `operands` at which a subcommand can stand; `open_ended` is true
     where words that may be options are filled in at run time.
     """
 
-    flags: frozenset[str]
-    operands: tuple[str, ...]
+    options: tuple[Given, ...] = ()
+    operands: tuple[str, ...] = ()
     starts: tuple[int, ...] = ()
     open_ended: bool = False
+    flags: frozenset[str] = field(init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names = frozenset(name for option in self.options for name in option.names)
+        object.__setattr__(self, "flags", names)
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """The values of an option, by any of its names, in order."""
+        found = (option.value for option in self.options if name in option.names)
+        return tuple(value for value in found if value is not None)
 
 
 def takes_subcommand(program: str) -> bool:
     """Whether the program's first operand is a subcommand."""
-    return _SAME_PROGRAM.get(program, program) in _SUBCOMMANDS
-
-
-def flag_meets(program: str, wanted: str, flag: str) -> bool:
-    """Whether a flag is what a wanted one with a star means: `-f` is `--force*`."""
-    if "*" not in wanted:
-        return wanted == flag
-    same = _SAME.get(_SAME_PROGRAM.get(program, program), {})
-    names = (flag, *(long for long, short in same.items() if short == flag))
-    return any(wildcard(wanted, name) for name in names)
-
-
-def has_other_names(program: str, word: str) -> bool:
-    """Whether an operand goes by other names as well: `npm i` is `npm install`."""
-    known = _SAME_PROGRAM.get(program, program)
-    if known == "kubectl" and word in _SAME_KIND:
-        return True
-    return word in _SAME_SUBCOMMAND.get(known, {}).values()
+    return program in _SUBCOMMANDS or has_subcommands(program)
 
 
 def same_program(program: str) -> str:
-    """The name under which one program is compared: `pip3.11` is `pip`."""
+    """The name under which one program is compared: `pip3.11` and `pip@24` are `pip`."""
+    if "@" in program:
+        program = _VERSION.sub("", program)
     return "pip" if _PIP.fullmatch(program) else program
 
 
@@ -199,96 +110,173 @@ def plain_operand(operand: str) -> str:
 
 
 def read_arguments(program: str, words: Sequence[str]) -> Arguments:
-    """Options and operands of a program; options as single letters or long names, normalised."""
-    known = _SAME_PROGRAM.get(program, program)
-    same = _SAME.get(known, {})
-    valued_text, plain_text = _SUBCOMMANDS.get(known, ("", ""))
-    valued, plain = set(valued_text.split()), set(plain_text.split())
-    attached = _VALUED_SHORT.get(known, "")
-    flags: set[str] = set()
-    operands: list[str] = []
-    starts: list[int] = []
-    settled = False  # whether the subcommand has certainly been seen
-    value_of: str | None = None  # the option right before, if its value may follow
-    options = True
-    for word in words:
-        if options and word == "--":
-            options, value_of = False, None
-            continue
-        if options and word.startswith("-") and len(word) > 1:
-            name, sign, value = word.partition("=")
-            if name.startswith("--") or known in _LONG_SINGLE_DASH:
-                name = name if name.startswith("--") else "-" + name
-                flags.add(_same_long(name, same))
-            else:
-                letters, value = _cluster(word, attached)
-                flags.update(_letters(letters, same))
-                name, sign = f"-{letters[-1]}", "=" if value else ""
-            value_of = None if sign else name
-            if sign:
-                operands.append(value)
-            continue
-        is_value = value_of is not None and value_of in valued
-        may_be = value_of is not None and not is_value and value_of not in plain
-        if not settled and not is_value:
-            starts.append(len(operands))
-            word = _SAME_SUBCOMMAND.get(known, {}).get(word, word)
-            settled = not may_be and word not in _GROUPS.get(known, ())
-        kind, slash, name = word.partition("/")
-        if known == "kubectl" and kind in _SAME_KIND:
-            operands.extend([_SAME_KIND[kind], name] if slash else [_SAME_KIND[kind]])
-        else:
-            operands.append(word)
-        value_of = None
-    flags |= _implied(known, flags, operands, starts)
+    """Options and operands of a program; options with all their names and their values."""
+    reading = _Reading(program)
+    waiting = list(words)
+    while waiting:
+        reading.take(waiting)
+    options = reading.options
+    operands = without_run(program, tuple(reading.operands))
+    if program == "chmod":
+        operands = tuple(map(plain_mode, operands))
+    options = [*options, *_implied(program, options, operands, reading.path)]
     return Arguments(
-        flags=frozenset(flags),
-        operands=tuple(operands),
-        starts=tuple(starts),
+        options=tuple(options),
+        operands=operands,
+        starts=tuple(reading.starts),
         open_ended=any(UNKNOWN_WORDS in word for word in words)
-        or any(UNKNOWN in flag for flag in flags),  # rm -r$FORCE
+        or any(UNKNOWN in name for option in options for name in option.names),  # rm -r$FORCE
     )
 
 
+class _Reading:
+    """The state of one pass over the words."""
+
+    def __init__(self, program: str) -> None:
+        self.program = program
+        self.subcommands = takes_subcommand(program)
+        self.table: Table = table_of(program, ())
+        self.path: list[str] = []
+        self.options: list[Given] = []
+        self.operands: list[str] = []
+        self.starts: list[int] = []
+        self.settled = False  # whether the subcommand has certainly been seen
+        self.ended = False  # whether `--` was
+        self.may_be_value = False  # whether the last option may take the next word
+
+    def take(self, waiting: list[str]) -> None:
+        """Read the next word, and the one behind it if that is its value."""
+        word = waiting.pop(0)
+        if self.ended or not word.startswith("-") or len(word) < 2:
+            self.operand(word)
+        elif word == "--":
+            self.ended = True
+            self.may_be_value = False
+        elif word.startswith("--") or self.program in _LONG_SINGLE_DASH:
+            self.long(word, waiting)
+        else:
+            self.short(word, waiting)
+
+    def long(self, word: str, waiting: list[str]) -> None:
+        name, sign, value = word.partition("=")
+        option = self.table.find(name)
+        if option is None and self.program in _LONG_SINGLE_DASH:
+            other = name[1:] if name.startswith("--") else "-" + name
+            option = self.table.find(other)
+        if sign:
+            if value in _OFF and (option is None or option.takes != "="):
+                return
+            self.add(name, value, waiting, attached=True)
+        else:
+            self.add(name, None, waiting)
+
+    def short(self, word: str, waiting: list[str]) -> None:
+        name, sign, value = word.partition("=")
+        if name in self.table.options:  # -nH, -KILL, or a letter
+            if sign and self.table.options[name].takes == "" and value in _OFF:
+                return
+            self.add(name, value if sign else None, waiting, attached=bool(sign))
+            return
+        letters = word[1:]
+        for at, letter in enumerate(letters):
+            option = self.table.options.get(f"-{letter}")
+            rest = letters[at + 1 :]
+            if option is not None and option.takes and rest:
+                value = rest.removeprefix("=")
+                self.add(f"-{letter}", value, waiting, attached=True)
+                return
+            if rest.startswith("="):
+                self.add(f"-{letter}", rest[1:], waiting, attached=True)
+                return
+            self.add(f"-{letter}", None, [] if rest else waiting)
+
+    def add(
+        self, name: str, value: str | None, waiting: list[str], *, attached: bool = False
+    ) -> None:
+        option = self.table.find(name)
+        single = self.program in _LONG_SINGLE_DASH
+        if option is None and single:
+            option = self.table.find(name[1:] if name.startswith("--") else "-" + name)
+        behind: str | None = None
+        self.may_be_value = False
+        if option is not None and option.takes == "=" and value is None and waiting:
+            value = waiting.pop(0)
+        elif option is None:
+            if attached and value is not None:
+                self.operands.append(value)  # as it would stand behind a blank
+            elif waiting and not waiting[0].startswith("-"):
+                behind = waiting[0]
+                self.may_be_value = True
+        names = option.names if option is not None else frozenset((name,))
+        if single:
+            names = frozenset(n[1:] if n.startswith("--") else n for n in names)
+        self.options.append(
+            Given(
+                names=names,
+                value=value,
+                known=option is not None,
+                both=single or len({n.startswith("--") for n in names}) == 2,
+                behind=behind,
+            )
+        )
+
+    def operand(self, word: str) -> None:
+        if self.subcommands and not self.settled:
+            if skipped(self.program, word):
+                return
+            self.starts.append(len(self.operands))
+            word = same_subcommand(self.program, word)
+            self.settled = not self.may_be_value and word not in _group(self.program)
+        if self.subcommands and len(self.path) < 3:
+            deeper = deepens(self.program, self.path, word)
+            # a value of an unknown option in front of the subcommand is none
+            if deeper or (not self.path and self.settled):
+                self.path.append(word)
+                self.table = table_of(self.program, tuple(self.path))
+        self.may_be_value = False
+        kinds = same_kind(self.program, word)
+        self.operands.extend(kinds)
+
+
+def _group(program: str) -> tuple[str, ...]:
+    groups: Mapping[str, tuple[str, ...]] = {"docker": ("container",), "gcloud": ("alpha", "beta")}
+    return groups.get(program, ())
+
+
 def _implied(
-    program: str, flags: set[str], operands: Sequence[str], starts: Sequence[int]
-) -> set[str]:
-    """Flags that others, or operands, amount to."""
-    sub = operands[starts[0]] if starts else ""
+    program: str, options: Sequence[Given], operands: Sequence[str], path: Sequence[str]
+) -> list[Given]:
+    """Options that others, or operands, amount to."""
+    flags = {name for option in options for name in option.names}
+    sub = path[0] if path else ""
+    found: list[str] = []
     if program == "git":
-        if sub == "commit" and "-n" in flags:
-            return {"--no-verify"}
         if sub == "branch" and {"-d", "-f"} <= flags:
-            return {"-D"}
-        if sub == "branch" and "-D" in flags:
-            return {"-d", "-f"}
-        if sub == "push" and any(word.startswith("+") for word in operands):
-            return {"-f"}
+            found = ["-D"]
+        elif sub == "branch" and "-D" in flags:
+            found = ["-d/--delete", "-f/--force"]
+        elif sub == "push":
+            if any(word.startswith("+") for word in operands):
+                found.append("-f/--force")
+            if any(word.startswith(":") and len(word) > 1 for word in operands):
+                found.append("-d/--delete")
     elif program in ("kill", "killall", "pkill"):
-        if "-s" in flags and operands and operands[0] in ("9", "KILL", "SIGKILL"):
-            return {"-9"}
-    elif program == "tar" and not flags and operands and operands[0].isalpha():
-        return _letters(f"-{operands[0]}", {})  # tar xzf a.tgz
-    return set()
+        given = [o.value for o in options if o.names & {"-s", "-n"} and o.value]
+        found = [name for name in map(_signal, given) if name]
+    elif program == "tar" and operands and operands[0].isalpha() and not options:
+        table = table_of("tar", ())  # tar xzf a.tgz
+        known = (table.options.get(f"-{letter}") for letter in operands[0])
+        found = ["/".join(option.names) for option in known if option is not None]
+    elif program in ("npm", "pnpm") and any(o.value == "global" for o in options):
+        found = ["-g/--global"]
+    elif program == "cp" and "-a" in flags:
+        found = ["-r/-R/--recursive"]
+    elif program == "rsync" and "-a" in flags:
+        found = ["-r/--recursive"]
+    return [Given(names=frozenset(names.split("/")), known=True, both=True) for names in found]
 
 
-def _same_long(name: str, same: Mapping[str, str]) -> str:
-    if name in same:
-        return same[name]
-    # getopt_long takes any unambiguous beginning: --rec is --recursive
-    longer = {short for full, short in same.items() if full.startswith(name) and len(name) > 3}
-    return longer.pop() if len(longer) == 1 else name
-
-
-def _cluster(word: str, attached: str) -> tuple[str, str]:
-    """`-sXDELETE` as the options `-sX` and the value `DELETE`, if X takes one."""
-    for at in range(1, len(word) - 1):
-        if word[at] in attached:
-            return word[: at + 1], word[at + 1 :].removeprefix("=")
-    return word, ""
-
-
-def _letters(word: str, same: Mapping[str, str]) -> set[str]:
-    if word in same:
-        return {same[word]}
-    return {same.get(f"-{letter}", f"-{letter}") for letter in word[1:]}
+def _signal(value: str) -> str:
+    table = table_of("kill", ())
+    option = table.options.get("-" + value.upper()) or table.options.get("-" + value)
+    return "/".join(option.names) if option is not None else ""

@@ -17,24 +17,29 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from skilltrace_mlflow.commands._leave_alone import LEAVE_ALONE
+from skilltrace_mlflow.commands._option_match import could_become, option_meets, same_operand
 from skilltrace_mlflow.commands._powershell_names import CMDLETS, looks_like_cmdlet
 from skilltrace_mlflow.commands.arguments import (
     Arguments,
-    flag_meets,
-    has_other_names,
     plain_operand,
     read_arguments,
     same_program,
     takes_subcommand,
 )
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
+from skilltrace_mlflow.commands.operands import has_other_names
 from skilltrace_mlflow.commands.other_shells import posix_of_cmd
 from skilltrace_mlflow.commands.powershell import read_powershell
 from skilltrace_mlflow.commands.prefilter import Program
 from skilltrace_mlflow.commands.shell import read_line, read_script
-from skilltrace_mlflow.commands.wrappers import program_of
+from skilltrace_mlflow.commands.wrappers import (
+    carried,
+    is_known,
+    is_shell_program,
+    program_of,
+)
 from skilltrace_mlflow.errors import ParameterError
-from skilltrace_mlflow.patterns.wildcard import wildcard
 from skilltrace_mlflow.text import cut
 
 __all__ = ["CommandPattern", "Sighting", "parse_command_pattern"]
@@ -99,8 +104,8 @@ class CommandPattern:
         program = same_program(program_of(command.words[0]))
         sure: bool | None = True
         if program != part.program:
-            if not _could_become(program, part.program):
-                return False
+            if not could_become(program, part.program):
+                return _behind(part, program, command)
             sure = None
         if (
             sure is None
@@ -162,16 +167,41 @@ def _part(command: Command) -> _Part:
     return _Part(program=program, arguments=read_arguments(program, command.words[1:]))
 
 
+def _behind(part: _Part, program: str, command: Command) -> bool | None:
+    """Whether a program that is not known may run the pattern out of its operands.
+
+    None where a tail of them is the pattern, or is a shell's `-c` text that runs it.
+    """
+    if program in LEAVE_ALONE or is_known(program):
+        return False
+    words = command.words
+    for at in range(1, len(words)):
+        name = program_of(words[at])
+        if same_program(name) == part.program:
+            if _arguments_meet(part, read_arguments(part.program, words[at + 1 :])) is not False:
+                return None
+        elif is_shell_program(name):
+            texts = [t for t in carried(Command(words=words[at:])) if isinstance(t, str)]
+            inner = (c for text in texts for c in read_script(text).commands)
+            if any(_runs(part, c) is not False for c in inner):
+                return None
+    return False
+
+
+def _runs(part: _Part, command: Command) -> bool | None:
+    if same_program(program_of(command.words[0])) != part.program:
+        return False
+    return _arguments_meet(part, read_arguments(part.program, command.words[1:]))
+
+
 def _arguments_meet(part: _Part, actual: Arguments) -> bool | None:
     wanted = part.arguments
-    missing_flags = {
-        flag
-        for flag in wanted.flags - actual.flags
-        if not any(flag_meets(part.program, flag, other) for other in actual.flags)
-    }
-    if missing_flags and not actual.open_ended:
-        return False
-    verdict: bool | None = None if missing_flags else True
+    verdict: bool | None = True
+    for option in wanted.options:
+        met = option_meets(option, actual.options, wanted.operands)
+        if met is False and not actual.open_ended:
+            return False
+        verdict = verdict if met else None
     operands = list(wanted.operands)
     if not operands:
         return verdict
@@ -192,9 +222,9 @@ def _operands_meet(program: str, wanted: Sequence[str], actual: Arguments) -> bo
         at, doubtful, index = start, False, 0
         while index < len(wanted) and at < len(actual.operands):
             operand = actual.operands[at]
-            if wildcard(wanted[index], operand) or _same_operand(wanted[index], operand):
+            if same_operand(wanted[index], operand):
                 index += 1
-            elif UNKNOWN in operand and _could_become(operand, wanted[index]):
+            elif UNKNOWN in operand and could_become(operand, wanted[index]):
                 doubtful = True
                 index += 1
             elif index == 0:
@@ -205,24 +235,6 @@ def _operands_meet(program: str, wanted: Sequence[str], actual: Arguments) -> bo
                 return True
             best = None
     return best
-
-
-def _same_operand(wanted: str, operand: str) -> bool:
-    """Whether both are one text, or one path in another spelling: `./a/` is `a`.
-
-    `if=` means every value.
-    """
-    if wanted.endswith("=") and operand.startswith(wanted):
-        return True
-    return wanted == operand or plain_operand(wanted) == plain_operand(operand)
-
-
-def _could_become(composed: str, wanted: str) -> bool:
-    """Whether filling the placeholders of a word can give the wanted one."""
-    if UNKNOWN not in composed and UNKNOWN_WORDS not in composed:
-        return False
-    pattern = composed.replace(UNKNOWN_WORDS, UNKNOWN).replace("*", "\\*").replace(UNKNOWN, "*")
-    return wildcard(pattern, wanted)
 
 
 def _shown(command: Command) -> str:

@@ -13,6 +13,8 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
+from skilltrace_mlflow.commands._wrapper_table import CARRIERS
+
 __all__ = ["Line", "Program", "line_of", "may_compose"]
 
 _QUOTING = str.maketrans("", "", "'\"\\")
@@ -37,26 +39,13 @@ _OTHER_SHELLS = re.compile(
     re.IGNORECASE,
 )
 _GIT_RUNS = re.compile(r"\b(?:foreach|bisect|rebase|filter-branch|alias\.)")
-_CARRIER_NAMES = """
-    . adb arch asdf ash at autossh aws-vault bash batch builtin bundle bunx busybox caffeinate
-    catchsegv chamber chroot chronic cmd command concurrently conda coproc cross-env
-    cross-env-shell dash dbus-run-session direnv doas docker docker-compose doppler dotenv
-    dumb-init entr env envchain eval exec fakeroot fd fdfind find firejail fish flock gcloud git
-    gosu gtimeout hatch heroku hyperfine infisical ionice ksh kubectl ltrace lxc lxc-attach mamba
-    mise mksh nerdctl nice nix nix-shell nocorrect nodemon noglob nohup npm npx nsenter numactl oc
-    op parallel pdm pipenv pipx pkexec pnpm podman poetry powershell prlimit proot proxychains
-    proxychains4 pwsh rbash rlwrap run0 runuser rye screen script setpriv setsid sh shx source ssh
-    sshpass stdbuf strace su su-exec sudo systemd-run taskset time timeout tini tmux toybox trap
-    unbuffer unshare uv uvx vagrant valgrind watch winpty wsl xargs xvfb-run yarn zsh
-"""
-_CARRIERS = frozenset(_CARRIER_NAMES.split())
 
 
 @lru_cache(maxsize=8192)
 def may_compose(line: str) -> bool:
     """Whether the line may run something whose name does not stand in it."""
-    if "<(" in line:
-        return True  # bash <(curl …), . <(…)
+    if "<(" in line or ">(" in line:
+        return True  # bash <(curl …), . <(…), tee >(sh)
     if _OTHER_SHELLS.search(line):
         return True  # in which a command goes by other names
     if not _striking(line):
@@ -96,7 +85,7 @@ def _segment_may_compose(segment: str) -> bool:
     elif name in ("fd", "fdfind"):
         carries = "-x" in rest.lower() or "-exec" in rest
     else:
-        carries = name in _CARRIERS or "=" in word or word[0] in "<>0123456789"
+        carries = name in CARRIERS or "=" in word or word[0] in "<>0123456789"
     return carries and (_DYNAMIC.search(rest) or _SHELL.search(rest)) is not None
 
 
@@ -110,7 +99,9 @@ def _unquoted(line: str) -> str:
 @lru_cache(maxsize=512)
 def _word(name: str) -> re.Pattern[str]:
     version = r"(?:[23](?:\.\d+)?)?" if name == "pip" else ""
-    return re.compile(rf"(?<![A-Za-z0-9_]){re.escape(name)}{version}(?![A-Za-z0-9_])")
+    # env -Srm: attached to an option
+    start = r"(?:(?<![A-Za-z0-9_])|(?<=[\s'\"]-[A-Za-z]))"
+    return re.compile(rf"{start}{re.escape(name)}{version}(?![A-Za-z0-9_])")
 
 
 @dataclass(frozen=True, kw_only=True)

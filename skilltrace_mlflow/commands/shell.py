@@ -27,7 +27,8 @@ _READ_WRITE = re.compile(r"<>\s*([^\s;&|<>()'\"]+)")  # which the grammar does n
 class Script:
     """The commands of a line in order, its redirections, and how it was read.
 
-    `folder` is the directory the line ends in, relative to where it began.
+    `folder` is the directory the line ends in, relative to where it began. `uncalled` are the
+    commands of functions that the line defines and never calls.
     `parser` is `tree-sitter`, `powershell` and `cmd` for those languages, `segments` (no parser
     installed) or `segments: syntax error` (both were used: what the tree holds, and the segments).
     """
@@ -35,6 +36,7 @@ class Script:
     commands: tuple[Command, ...]
     redirects: tuple[Redirect, ...] = ()
     folder: str = ""
+    uncalled: tuple[Command, ...] = ()
     parser: str = "tree-sitter"
 
 
@@ -46,7 +48,8 @@ def read_script(text: str) -> Script:
         return Script(commands=_shell_segments.commands(clean), parser="segments")
     walk = _shell_tree.walk(clean)
     commands, parser = tuple(walk.found), "tree-sitter"
-    redirects = tuple(walk.redirects)
+    redirects, folder = tuple(walk.redirects), walk.folder
+    uncalled = walk.uncalled()
     if not walk.valid:
         known = {command.words for command in commands}
         extra = (c for c in _shell_segments.commands(clean) if c.words not in known)
@@ -55,7 +58,8 @@ def read_script(text: str) -> Script:
     return Script(
         commands=commands,
         redirects=redirects,
-        folder=walk.folder,
+        folder=folder,
+        uncalled=uncalled,
         parser=parser,
     )
 

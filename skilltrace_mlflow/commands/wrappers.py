@@ -8,37 +8,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 
-from skilltrace_mlflow.commands._wrapper_table import PREFIXES, Prefix
+from skilltrace_mlflow.commands._wrapper_table import (
+    CARRIERS,
+    PREFIXES,
+    SHELLS,
+    SYNONYMS,
+    TEXT_OPERANDS,
+    TEXT_OPTION,
+    TYPED_INTO,
+    Prefix,
+)
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
 
-__all__ = ["carried", "program_of"]
+__all__ = ["carried", "is_known", "is_shell_program", "program_of"]
 
 Carried = tuple[str, ...] | str
 
 
-_SYNONYMS = {
-    "podman": "docker",
-    "nerdctl": "docker",
-    "oc": "kubectl",
-    "docker-compose": "docker compose",
-}
-_SHELLS = {"sh", "bash", "zsh", "dash", "ksh", "ash", "fish", "mksh", "rbash"}
-_TEXT_OPTION = {  # options whose value is a command line for a shell
-    "su": ("-c", "--command"),
-    "runuser": ("-c", "--command"),
-    "script": ("-c", "--command"),
-    "flock": ("-c", "--command"),
-    "npx": ("-c", "--call"),
-    "npm": ("-c", "--call"),
-    "env": ("-S", "--split-string"),
-    "gcloud": ("--command",),
-    "nix-shell": ("--run", "--command"),
-    "nodemon": ("-x", "--exec"),
-    "vagrant": ("-c", "--command"),
-}
-_TEXT_OPERANDS = {"concurrently", "hyperfine"}  # whose operands are command lines
-_TYPED_INTO = {"at", "batch", "su"}  # what reaches their standard input runs in a shell
 _GIT_FILTERS = tuple(
     f"--{kind}-filter" for kind in ("commit", "env", "index", "msg", "parent", "tag-name", "tree")
 )
@@ -47,7 +35,6 @@ _OWN_ARGUMENTS = {
     "bun", "cargo", "deno", "dotnet", "git", "go", "gradle", "npm", "nx", "pnpm", "swift", "yarn",
     "zig",
 }  # fmt: skip
-_GLOBAL_OPTIONS = {"docker", "doppler", "dotenv", "heroku", "kubectl", "op", "uv"}
 _RUNNING = {"attach", "debug", "exec", "run", "shell", "ssh", "x"}
 _PYTHON = re.compile(r"(?:python|pypy|py$)[\d.]*")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=", re.DOTALL)
@@ -66,7 +53,7 @@ def carried(command: Command) -> list[Carried]:
     program = program_of(words[0])
     rest = list(words[1:])
     found: list[Carried] = []
-    if program in _SHELLS:
+    if program in SHELLS:
         found.extend(_shell(rest, command.stdin))
     elif program == "eval":
         found.append(" ".join(rest).replace(UNKNOWN_WORDS, UNKNOWN))
@@ -85,7 +72,7 @@ def carried(command: Command) -> list[Carried]:
         found.extend(_git(rest))
     elif program == "tmux":
         found.extend(_typed(rest))
-    elif program in _TEXT_OPERANDS:
+    elif program in TEXT_OPERANDS:
         found.extend(word for word in rest if not word.startswith("-"))
     elif program == "parallel":
         return _parallel(rest, command.stdin)
@@ -97,18 +84,30 @@ def carried(command: Command) -> list[Carried]:
         found.extend(_after(rest, ("-c", "--command")))
     elif program == "docker-compose":
         found.append(("docker", "compose", *rest))
-    elif _PYTHON.fullmatch(program) and "-m" in rest[:4]:
-        found.append(tuple(rest[rest.index("-m") + 1 :]))  # python -m pip install
+    elif _PYTHON.fullmatch(program):
+        found.extend(_python(rest))
+    elif program == "coverage" and rest[:1] == ["run"] and "-m" in rest:
+        found.extend(_python(rest[rest.index("-m") :]))
+    elif program == "sops" and rest[:1] in (["exec-env"], ["exec-file"]):
+        found.extend(rest[2:])
+    elif program == "expect":
+        found.extend(t.replace("spawn ", "") for t in _values(rest, ("-c",)) if isinstance(t, str))
+    elif program == "tar":
+        actions = _values(rest, ("--checkpoint-action",))
+        found.extend(t[5:] for t in actions if isinstance(t, str) and t.startswith("exec="))
+    elif program in ("vi", "vim", "nvim", "ex"):
+        typed = [*_values(rest, ("-c", "--cmd")), *(w[1:] for w in rest if w[:1] == "+")]
+        found.extend(t.lstrip(":! ") for t in typed if isinstance(t, str) and "!" in t[:2])
     elif UNKNOWN in program or UNKNOWN_WORDS in program:
         found.extend(_values(rest, ("-c",)))  # $SHELL -c '...'
-    if program in _TYPED_INTO or (program == "sudo" and {"-s", "-i", "--shell"} & set(rest)):
+    if program in TYPED_INTO or (program == "sudo" and {"-s", "-i", "--shell"} & set(rest)):
         found.extend([command.stdin] if command.stdin is not None else [])
     elif program == "watch":
         found.extend(_watch(rest))
     elif program == "flock":
         found.extend(_flock(rest))
-    if program in _TEXT_OPTION:
-        found.extend(_values(rest, _TEXT_OPTION[program]))
+    if program in TEXT_OPTION:
+        found.extend(_values(rest, TEXT_OPTION[program]))
     found.extend(_prefixed(program, rest))
     if "--" in rest and program not in _OWN_ARGUMENTS and program not in PREFIXES:
         at = rest.index("--")
@@ -117,39 +116,109 @@ def carried(command: Command) -> list[Carried]:
     return [item for item in dict.fromkeys(found) if item and item != words]
 
 
+def is_shell_program(program: str) -> bool:
+    """Whether a program is a shell."""
+    return program in SHELLS
+
+
+def is_known(program: str) -> bool:
+    """Whether what a program runs is read out of its operands by rules of its own.
+
+    A shell's script may run any of them.
+    """
+    return program in CARRIERS and program not in SHELLS
+
+
+def _by_program() -> dict[str, list[tuple[str, ...]]]:
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for key in PREFIXES:
+        program, *path = key.split()
+        found.setdefault(program, []).append(tuple(path))
+    for paths in found.values():
+        paths.sort(key=len, reverse=True)
+    return found
+
+
+_PATHS = _by_program()
+
+
 def _prefixed(program: str, rest: list[str]) -> list[Carried]:
-    full = _SYNONYMS.get(program, program).split() or [program]
-    words = [*full, *rest]
-    for size in (3, 2, 1):
-        known = PREFIXES.get(" ".join(words[:size]))
-        if known is None and size == 2 and full[0] in _GLOBAL_OPTIONS:
-            # global options may stand before the subcommand: docker --context x exec ...
-            for sub in ("exec", "run"):
-                if sub in words and f"{full[0]} {sub}" in PREFIXES:
-                    at = words.index(sub)
-                    return _tails(words[at + 1 :], PREFIXES[f"{full[0]} {sub}"])
-        if known is not None:
-            if words[0] == "command" and words[1:2] and words[1] in ("-v", "-V"):
-                return []  # asks where a command is, runs nothing
-            found = _tails(words[size:], known)
-            if words[:2] == ["uv", "pip"]:
-                return [tuple(words[1:])]
-            return [*found, *_entrypoint(words)]
+    words = [*(SYNONYMS.get(program, program).split() or [program]), *rest]
+    if words[0] == "command" and words[1:2] and words[1] in ("-v", "-V"):
+        return []  # asks where a command is, runs nothing
+    for path in _PATHS.get(words[0], ()):
+        at = _behind_path(words, path)
+        if at is None:
+            continue
+        known = PREFIXES[" ".join([words[0], *path])]
+        tails = _tails(words[at:], known)
+        if known.program:
+            return [(known.program, *tail) for tail in tails]
+        if words[0] == "hatch":
+            tails = [(tail[0].rpartition(":")[2], *tail[1:]) for tail in tails]
+        if words[:2] == ["uv", "run"] and "-m" in words:
+            return [*tails, *_python(words[2:])]
+        return [*_entrypoints(words[at:], known), *tails]
     return []
 
 
-def _entrypoint(words: list[str]) -> list[Carried]:
-    """`docker run --entrypoint rm image -rf x`: the program, and all that may be its arguments."""
-    programs = _values(words, ("--entrypoint",)) if words[0] == "docker" else []
-    at = next((i for i, word in enumerate(words) if word.startswith("--entrypoint")), 0)
-    return [(program, *words[at + 1 :]) for program in programs if isinstance(program, str)]
+def _behind_path(words: Sequence[str], path: Sequence[str]) -> int | None:
+    """Where the words behind the subcommands of a path begin; options may stand between them."""
+    at = 1
+    for sub in path:
+        while at < len(words) and words[at] != sub:
+            if not words[at].startswith("-") or words[at] == "--":
+                return None
+            valued = "=" not in words[at] and words[at + 1 : at + 2] not in ([], [sub])
+            at += 2 if valued and not words[at + 1].startswith("-") else 1
+        if at >= len(words):
+            return None
+        at += 1
+    return at
 
 
-def _tails(words: Sequence[str], prefix: Prefix) -> list[Carried]:
+def _entrypoints(words: list[str], known: Prefix) -> list[Carried]:
+    """`docker run --entrypoint rm image -rf x`: the program with what follows the image."""
+    programs = [text for text in _values(words, ("--entrypoint",)) if isinstance(text, str)]
+    tails = _tails(words, replace(known, operands=0)) if programs else []
+    return [(*text.split(), *tail[1:]) for text in programs if text for tail in tails]
+
+
+_RUNNING_MODULES = {"cProfile", "coverage", "debugpy", "pdb", "profile", "trace", "viztracer"}
+
+
+def _python(words: list[str]) -> list[Carried]:
+    """The program of `python -m`, in every spelling: `-mpip`, `-Im pip`, `-W ignore -m pip`."""
+    index = 0
+    while index < len(words):
+        word = words[index]
+        index += 1
+        if not word.startswith("-") or word.startswith("--"):
+            if word.startswith("--"):
+                index += word == "--check-hash-based-pycs"
+                continue
+            return []  # a script
+        for at, letter in enumerate(word[1:], 1):
+            if letter in "cWX":
+                if letter == "c":
+                    return []
+                index += at == len(word) - 1
+                break
+            if letter == "m":
+                behind = [word[at + 1 :]] if word[at + 1 :] else []
+                module, *rest = [*behind, *words[index:]] or [""]
+                found: list[Carried] = [(module.split(".")[0], *rest)]
+                if module in _RUNNING_MODULES and "-m" in rest:
+                    found.extend(_python(rest[rest.index("-m") :]))
+                return found
+    return []
+
+
+def _tails(words: Sequence[str], prefix: Prefix) -> list[tuple[str, ...]]:
     """The command behind options, operands and assignments; several where that is not certain."""
     valued = set(prefix.valued.split())
     flags = set(prefix.flags.split())
-    found: list[Carried] = []
+    found: list[tuple[str, ...]] = []
     index = 0
     operands = prefix.operands
     while index < len(words):
@@ -274,7 +343,7 @@ def _xargs(words: list[str], stdin: str | None) -> list[Carried]:
     for tail in _prefixed("xargs", words):
         for mark in marks:
             tail = tuple(word.replace(mark, UNKNOWN) for word in tail if mark)
-        if not marks and len(tail) == 2 and program_of(tail[0]) in _SHELLS and not fed:
+        if not marks and len(tail) == 2 and program_of(tail[0]) in SHELLS and not fed:
             fed = (UNKNOWN,)  # ... | xargs sh -c
         if fed and "-0" in words:
             fed = (stdin or UNKNOWN,)
@@ -307,8 +376,12 @@ def _git(words: list[str]) -> list[Carried]:
             found.extend(_values(behind, ("-x", "--exec")))
         elif word == "filter-branch":
             found.extend(_values(behind, _GIT_FILTERS))
-        elif word.startswith("alias.") and "=!" in word and index:
-            found.append(word.split("=!", 1)[1])
+        elif word.startswith("alias.") and "=" in word and index:
+            name, _, value = word[6:].partition("=")
+            if value.startswith("!"):
+                found.append(value[1:])
+            elif name in behind:
+                found.append(("git", *value.split(), *behind[behind.index(name) + 1 :]))
     return found
 
 
@@ -328,7 +401,7 @@ def _watch(words: list[str]) -> list[Carried]:
 
 
 def _flock(words: list[str]) -> list[Carried]:
-    return _tails(words, Prefix(valued="-w -E --timeout --conflict-exit-code", operands=1))
+    return [*_tails(words, Prefix(valued="-w -E --timeout --conflict-exit-code", operands=1))]
 
 
 def _values(words: list[str], options: tuple[str, ...]) -> list[Carried]:
@@ -342,7 +415,7 @@ def _values(words: list[str], options: tuple[str, ...]) -> list[Carried]:
             elif option.startswith("--") or word.startswith("--") or len(option) > 2:
                 continue
             elif word.startswith(option) and len(word) > 2:
-                found.append(word[2:])
+                found.append(word[2:].removeprefix("="))
             elif word[:1] == "-" and word[1:].isalpha() and word.endswith(option[1:]):
                 found.extend(words[index + 1 : index + 2])  # -qc 'text'
     return found

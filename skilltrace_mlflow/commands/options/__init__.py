@@ -1,0 +1,135 @@
+"""The options of the programs that agents use most, read off their manuals.
+
+The tables are text files beside this module, one per family; the comment in front says what they
+were read from and when. A line is a program with its subcommand and its options; names joined by
+`/` are one option, `=` means that it takes a value, `?` that it may have one attached, and `...` at
+the end that the list is not complete. `git:` holds the options in front of the subcommand. To add a
+program, add a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+__all__ = ["Option", "Table", "deepens", "has_subcommands", "table_of"]
+
+# Programs whose options are those of another one.
+_LIKE = {
+    "apt-get": "apt", "bunx": "bun", "egrep": "grep", "fgrep": "grep", "mamba": "conda",
+    "mariadb": "mysql", "micromamba": "conda", "nerdctl": "docker", "oc": "kubectl",
+    "opentofu": "terraform", "podman": "docker", "py.test": "pytest", "tofu": "terraform",
+    "yum": "dnf", "zypper": "dnf",
+}  # fmt: skip
+# Groups of subcommands whose name may be left out.
+_GROUPS: Mapping[str, tuple[str, ...]] = {"docker": ("container",), "gcloud": ("alpha", "beta")}
+# Subcommands that take the options of another one.
+_SAME_OPTIONS = {
+    "git pull": ("git fetch", "git merge"),
+    "git stash save": ("git stash push",),
+    "docker image build": ("docker build",),
+    "docker image rm": ("docker rmi",),
+    "docker image push": ("docker push",),
+    "docker image pull": ("docker pull",),
+    "docker compose create": ("docker compose up",),
+}
+_SHORTEST = 3  # `--f` is the shortest beginning of a long option that is looked up
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """All names of one option; `takes` is "" for a flag, "=" with a value, "?" with an optional
+    one, which then is attached."""
+
+    names: frozenset[str]
+    takes: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """The options of a program, or of a subcommand of it, by each of their names."""
+
+    options: Mapping[str, Option]
+    complete: bool
+
+    def find(self, name: str) -> Option | None:
+        """The option of a name, or of the only one that begins so, as getopt_long reads it."""
+        option = self.options.get(name)
+        if option is not None or not name.startswith("--") or len(name) < _SHORTEST:
+            return option
+        longer = {o.names: o for full, o in self.options.items() if full.startswith(name)}
+        return longer.popitem()[1] if len(longer) == 1 else None
+
+
+@lru_cache(maxsize=1)
+def _lines() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for file in resources.files(__name__).iterdir():
+        if not file.name.endswith(".txt"):
+            continue
+        key = ""
+        for line in file.read_text(encoding="utf-8").splitlines():
+            if line.startswith("#"):
+                continue
+            if line.startswith(" "):
+                found[key] += line
+            else:
+                program, _, rest = line.partition(": ")
+                key = _plain_key(program)
+                found[key] = rest
+    return found
+
+
+def _plain_key(key: str) -> str:
+    program, *rest = key.split()
+    return " ".join([program, *(word for word in rest if word not in _GROUPS.get(program, ()))])
+
+
+@lru_cache(maxsize=1)
+def _beginnings() -> frozenset[str]:
+    beginnings: set[str] = set()
+    for key in (*_lines(), *_SAME_OPTIONS):
+        words = key.split()
+        beginnings.update(" ".join(words[: size + 1]) for size in range(len(words)))
+    return frozenset(beginnings)
+
+
+def deepens(program: str, path: Sequence[str], word: str) -> bool:
+    """Whether a word goes on with a subcommand that has a table: `push` behind `git stash`."""
+    known = _LIKE.get(program, program)
+    return " ".join([known, *path, word]) in _beginnings()
+
+
+@lru_cache(maxsize=256)
+def has_subcommands(program: str) -> bool:
+    """Whether options of the program's subcommands are in the tables."""
+    known = _LIKE.get(program, program) + " "
+    return any(key.startswith(known) for key in _lines())
+
+
+@lru_cache(maxsize=512)
+def table_of(program: str, path: tuple[str, ...]) -> Table:
+    """The options that a program takes behind the subcommands of a path, in front of them too.
+
+    Without a table of the subcommand what is known of the program alone, as not complete.
+    """
+    known = _LIKE.get(program, program)
+    lines = _lines()
+    key = " ".join([known, *path])
+    texts = [lines[name] for name in (key, *_SAME_OPTIONS.get(key, ())) if name in lines]
+    complete = bool(texts)
+    if path and known in lines:
+        texts.append(lines[known])
+    options: dict[str, Option] = {}
+    for word in " ".join(texts).split():
+        if word == "...":
+            complete = False
+            continue
+        takes = word[-1] if word[-1] in "=?" and len(word) > 2 else ""
+        names = frozenset((word.removesuffix(takes) if takes else word).split("/"))
+        option = Option(names=names, takes=takes)
+        for name in names:
+            options.setdefault(name, option)
+    return Table(options=options, complete=complete)
