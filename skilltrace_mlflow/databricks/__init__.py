@@ -1,0 +1,1 @@
+"""Skilltrace at work on Databricks: the outcome table, scheduled jobs, monitoring."""

@@ -1,0 +1,232 @@
+"""Delta tables of outcomes: on one machine through `deltalake` (no JVM), on clusters through Spark.
+
+Both merge by the same key, and both leave the table as it is, without a new version, where every
+row stands in it already.
+"""
+
+from __future__ import annotations
+
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from skilltrace_mlflow.databricks.outcomes import COLUMNS, KEY, VERDICT, Column, create_table_sql
+from skilltrace_mlflow.errors import ConfigurationError, InputError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from deltalake import DeltaTable
+
+__all__ = ["LocalTable", "OutcomeTable", "SparkTable", "is_delta_folder", "open_table"]
+
+Rows = Sequence[Mapping[str, Any]]
+
+
+class OutcomeTable(ABC):
+    """A table of outcomes that rows are merged into."""
+
+    name: str
+
+    @abstractmethod
+    def merge(self, rows: Rows) -> int:
+        """Bring the table up to these rows; how many were new or changed.
+
+        Rows of the same `KEY` must not differ within `rows`: the last one counts.
+        """
+
+    @abstractmethod
+    def read(self, *, run_id: str | None = None) -> list[dict[str, Any]]:
+        """The rows of a run, of all runs if none is named; [] if the table is not there yet."""
+
+    def latest_run(self) -> str | None:
+        """The run of the newest verdict, None in an empty table."""
+        rows = [row for row in self.read() if row["run_id"]]
+        return max(rows, key=lambda row: row["scored_at"])["run_id"] if rows else None
+
+
+def open_table(place: str | os.PathLike[str]) -> OutcomeTable:
+    """The table at a place: a path on this machine or a Volume, else `catalog.schema.table`.
+
+    Raises ConfigurationError where the package that a place needs is not installed.
+    """
+    text = os.fspath(place)
+    if "/" in text or "\\" in text or Path(text).exists():
+        return LocalTable(text)
+    parts = text.split(".")
+    if len(parts) not in (2, 3) or not all(part.strip("`") for part in parts):
+        raise ConfigurationError(
+            f"table {text!r}: give catalog.schema.table, or a folder (./outcomes) on this machine"
+        )
+    return SparkTable(text)
+
+
+def is_delta_folder(path: str | os.PathLike[str]) -> bool:
+    """Whether a Delta table lies in this folder."""
+    return (Path(path) / "_delta_log").is_dir()
+
+
+class LocalTable(OutcomeTable):
+    """A Delta table in a folder, without a JVM."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        try:
+            import deltalake
+        except ImportError as error:
+            raise ConfigurationError(
+                "a table on this machine needs the package deltalake: "
+                "pip install 'skilltrace-mlflow[delta]'"
+            ) from error
+        self._deltalake = deltalake
+        self.path = Path(path).expanduser()
+        self.name = str(path)
+
+    def merge(self, rows: Rows) -> int:
+        fresh = _unlike(_by_key(rows), self.read())
+        if not fresh:
+            return 0
+        table = self._table(create=True)
+        assert table is not None  # noqa: S101 - it was created
+        on = " AND ".join(f"t.`{name}` = s.`{name}`" for name in KEY)
+        (
+            table.merge(_arrow(fresh), predicate=on, source_alias="s", target_alias="t")
+            .when_matched_update_all()
+            .when_not_matched_insert_all()
+            .execute()
+        )
+        return len(fresh)
+
+    def read(self, *, run_id: str | None = None) -> list[dict[str, Any]]:
+        table = self._table()
+        if table is None:
+            return []
+        import pyarrow as pa
+
+        rows: list[dict[str, Any]] = pa.table(table.to_pyarrow_table()).to_pylist()
+        return [row for row in rows if run_id is None or row["run_id"] == run_id]
+
+    @property
+    def version(self) -> int | None:
+        """The table's version, None if it is not there."""
+        table = self._table()
+        return None if table is None else table.version()
+
+    def _table(self, *, create: bool = False) -> DeltaTable | None:
+        if is_delta_folder(self.path):
+            return self._deltalake.DeltaTable(str(self.path))
+        if not create:
+            return None
+        if self.path.exists() and any(self.path.iterdir()):
+            raise InputError(
+                f"{self.path}: is not empty and holds no Delta table; name a new folder"
+            )
+        return self._deltalake.DeltaTable.create(str(self.path), schema=_schema(), mode="ignore")
+
+
+class SparkTable(OutcomeTable):
+    """A Delta table of a catalog, through the Spark session that runs here."""
+
+    def __init__(self, name: str, spark: Any = None) -> None:
+        self.name = name
+        self._spark = spark if spark is not None else _active_spark()
+
+    def merge(self, rows: Rows) -> int:
+        wanted = _by_key(rows)
+        if not wanted:
+            return 0
+        self._spark.sql(create_table_sql(self.name))
+        fresh = _unlike(wanted, self._matching(wanted))
+        if not fresh:
+            return 0
+        self._frame(fresh).createOrReplaceTempView("skilltrace_fresh_outcomes")
+        self._spark.sql(merge_sql(self.name, "skilltrace_fresh_outcomes"))
+        return len(fresh)
+
+    def read(self, *, run_id: str | None = None) -> list[dict[str, Any]]:
+        if not self._spark.catalog.tableExists(self.name):
+            return []
+        frame = self._spark.table(self.name)
+        if run_id is not None:
+            frame = frame.where(frame["run_id"] == run_id)
+        return [row.asDict() for row in frame.collect()]
+
+    def _matching(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+        """The rows of the table with a key of these, and nothing else of it."""
+        keys = self._frame(rows).select(*KEY)
+        frame = self._spark.table(self.name).join(keys, on=list(KEY), how="left_semi")
+        return [row.asDict() for row in frame.collect()]
+
+    def _frame(self, rows: Sequence[dict[str, Any]]) -> Any:
+        schema = ", ".join(f"`{c.name}` {c.type}" for c in COLUMNS)
+        return self._spark.createDataFrame(
+            [tuple(row[c.name] for c in COLUMNS) for row in rows], schema
+        )
+
+
+def merge_sql(table: str, source: str) -> str:
+    """The MERGE of a view of fresh rows into the table, in Databricks SQL."""
+    on = " AND ".join(f"t.`{name}` = s.`{name}`" for name in KEY)
+    return (
+        f"MERGE INTO {table} AS t USING {source} AS s ON {on} "
+        "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+    )
+
+
+def _by_key(rows: Rows) -> list[dict[str, Any]]:
+    latest = {tuple(row[name] for name in KEY): dict(row) for row in rows}
+    return list(latest.values())
+
+
+def _unlike(rows: Sequence[dict[str, Any]], present: Rows) -> list[dict[str, Any]]:
+    """The rows that are not there yet, or there with another verdict or other figures."""
+    compared = [c.name for c in COLUMNS if c.name in VERDICT or _is_figure(c)]
+    there = {
+        tuple(row[name] for name in KEY): tuple(row[name] for name in compared) for row in present
+    }
+    return [
+        row
+        for row in rows
+        if there.get(tuple(row[name] for name in KEY)) != tuple(row[name] for name in compared)
+    ]
+
+
+def _is_figure(column: Column) -> bool:
+    return column.type in ("BIGINT", "DOUBLE") or column.name == "at_least"
+
+
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    types = {
+        "STRING": pa.string(),
+        "INT": pa.int32(),
+        "BIGINT": pa.int64(),
+        "DOUBLE": pa.float64(),
+        "TIMESTAMP": pa.timestamp("us", tz="UTC"),
+    }
+    return pa.schema(
+        [
+            pa.field(
+                c.name, types[c.type], nullable=not c.required, metadata={"comment": c.comment}
+            )
+            for c in COLUMNS
+        ]
+    )
+
+
+def _arrow(rows: Sequence[dict[str, Any]]) -> pa.Table:
+    import pyarrow as pa
+
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=_schema())
+
+
+def _active_spark() -> Any:
+    try:
+        from pyspark.sql import SparkSession
+    except ImportError as error:
+        raise ConfigurationError(
+            "a table of a catalog needs Spark: run this on Databricks, or install "
+            "'skilltrace-mlflow[spark]'; a folder (./outcomes) needs only [delta]"
+        ) from error
+    return SparkSession.builder.getOrCreate()
