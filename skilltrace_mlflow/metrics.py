@@ -185,6 +185,7 @@ def compute_metrics(session: Session) -> TraceMetrics:
         per_agent[step.agent] = per_agent.get(step.agent, TokenUsage()) + step.usage
     calls_per_agent = Counter(call.agent for call in session.tool_calls)
     main = session.scoped("main")
+    details = {call.id: call.details for call in session.tool_calls}
     return TraceMetrics(
         session_id=session.session_id,
         start_time=session.start_time,
@@ -210,6 +211,8 @@ def compute_metrics(session: Session) -> TraceMetrics:
                 "type": agent.type,
                 "tokens": _token_dict(per_agent.get(agent.id, TokenUsage())),
                 "tool_calls": calls_per_agent[agent.id],
+                "recorded": agent.id in per_agent or calls_per_agent[agent.id] > 0,
+                **_stated(details.get(agent.parent_call_id or "", {})),
                 "parent_call_id": agent.parent_call_id,
                 # Nobody asked for these: whoever counts sub-agents has to know.
                 **({"status": agent.status} if agent.status == WARM_UP else {}),
@@ -291,6 +294,13 @@ def _step_dict(step: ModelStep) -> dict[str, Any]:
         "cost_usd": step.cost_usd,
     }
     return entry | {key: value for key, value in unusual.items() if value is not None}
+
+
+def _stated(details: Mapping[str, Any]) -> dict[str, Any]:
+    """What the call that started a sub-agent says of it, where its own record may be missing."""
+    keys = {"tool uses": "agent_tool_uses", "tokens of its last call": "agent_last_tokens"}
+    found = {said: details[key] for said, key in keys.items() if key in details}
+    return {"stated": found} if found else {}
 
 
 def _paths(session: Session, kind: str) -> tuple[str, ...]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +20,12 @@ from skilltrace_mlflow.cli._common import (
 from skilltrace_mlflow.cli._options import ExpandedPath
 from skilltrace_mlflow.text import plain
 
+if TYPE_CHECKING:
+    from skilltrace_mlflow.errors import SkillTraceError
+
 __all__ = ["command"]
+
+_MANY_BYTES = 20_000_000  # below it, starting processes costs more than they save
 
 
 @click.command(
@@ -25,6 +33,12 @@ __all__ = ["command"]
 )
 @click.argument("files", nargs=-1, required=True, type=ExpandedPath(), metavar="FILE...")
 @click.option("--inputs", is_flag=True, help="Put each tool call's arguments into the JSON.")
+@click.option(
+    "--by",
+    multiple=True,
+    type=click.Choice(["model", "day"]),
+    help="Divide the totals by model, by day, or both; JSON has totals only with it.",
+)
 @format_option("table", "json", "jsonl")
 @click.option(
     "--output", type=ExpandedPath(dir_okay=False), metavar="FILE", help="Write there instead."
@@ -35,6 +49,7 @@ def command(
     ctx: click.Context,
     files: tuple[Path, ...],
     inputs: bool,
+    by: tuple[str, ...],
     output_format: str,
     output: Path | None,
     quiet: bool,
@@ -42,65 +57,167 @@ def command(
 ) -> None:
     """Print the metrics of transcripts: tokens, tools, files, turns, cost.
 
-    FILE is a transcript (.jsonl, .jsonl.gz, - for standard input) or a dumped trace. JSON is one
-    object for one file, a list for several; jsonl is one object a line. A file that cannot be read
-    is reported, the others are printed, and the exit code is 2.
+    FILE is a transcript (.jsonl, .jsonl.gz, - for standard input), a dumped trace, or a directory:
+    all sessions below it. JSON is one object for one file, a list for several; jsonl is one object
+    a line. Several sessions end with totals that count every API message once, whichever files
+    repeat it. A file that cannot be read is reported, the others are printed, and the exit code
+    is 2.
     """
     from skilltrace_mlflow.errors import SkillTraceError
-    from skilltrace_mlflow.metrics import compute_metrics
-    from skilltrace_mlflow.sources.load import load_file
+    from skilltrace_mlflow.report.totals import Totals
+    from skilltrace_mlflow.sources.locate import find_sessions
 
-    found: list[tuple[str, dict[str, Any]]] = []
-    failed = 0
+    named: list[Path] = []
     for file in files:
-        try:
-            session = load_file(file).session
-        except SkillTraceError as error:
-            if len(files) == 1:
-                raise
-            note(f"error: {error}")
-            failed = error.exit_code
+        named += find_sessions(file) if file.is_dir() else [file]
+    several = len(files) > 1 or any(file.is_dir() for file in files)
+    found: list[tuple[str, dict[str, Any]]] = []
+    totals = Totals()
+    failed = 0
+    for file, read in zip(named, _read_all(named, inputs=inputs), strict=True):
+        if isinstance(read, SkillTraceError):
+            if not several:
+                raise read
+            note(f"error: {read}")
+            failed = read.exit_code
             continue
         if not quiet:
-            for diagnostic in session.diagnostics:
-                place = diagnostic.file or str(file)
-                line = f":{diagnostic.line}" if diagnostic.line is not None else ""
-                note(f"{place}{line}: {diagnostic.message}")
+            for place, message in read.diagnostics:
+                note(f"{place}: {message}")
         if verbose:
-            for reason in session.usage_notes:
+            for reason in read.usage_notes:
                 note(f"{file}: {reason}")
-        found.append((str(file), compute_metrics(session).to_dict(inputs=inputs)))
+        found.append((str(file), read.data))
+        totals.add(read.rows, complete=bool(read.data["usage_complete"]))
     if found:
-        text = _render(found, output_format, several=len(files) > 1)
+        sums = totals.to_dict(by) if several else None
+        text = _render(found, output_format, sums=sums, by=by)
         if output is None:
             write_result(text)
         else:
             from skilltrace_mlflow.report import write_atomic
 
             write_atomic(output, text)
+    elif not named:
+        note(f"no session in {', '.join(map(str, files))}")
     if failed:
         ctx.exit(failed)
 
 
-def _render(found: list[tuple[str, dict[str, Any]]], output_format: str, *, several: bool) -> str:
+@dataclass(frozen=True, kw_only=True)
+class _Read:
+    """What is printed of one file; it can come from another process."""
+
+    data: dict[str, Any]
+    rows: list[Any]
+    diagnostics: list[tuple[str, str]]
+    usage_notes: tuple[str, ...]
+
+
+def _read_all(files: Sequence[Path], *, inputs: bool) -> Iterator[_Read | SkillTraceError]:
+    """The files in order, read by all processors where there is enough to read."""
+    from functools import partial
+
+    read = partial(_read, inputs=inputs)
+    sizes = [file.stat().st_size for file in files if file.is_file()]
+    workers = min(_processors(), len(sizes))
+    if workers < 2 or sum(sizes) < _MANY_BYTES or Path("-") in files:
+        yield from map(read, files)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+
+    with ProcessPoolExecutor(workers) as pool:
+        yield from pool.map(read, files, chunksize=max(1, len(files) // (workers * 8)))
+
+
+def _processors() -> int:
+    import os
+
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _read(file: Path, *, inputs: bool) -> _Read | SkillTraceError:
+    from skilltrace_mlflow.errors import SkillTraceError
+    from skilltrace_mlflow.metrics import compute_metrics
+    from skilltrace_mlflow.report.totals import rows_of
+    from skilltrace_mlflow.sources.load import load_file
+
+    try:
+        session = load_file(file).session
+    except SkillTraceError as error:
+        return error
+    said = []
+    for found in session.diagnostics:
+        line = f":{found.line}" if found.line is not None else ""
+        said.append((f"{found.file or file}{line}", found.message))
+    return _Read(
+        data=compute_metrics(session).to_dict(inputs=inputs),
+        rows=rows_of(session),
+        diagnostics=said,
+        usage_notes=session.usage_notes,
+    )
+
+
+def _render(
+    found: list[tuple[str, dict[str, Any]]],
+    output_format: str,
+    *,
+    sums: Mapping[str, Any] | None,
+    by: Sequence[str],
+) -> str:
     if output_format == "jsonl":
-        return "".join(json.dumps({"file": name, **data}) + "\n" for name, data in found)
+        lines = [json.dumps({"file": name, **data}) for name, data in found]
+        if by and sums is not None:
+            lines.append(json.dumps({"totals": sums}))
+        return "".join(line + "\n" for line in lines)
     if output_format == "json":
         objects = [{"file": name, **data} for name, data in found]
-        return json.dumps(objects if several else objects[0], indent=2)
-    return "\n".join(_table(name, data) for name, data in found)
+        if sums is None:
+            return json.dumps(objects[0], indent=2)
+        whole = {"sessions": objects, "totals": sums} if by else objects
+        return json.dumps(whole, indent=2)
+    tables = [_table(name, data) for name, data in found]
+    if sums is not None:
+        tables.append(_totals_table(sums, by))
+    return "\n".join(tables)
+
+
+def _tokens(tokens: Mapping[str, int], *, complete: bool) -> str:
+    """Token figures in words, "at least" in front where they are a lower bound."""
+    said = (
+        f"{tokens['input']:,} in, {tokens['output']:,} out, "
+        f"{tokens['cache_creation']:,} cache written, {tokens['cache_read']:,} cache read"
+    )
+    return said if complete else f"at least {said}"
+
+
+def _cost(cost: float | None, *, complete: bool) -> str:
+    if cost is None:
+        return "unknown"
+    return f"${cost:,.4f}" if complete else f"at least ${cost:,.4f}"
+
+
+def _totals_table(sums: Mapping[str, Any], by: Sequence[str]) -> str:
+    rows = [
+        ("sessions", f"{sums['sessions']:,}"),
+        ("API messages", f"{sums['messages']:,}, each counted once"),
+        ("tokens", _tokens(sums["tokens"], complete=sums["usage_complete"])),
+        ("cost", _cost(sums["cost_usd"], complete=sums["cost_complete"])),
+    ]
+    if sums["incomplete_sessions"]:
+        rows.append(("lower bounds", f"of {sums['incomplete_sessions']} sessions"))
+    for kind in by:
+        for key, group in sums[f"by_{kind}"].items():
+            cost = _cost(group["cost_usd"], complete=group["cost_complete"])
+            tokens = _tokens(group["tokens"], complete=group["usage_complete"])
+            rows.append((key, f"{cost}: {tokens}"))
+    return _printed("totals", rows)
 
 
 def _table(name: str, data: dict[str, Any]) -> str:
-    import io
-
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    tokens, tools, files = data["tokens"], data["tools"], data["files"]
-    at_least = "" if data["usage_complete"] else " (at least: this source lost usage)"
+    tools, files = data["tools"], data["files"]
     seconds = data["duration_seconds"]
     cost = data["cost_usd"]
     bad = ", ".join(
@@ -115,11 +232,9 @@ def _table(name: str, data: dict[str, Any]) -> str:
         ("duration", "unknown" if seconds is None else f"{seconds:,.1f} s"),
         (
             "tokens",
-            f"{tokens['input']:,} in, {tokens['output']:,} out, "
-            f"{tokens['cache_creation']:,} cache written, "
-            f"{tokens['cache_read']:,} cache read{at_least}",
+            _tokens(data["tokens"], complete=data["usage_complete"]),
         ),
-        ("cost", "unknown" if cost is None else f"${cost:,.4f}"),
+        ("cost", _cost(cost, complete=data["usage_complete"])),
         (
             "conversation",
             f"{data['conversation']['turns']} turns, "
@@ -132,10 +247,32 @@ def _table(name: str, data: dict[str, Any]) -> str:
         ("files read", ", ".join(files["read"]) or "none"),
     ]
     if data["subagents"]:
-        agents = (f"{a['type'] or 'agent'} ({a['tool_calls']} calls)" for a in data["subagents"])
-        rows.append(("sub-agents", ", ".join(agents)))
+        agents = Counter(map(_agent, data["subagents"]))
+        said = (f"{count} × {text}" if count > 1 else text for text, count in agents.items())
+        rows.append(("sub-agents", ", ".join(said)))
     if data["skills"]:
         rows.append(("skills", ", ".join(f"{s['name']} ({s['status']})" for s in data["skills"])))
+    return _printed(name, rows)
+
+
+def _agent(agent: Mapping[str, Any]) -> str:
+    """A sub-agent in words; one whose transcript is not at hand is missing, not idle."""
+    kind = agent["type"] or "agent"
+    if not agent["recorded"]:
+        stated = agent.get("stated") or {}
+        figures = "".join(f", {what}: {count:,}" for what, count in stated.items())
+        return f"{kind} (missing{figures})"
+    return f"{kind} ({agent['tool_calls']} calls)"
+
+
+def _printed(name: str, rows: Sequence[tuple[str, str]]) -> str:
+    import io
+
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=SIMPLE, show_header=False, title=Text(plain(name)), title_justify="left")
     table.add_column(style="bold")
     table.add_column(overflow="fold")

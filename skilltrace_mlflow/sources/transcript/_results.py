@@ -230,6 +230,12 @@ def _detail(call: ToolCall, structured: ToolUseResult) -> None:
         details["status"] = structured.status
     if structured.agentId is not None:
         details["agent_id"] = structured.agentId
+        for key, figure in (
+            ("agent_tool_uses", structured.totalToolUseCount),
+            ("agent_last_tokens", structured.totalTokens),  # of its last call, never of all
+        ):
+            if isinstance(figure, int):
+                details[key] = figure
     if structured.backgroundTaskId is not None:
         details["background_task_id"] = structured.backgroundTaskId
     duration = amount(structured.totalDurationMs)
