@@ -14,6 +14,7 @@ from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.metrics_dict import is_metrics_dict, session_from_metrics_dict
 from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace, session_from_trace
 from skilltrace_mlflow.sources.session_json import FORMAT, session_from_json
+from skilltrace_mlflow.sources.table_row import trace_of_row
 
 __all__ = ["as_response", "as_session"]
 
@@ -88,6 +89,9 @@ def _from_mapping(trace: Mapping[str, Any]) -> Session | None:
         return None
     if "info" in trace and "data" in trace:
         return session_from_trace(trace) if is_claude_code_trace(trace) else None
+    if {"trace_id", "spans"} <= trace.keys():  # a row of a table that holds traces
+        row = trace_of_row(trace)
+        return session_from_trace(row) if is_claude_code_trace(row) else None
     if trace.get("format") == FORMAT:
         return session_from_json(trace, source="trace")
     if is_metrics_dict(trace):

@@ -14,6 +14,7 @@ from skilltrace_mlflow.importing.turns import split_turns
 from skilltrace_mlflow.metrics import compute_metrics
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.session_json import session_to_json
+from tests.sources.table_rows import unified_row
 
 __all__ = ["FIGURES", "FORMS", "as_traces"]
 
@@ -64,6 +65,7 @@ FORMS: Mapping[str, Callable[[Session], Any]] = {
     "dump": _dump,
     "Trace": _entities,
     "Trace.to_dict": as_traces,
+    "table rows": lambda session: [unified_row(trace) for trace in as_traces(session)],
     "Trace.to_json": lambda session: [json.dumps(trace) for trace in as_traces(session)],
 }
 """Forms that hold all of a session."""
