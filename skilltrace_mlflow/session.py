@@ -38,6 +38,7 @@ __all__ = [
     "TokenUsage",
     "ToolCall",
     "TraceEvent",
+    "agent_gap",
     "is_own_agent",
 ]
 
@@ -57,6 +58,11 @@ _OWN_AGENT = re.compile(
 def is_own_agent(agent: str) -> bool:
     """Whether an agent is Claude Code's own: its tokens count, it is no sub-agent."""
     return agent == OUTSIDE or _OWN_AGENT.fullmatch(agent) is not None
+
+
+def agent_gap(agent: str) -> str:
+    """Why a record is incomplete of which nothing but a sub-agent's own transcript is missing."""
+    return f"the transcript of sub-agent {agent} is not at hand"
 
 
 WARM_UP = "warm-up"
@@ -463,6 +469,12 @@ class Session:
         marked = any(not step.usage_complete for step in self.steps)
         return not marked or len(self.usage_notes) > 1 or bool(self.incomplete)
 
+    @property
+    def _incomplete_main(self) -> tuple[str, ...]:
+        """Why the main agent's own record may have gaps: a sub-agent's is none of them."""
+        others = {agent_gap(agent.id) for agent in self.subagents}
+        return tuple(reason for reason in self.incomplete if reason not in others)
+
     def scoped(self, scope: Scope) -> Session:
         """This session as seen by `main` or `subagents` only; `all` is the session itself.
 
@@ -488,6 +500,7 @@ class Session:
                 files=tuple(f for f in self.files if inside(f.agent)),
                 skills=tuple(s for s in self.skills if inside(s.agent)),
                 subagents=() if want_main else self.subagents,
+                incomplete=self._incomplete_main if want_main else self.incomplete,
                 usage_complete=not self.lost_apart
                 and all(s.usage_complete for s in steps)
                 and not any(s.agent == OUTSIDE for s in self.steps),

@@ -175,8 +175,11 @@ def unfold(value: Any, main: str) -> tuple[Any, float, tuple[str, ...]]:
 
 
 def refuse_negation(patterns: Sequence[str], path: tuple[str | int, ...]) -> None:
-    """ParameterError for a file pattern with `!` in front, which excludes nothing here."""
+    """ParameterError for a file pattern with `!` in front, which excludes nothing here, or with a
+    blank at either end, which no file's name has."""
     for index, text in enumerate(patterns):
+        if text != text.strip():
+            raise ParameterError(f"{text!r} begins or ends with a blank", path=(*path, index))
         if text.startswith("!"):
             raise ParameterError(
                 f"{text!r}: a pattern cannot be negated; name what is meant", path=(*path, index)

@@ -12,8 +12,10 @@ from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.commands.pattern import Pattern, parse_pattern
 from skilltrace_mlflow.commands.sql import globs_a_verb
 from skilltrace_mlflow.errors import ParameterError
+from skilltrace_mlflow.matching.mistakes import refuse_half_absolute, refuse_mistaken
 from skilltrace_mlflow.matching.selectors import (
     Selector,
+    calls_by_name,
     looks_like_selector,
     parse_selector,
     select,
@@ -59,9 +61,11 @@ def parse(value: Any, ban_exceptions: Sequence[str] = ()) -> BannedTools:
 
 
 def _parse_ban(text: str) -> Ban:
+    refuse_mistaken(text, program=True)
+    refuse_half_absolute(text)
     if not looks_like_selector(text) and not text.startswith("mcp__"):
         return Ban(text=text, pattern=parse_pattern(text))
-    selector = parse_selector(text)
+    selector = parse_selector(text, program=True)
     if selector.kind == "glob" and globs_a_verb(text, text):
         parse_pattern(text)  # says why it can never be met
     if selector.kind != "name" or tool_category(text) != "other":  # no program is called WebFetch
@@ -169,7 +173,21 @@ def _tool_encounters(session: Session, ban: Ban) -> tuple[list[Encounter], list[
     if ban.selector is None:
         return [], []
     certain, possible = select(session, ban.selector)
-    return [_seen(c) for c in certain], [_seen(c, "arguments not recorded") for c in possible]
+    doubtful = [_seen(c, _why_possible(ban.selector, c)) for c in possible]
+    if ban.pattern is not None and not certain:
+        doubtful += [
+            _seen(call, f"{ban.text!r} bans the command; the tool is called {name!r}")
+            for name, calls in calls_by_name(session).items()
+            if name != ban.text and name.lower() == ban.text.lower()
+            for call in calls
+        ]
+    return [_seen(c) for c in certain], doubtful
+
+
+def _why_possible(selector: Selector, call: ToolCall) -> str:
+    if selector.may_mean(call.name):
+        return f"a tool of that name of another server was called, {call.name}"
+    return "arguments not recorded"
 
 
 def _seen(call: ToolCall, reason: str = "") -> Encounter:

@@ -67,7 +67,8 @@ _EXPLORER = {"subagents": (SubAgent(id="a1", type="Explore"),)}
 def subagents(session: Session, parameters: SubAgents) -> Outcome:
     """The number of sub-agents stays within the limit, required types ran, banned ones did not.
 
-    For a ban the attempt counts, even if it was denied. Agents that Claude Code 2.0 warmed up by
+    A type may be written with or without its plugin's name in front (`ops:deployer`). For a ban the
+    attempt counts, even if it was denied. Agents that Claude Code 2.0 warmed up by
     itself, before anything was asked, do not count.
     """
     linked = {agent.parent_call_id for agent in session.subagents}
@@ -116,6 +117,11 @@ def _type_of(call: ToolCall) -> str | None:
 
 
 def _used(name: str, types: Sequence[str | None]) -> bool | None:
-    if any(kind is not None and glob_match(name, kind) for kind in types):
+    if any(kind is not None and _is_meant(name, kind) for kind in types):
         return True
     return None if None in types else False
+
+
+def _is_meant(name: str, kind: str) -> bool:
+    """A plugin's agent is `<plugin>:<name>`, and its own name alone means it too."""
+    return glob_match(name, kind) or glob_match(name, kind.rsplit(":", 1)[-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,32 +11,37 @@ from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude, missi
 from skilltrace_mlflow.checks._parameters import COUNT, Limit, fixed
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.session import Session, ToolCall
-from skilltrace_mlflow.tools import current_name
+from skilltrace_mlflow.tools import current_name, is_shell
 
 __all__ = ["ToolErrors", "tool_errors"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ToolErrors:
-    """The three maxima; None asks nothing."""
+    """The three maxima, None asks nothing; `loose`: any later success of the tool recovers."""
 
     most: int | None = None
     most_consecutive: int | None = None
     most_unrecovered: int | None = None
+    loose: bool = False
 
 
 def parse(value: Mapping[str, Any]) -> ToolErrors:
-    """`{max, max_consecutive, max_unrecovered}`."""
+    """`{max, max_consecutive, max_unrecovered, recovery}`."""
     return ToolErrors(
         most=value.get("max"),
         most_consecutive=value.get("max_consecutive"),
         most_unrecovered=value.get("max_unrecovered"),
+        loose=value.get("recovery") == "tool",
     )
 
 
 @check(
     name="tool_errors",
-    schema=fixed({"max": COUNT, "max_consecutive": COUNT, "max_unrecovered": COUNT}),
+    schema=fixed(
+        {"max": COUNT, "max_consecutive": COUNT, "max_unrecovered": COUNT},
+        options={"recovery": {"enum": ["same", "tool"]}},
+    ),
     parse=parse,
     examples=(
         Example(
@@ -45,7 +51,16 @@ def parse(value: Mapping[str, Any]) -> ToolErrors:
                 {"name": "Bash", "outcome": "succeeded", "result": "12 passed, 0 errors"},
             ),
             verdict=Verdict.PASS,
-            why="one failure, and a later call of the same tool succeeded",
+            why="one failure, and the same command succeeded later",
+        ),
+        Example(
+            value={"max_unrecovered": 0},
+            calls=(
+                {"name": "Bash", "input": {"command": "pytest"}, "outcome": "failed"},
+                {"name": "Bash", "input": {"command": "ls"}},
+            ),
+            verdict=Verdict.FAIL,
+            why="that another command succeeded mends nothing",
         ),
         Example(
             value={"max_consecutive": 1},
@@ -61,8 +76,9 @@ def tool_errors(session: Session, parameters: ToolErrors) -> Outcome:
     A call failed if its result is marked as an error, never because of a word in its text; denied
     calls are counted by `permission_denials`. Before version 2.1.205 a rejection in a person's own
     words is marked as nothing but an error, and counts. `max_consecutive` counts failures in a row
-    of one agent; a failure is recovered if a later call of the same tool succeeded, and
-    `max_unrecovered` counts the others.
+    of one agent. A failure is recovered if the same command, or a call of the tool with the same
+    input, succeeded later; `max_unrecovered` counts the others. With `recovery: tool` any later
+    success of the same tool will do. Calls whose input is not recorded leave it `unknown`.
     """
     calls = session.tool_calls
     blind = session.lacks("tool_outcomes") is not None
@@ -84,8 +100,10 @@ def tool_errors(session: Session, parameters: ToolErrors) -> Outcome:
         unordered = missing(session, "tool_order", "tool_names")
         if unordered is not None:
             return unordered
-        least = len(_unrecovered(calls, failed, sure=False))
-        most = len(_unrecovered(calls, [c for c in calls if id(c) in maybe], sure=True))
+        loose = parameters.loose
+        least = len(_unrecovered(calls, failed, sure=False, loose=loose))
+        possible = [c for c in calls if id(c) in maybe]
+        most = len(_unrecovered(calls, possible, sure=True, loose=loose))
         limit = Limit(most=parameters.most_unrecovered)
         finding = limit.judge("failed without recovery", least, max(least, most))
         # the call that recovered may be one that the record has lost
@@ -110,12 +128,39 @@ def _longest_run(calls: tuple[ToolCall, ...], marked: set[int]) -> int:
 
 
 def _unrecovered(
-    calls: tuple[ToolCall, ...], failures: list[ToolCall], *, sure: bool
+    calls: tuple[ToolCall, ...], failures: list[ToolCall], *, sure: bool, loose: bool
 ) -> list[ToolCall]:
-    """Failures after which no call of the tool succeeded (`sure`: is known to have)."""
-    last: dict[str, int] = {}
+    """Failures after which nothing that would recover them succeeded (`sure`: is known to have).
+
+    A call whose input is not known may be the same as any other of its tool.
+    """
+    last: dict[tuple[str, str | None], int] = {}
     for index, call in enumerate(calls):
         if call.outcome == "succeeded" or (not sure and call.outcome == "unknown"):
-            last[current_name(call.name)] = index
+            tool = current_name(call.name)
+            last[tool, _given(call)] = last[tool, _ANY] = index
     places = {id(call): index for index, call in enumerate(calls)}
-    return [c for c in failures if last.get(current_name(c.name), -1) < places[id(c)]]
+    found = []
+    for failure in failures:
+        tool, given = current_name(failure.name), _given(failure)
+        if loose:
+            recovering: list[str | None] = [_ANY]
+        elif given is None:
+            recovering = [] if sure else [_ANY]
+        else:
+            recovering = [given] if sure else [given, None]
+        if all(last.get((tool, key), -1) < places[id(failure)] for key in recovering):
+            found.append(failure)
+    return found
+
+
+_ANY = "any"  # no input is written like this: they are JSON or begin with `$`
+
+
+def _given(call: ToolCall) -> str | None:
+    """What was asked of the tool, None where the record does not hold it whole."""
+    if call.input is None or call.input_truncated:
+        return None
+    if is_shell(call.name) and isinstance(command := call.input.get("command"), str):
+        return "$ " + " ".join(command.split())
+    return json.dumps(call.input, sort_keys=True, default=str)

@@ -56,7 +56,11 @@ _USED = {
     ),
 )
 def turn_limit(session: Session, parameters: TurnLimit) -> Outcome:
-    """The main agent's turns (API responses) and a person's messages stay within the limits."""
+    """The main agent's turns (API responses) and a person's messages stay within the limits.
+
+    What is missing of a sub-agent's transcript is of no concern here.
+    """
+    session = session.scoped("main")
     findings = []
     lost = []
     if parameters.most_turns is not None:

@@ -15,6 +15,7 @@ from typing import Any, Literal, cast
 
 from skilltrace_mlflow.commands.prefilter import Line, line_of
 from skilltrace_mlflow.errors import ParameterError
+from skilltrace_mlflow.matching.mistakes import also_called, refuse_mistaken
 from skilltrace_mlflow.matching.permission_rules import Specifier, parse_specifier, rule_tools
 from skilltrace_mlflow.patterns.regex import glob_match
 from skilltrace_mlflow.session import Session, ToolCall
@@ -54,10 +55,14 @@ class Selector:
             return not set(names_of(name)).isdisjoint(self.names)
         return _selects(self.names, name)
 
+    def may_mean(self, name: str) -> bool:
+        """Whether a tool that a plugin brings is one that is named as its server's own."""
+        return not self.literal and any(_selects(self.names, other) for other in also_called(name))
+
     def matches(self, call: ToolCall, cwd: str | None = None) -> bool | None:
         """Whether the call is meant; None where its arguments would tell but are not known."""
         if not self.selects_name(call.name):
-            return False
+            return None if self.may_mean(call.name) else False
         return True if self.specifier is None else self.specifier.matches(call, cwd)
 
 
@@ -80,11 +85,15 @@ def looks_like_selector(text: str) -> bool:
 
 
 @lru_cache(maxsize=4096)
-def parse_selector(text: str) -> Selector:
-    """The selector that a text means; ParameterError if it is none."""
+def parse_selector(text: str, *, program: bool = False) -> Selector:
+    """The selector that a text means; ParameterError if it is none, or one that no call can meet.
+
+    With `program` the text may be a command's name as well.
+    """
     stripped = text.strip()
     if not stripped:
         raise ParameterError("a tool's name is empty")
+    refuse_mistaken(stripped, program=program)
     rule = _RULE.fullmatch(stripped)
     if rule:
         name, inner = rule.group(1), rule.group(2).strip()
@@ -181,6 +190,8 @@ def select(session: Session, selector: Selector) -> tuple[list[ToolCall], list[T
     blind = selector.specifier is not None and session.lacks("tool_inputs") is not None
     for name, calls in calls_by_name(session).items():
         if not selector.selects_name(name):
+            if selector.may_mean(name):
+                possible.extend(calls)
             continue
         if selector.specifier is None:
             certain.extend(calls)

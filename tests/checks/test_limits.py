@@ -31,7 +31,6 @@ def test_rationale_names_observed_and_allowed() -> None:
         ({"mcp__db__*": 1}, ["mcp__db__a", "mcp__db__b"], "fail"),
         ({"mcp__db": 1}, ["mcp__db__a", "mcp__db__b"], "fail"),
         ({"mcp__db": 1}, ["mcp__db2__a", "mcp__db2__b"], "pass"),
-        ({"bash": 0}, ["Bash"], "pass"),
     ],
 )
 def test_limits(value: dict, calls: list[str], expected: str) -> None:

@@ -7,7 +7,14 @@ from types import MappingProxyType
 
 import msgspec
 
-from skilltrace_mlflow.session import MAIN_AGENT, WARM_UP, SubAgent, ToolCall, is_own_agent
+from skilltrace_mlflow.session import (
+    MAIN_AGENT,
+    WARM_UP,
+    SubAgent,
+    ToolCall,
+    agent_gap,
+    is_own_agent,
+)
 from skilltrace_mlflow.sources.transcript._background import LAUNCHED, Notification
 from skilltrace_mlflow.sources.transcript._wire import Entry, ToolUseResult
 from skilltrace_mlflow.tools import starts_agent
@@ -113,7 +120,7 @@ class Agents:
             if not is_own_agent(draft.id)
         ]
         gaps = [
-            f"the transcript of sub-agent {draft.id} is not at hand"
+            agent_gap(draft.id)
             for draft in drafts.values()
             if not (draft.recorded or draft.counted or is_own_agent(draft.id))
         ]

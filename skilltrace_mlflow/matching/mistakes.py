@@ -1,0 +1,100 @@
+"""Texts that look like a rule and can never fire: refused when loaded, with what was meant.
+
+A ban that can never be broken and a limit that can never be exceeded would pass for ever.
+"""
+
+from __future__ import annotations
+
+import re
+
+from skilltrace_mlflow.errors import ParameterError
+from skilltrace_mlflow.tools import MCP_PREFIX, TOOLS, tool_category
+
+__all__ = ["also_called", "refuse_half_absolute", "refuse_mistaken"]
+
+_RULE_NAME = re.compile(r"\s*([\w.:@-]+)(\s*)\(")
+_ONE_UNDERSCORE = re.compile(r"mcp_(?!_)\w*")
+_BY_FOLD = {name.lower(): name for name in TOOLS if name != name.lower()}
+_CATEGORIES = frozenset(tool_category(name) for name in TOOLS) | {"other"}
+# First folders of paths that people mean absolutely; in a rule one slash is the project's folder.
+_ROOTS = re.compile(
+    r"/(?:Users|home|root|etc|var|opt|usr|tmp|private|mnt|Volumes|srv|proc|dev)(?:/|$)"
+)
+_OF_PATHS = frozenset(name for name, tool in TOOLS.items() if tool.path is not None)
+_PROGRAMS = frozenset(
+    {
+        *("agent", "bash", "edit", "glob", "grep", "ls", "monitor", "powershell"),
+        *("read", "repl", "skill", "task", "write"),
+    }
+)
+_OF_A_PLUGIN = re.compile(r"mcp__plugin_(?P<server>(?:(?!__).)+)(?P<tool>__.+)?", re.DOTALL)
+
+
+def refuse_mistaken(text: str, *, program: bool = False) -> None:
+    """Raise ParameterError for a selector that no call can ever meet, saying what is meant.
+
+    With `program` the text may be a command as well, so that only what is none of both is refused.
+    """
+    stripped = text.strip()
+    if stripped.startswith("!"):
+        raise ParameterError(f"{stripped!r}: nothing can be taken back by '!' here")
+    rule = _RULE_NAME.match(stripped)
+    name = rule.group(1) if rule else stripped
+    if rule is not None:
+        _refuse_brackets(stripped, name, rule.group(2))
+    if not re.fullmatch(r"[\w.:@-]+", name):
+        return
+    meant = _BY_FOLD.get(name.lower())
+    if meant is not None and name not in TOOLS and (rule is not None or not program or _odd(name)):
+        raise ParameterError(f"no tool is called {name!r}; did you mean {meant!r}?")
+    if _ONE_UNDERSCORE.fullmatch(name) is not None:
+        hint = MCP_PREFIX + name[len("mcp_") :]
+        raise ParameterError(
+            f"no tool is called {name!r}; those of MCP servers have two underscores: did you mean "
+            f"{hint!r}?"
+        )
+    if name in _CATEGORIES and name not in TOOLS and not program:
+        raise ParameterError(f"{name!r} is a category, no tool; category_limits counts those")
+
+
+def refuse_half_absolute(text: str) -> None:
+    """Raise ParameterError for a rule on files whose path is the project's and reads like the
+    machine's: `Read(/Users/me/.ssh/**)`."""
+    rule = _RULE_NAME.match(text)
+    if rule is None or rule.group(1) not in _OF_PATHS:
+        return
+    path = text[rule.end() :].strip().removesuffix(")").strip()
+    if _ROOTS.match(path):
+        name = rule.group(1)
+        raise ParameterError(
+            f"{text!r}: one slash means the project's folder; write {name}(/{path}) for the whole "
+            f"machine, or {name}(.{path}) for the project's"
+        )
+
+
+def also_called(name: str) -> tuple[str, ...]:
+    """The names that a tool of a plugin's server has where the server is set up by itself.
+
+    `mcp__plugin_<plugin>_<server>__<tool>` does not say where the plugin's name ends.
+    """
+    found = _OF_A_PLUGIN.fullmatch(name)
+    if found is None:
+        return ()
+    words = found.group("server").split("_")
+    tool = found.group("tool") or ""
+    return tuple(f"{MCP_PREFIX}{'_'.join(words[at:])}{tool}" for at in range(1, len(words)))
+
+
+def _odd(name: str) -> bool:
+    """Whether nothing on a command line is called so: `bash` and `grep` are programs as well."""
+    return name.lower() not in _PROGRAMS
+
+
+def _refuse_brackets(text: str, name: str, blank: str) -> None:
+    known = name in TOOLS or name.lower() in _BY_FOLD or name.startswith("mcp_")
+    if not known:
+        return
+    if blank:
+        raise ParameterError(f"{text!r}: a rule has no blank in front of its bracket")
+    if not text.endswith(")"):
+        raise ParameterError(f"{text!r}: the bracket is not closed")
