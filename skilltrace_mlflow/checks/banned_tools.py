@@ -132,10 +132,20 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
     `${x}`, `IDENTIFIER(:x)`, `EXECUTE IMMEDIATE x`, `… | psql`) is `unknown`; statements in a
     file (`psql -f x.sql`) are out of sight.
 
-    What a script file
-    does is out of sight unless the same line writes it, and so is program code (`python -c`, `awk`)
-    but for its SQL; a command that is put together at run time (`eval "$X"`,
-    `curl … | sh`) and could be the banned one is `unknown`.
+    Options are known by all their names (`-f` is `--force`, `-nprod` is `--namespace=prod`) from
+    tables of the programs that agents use most; an option with a value is compared with that value.
+    What runs behind a known launcher (`sudo`, `rtk`, `npx npm@10`, `docker run --entrypoint`,
+    `python -m`, `ssh`) counts as run. `unknown` is a command behind a program in no table
+    (`frob git push`), an option in no table that could be the banned one in its other spelling, and
+    a command that is put together at run time (`eval "$X"`, `curl … | sh`) and could be the banned
+    one. A function that is defined and never called did not run.
+
+    Out of sight: what a script file does unless the same line writes it, program code (`python -c`,
+    `awk`) but for its SQL, aliases of the user's own configuration, the same effect by another
+    command (`podman run` for `docker run`, `gh api` for `gh pr merge`).
+
+    Refused when loaded: a bracket or quote that is not closed, a blank in front of a rule's
+    bracket (`Bash (rm:*)`), a leading `!`, a wildcard in a word of SQL.
     """
     lost = missing(session, "tool_names")
     if lost is not None:

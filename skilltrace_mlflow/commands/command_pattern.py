@@ -50,11 +50,15 @@ _CMD_SWITCH = re.compile(r"(?:/[A-Za-z])+")
 
 @dataclass(frozen=True, kw_only=True)
 class Sighting:
-    """Where a pattern was met: the command as written, how sure that is, and how it was read."""
+    """Where a pattern was met: the command as written, how sure that is, and how it was read.
+
+    `reason` says why it is not sure, where that is no matter of the reader.
+    """
 
     met: bool | None
     command: str = ""
     parser: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +94,12 @@ class CommandPattern:
             if perhaps <= last and self._compare(self.parts[perhaps], command) is not False:
                 perhaps += 1
                 if perhaps > last:
-                    doubt = Sighting(met=None, command=_shown(command), parser=script.parser)
+                    doubt = Sighting(
+                        met=None,
+                        command=_shown(command),
+                        parser=script.parser,
+                        reason=_why(self.parts[last], command),
+                    )
             sure += met is True
         if doubt is None and script.parser.startswith("segments") and self._words_occur(line):
             doubt = Sighting(met=None, command=_short(line), parser=script.parser)
@@ -120,7 +129,8 @@ class CommandPattern:
 
 
 def parse_command_pattern(text: str) -> CommandPattern:
-    """The pattern in a text; ParameterError if it holds no command."""
+    """The pattern in a text; ParameterError if it holds no command or can never be met."""
+    _refuse(text)
     found = _windows_pattern(text)
     if not found:
         found = [command for command in read_script(text).commands if not command.carried]
@@ -162,9 +172,34 @@ def _windows_pattern(text: str) -> list[Command]:
     return found
 
 
+_SPACED_RULE = re.compile(r"(?:[A-Z]\w*|mcp__\w+)\s+\(.*\)\s*", re.DOTALL)
+
+
+def _refuse(text: str) -> None:
+    """ParameterError for a text that is no command line, whatever it was meant to be."""
+    if text.strip().startswith("!"):
+        raise ParameterError(f"{text!r} begins with !: no pattern is an exception to another")
+    if _SPACED_RULE.fullmatch(text.strip()):
+        closed = re.sub(r"\s+\(", "(", text.strip(), count=1)
+        raise ParameterError(f"{text!r} has a blank in front of its bracket: write {closed}")
+    if any(text.count(one) != text.count(other) for one, other in ("()", "{}")):
+        raise ParameterError(f"{text!r} has a bracket that is not closed, or not opened")
+    if text.count('"') % 2 or (text.count("'") % 2 and '"' not in text):
+        raise ParameterError(f"{text!r} has a quote that is not closed")
+
+
 def _part(command: Command) -> _Part:
     program = same_program(program_of(command.words[0]))
     return _Part(program=program, arguments=read_arguments(program, command.words[1:]))
+
+
+def _why(part: _Part, command: Command) -> str:
+    """Why a command of known words is in doubt; empty where its words are not known."""
+    if any(UNKNOWN in word or UNKNOWN_WORDS in word for word in command.words):
+        return ""
+    if same_program(program_of(command.words[0])) == part.program:
+        return "whose options are in no table and may be the same"
+    return f"where {command.words[0]} is not known and may run its operands"
 
 
 def _behind(part: _Part, program: str, command: Command) -> bool | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Literal, cast
@@ -36,6 +36,7 @@ __all__ = [
 _NAME = re.compile(r"[A-Za-z_][\w.:@-]*")
 _GLOB = re.compile(r"(?=.*[*?\[])[\w.:@*?\[\]!^-]+")
 _RULE = re.compile(r"([\w.*?\[\]-]+)\((.*)\)", re.DOTALL)
+_ARGUMENTS = ("args", "arguments", "argv")
 _SERVER = re.compile(r"mcp__(?:(?!__).)+")
 
 
@@ -174,13 +175,32 @@ def _may_be_shell(name: str) -> bool:
 
 
 def _command_text(call: ToolCall) -> str | None:
+    """The line in a call's `command`, its `args` behind it where they are given apart."""
+    arguments = call.input or {}
+    own = is_shell(call.name)
     for key in ("command", "cmd"):
-        given = (call.input or {}).get(key)
+        given = arguments.get(key)
         if isinstance(given, str):
-            return given
-        if isinstance(given, (list, tuple)) and all(isinstance(word, str) for word in given):
-            return shlex.join(given)
-    return None
+            return given if own else " ".join([given, *_words_apart(arguments)])
+        if isinstance(given, (list, tuple)) and _are_words(given):
+            return shlex.join([*given, *_plain_words(arguments)])
+    lines = None if own else arguments.get("commands")
+    return "\n".join(lines) if lines and _are_words(lines) else None
+
+
+def _are_words(given: Any) -> bool:
+    return isinstance(given, (list, tuple)) and all(isinstance(word, str) for word in given)
+
+
+def _plain_words(arguments: Mapping[str, Any]) -> list[str]:
+    given = next((arguments[key] for key in _ARGUMENTS if _are_words(arguments.get(key))), ())
+    return list(given)
+
+
+def _words_apart(arguments: Mapping[str, Any]) -> list[str]:
+    """The words of `args`, quoted; a text is for a shell to cut."""
+    text = next((arguments[key] for key in _ARGUMENTS if isinstance(arguments.get(key), str)), "")
+    return [shlex.quote(word) for word in _plain_words(arguments)] or ([text] if text else [])
 
 
 def select(session: Session, selector: Selector) -> tuple[list[ToolCall], list[ToolCall]]:

@@ -83,7 +83,7 @@ def _encounter(call: ToolCall, sighting: Sighting) -> Encounter:
     if sighting is _HIDDEN:
         reason = "whose arguments were " + ("cut short" if call.input_truncated else "not recorded")
     elif not sighting.met:
-        reason = _REASONS.get(sighting.parser, _COMPOSED)
+        reason = sighting.reason or _REASONS.get(sighting.parser, _COMPOSED)
     return Encounter(call=call, text=sighting.command, parser=sighting.parser, reason=reason)
 
 

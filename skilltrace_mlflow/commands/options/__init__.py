@@ -129,7 +129,7 @@ def table_of(program: str, path: tuple[str, ...]) -> Table:
             continue
         takes = word[-1] if word[-1] in "=?" and len(word) > 2 else ""
         names = frozenset((word.removesuffix(takes) if takes else word).split("/"))
-        option = Option(names=names, takes=takes)
-        for name in names:
-            options.setdefault(name, option)
+        # the subcommand's own options come first and keep their names
+        option = Option(names=names.difference(options), takes=takes)
+        options.update(dict.fromkeys(option.names, option))
     return Table(options=options, complete=complete)
