@@ -8,7 +8,7 @@ from typing import Any
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
 from skilltrace_mlflow.checks._parameters import list_or_long, unfold
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.matching.skills import states_of
+from skilltrace_mlflow.matching.skills import has_nameless, states_of
 from skilltrace_mlflow.session import Session, SkillUse
 
 __all__ = ["RequiredSkills", "required_skills"]
@@ -67,6 +67,8 @@ def required_skills(session: Session, parameters: RequiredSkills) -> Outcome:
             met, said = False, "failed to load"
         elif "read" in states:
             met, said = False, "not loaded as a skill; its SKILL.md was read as a file"
+        elif has_nameless(session):
+            met, said = None, "a skill was asked for whose name is not recorded"
         else:
             met, said = False, "not asked for"
         findings.append(Finding(text=f"{name}: {said}", met=met, could_meet=True))

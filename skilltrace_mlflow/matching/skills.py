@@ -5,7 +5,12 @@ from __future__ import annotations
 from skilltrace_mlflow.patterns.regex import glob_match
 from skilltrace_mlflow.session import Session
 
-__all__ = ["states_of"]
+__all__ = ["has_nameless", "states_of"]
+
+
+def has_nameless(session: Session) -> bool:
+    """Whether a skill was asked for whose name the record lost: it may be any."""
+    return any(not use.name for use in session.skills)
 
 
 def states_of(session: Session, name: str) -> set[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from skilltrace_mlflow.session import MAIN_AGENT, Message, ModelStep, TokenUsage, ToolCall
@@ -16,6 +17,7 @@ __all__ = ["Record", "Talk"]
 Record = ModelStep | ToolCall | Message
 
 _NO_TEXT = "(no content)"  # what Claude Code writes for a message without text
+_TOOL_NAME = re.compile(r"[\w.:@/ -]+")  # the API allows fewer characters, other servers more
 _NO_USAGE = TokenUsage()
 
 
@@ -142,6 +144,8 @@ class Talk:
         if not name:
             self._notes.damage("a tool call without a name")
             return
+        if not _TOOL_NAME.fullmatch(name):
+            self._notes.damage(f"a tool call whose name is none: {name[:40]!r}")
         call_id = block.id
         if not call_id:
             call_id = f"{step.id}#{len(self.calls)}"

@@ -98,7 +98,7 @@ class Results:
             head = text_of(decode_raw(block.content))[:_HEAD]
             self._errors[call_id] = _Error(head, denial_kind, plain, interrupted, version)
             outcome = "failed"
-        elif is_error is not None and is_error is not False:
+        elif is_error is not False:
             outcome, reason = "unknown", "is_error is neither true nor false"
         elif structured is not None and structured.interrupted is True:
             outcome, reason = "interrupted", "interrupted"

@@ -70,7 +70,7 @@ class Usage(msgspec.Struct, gc=False):
 
 class Block(msgspec.Struct, gc=False):
     """A content block of any type. `is_error` keeps whatever stood there: only `true` is an error,
-    and what is neither true nor false is no evidence at all.
+    and what is neither true nor false (`null`, a text) is no evidence at all. Left out it is false.
     """
 
     type: str | None = None
@@ -80,7 +80,7 @@ class Block(msgspec.Struct, gc=False):
     text: str | None = None
     tool_use_id: str | None = None
     content: msgspec.Raw = _EMPTY
-    is_error: Any = None
+    is_error: Any = False
 
 
 class Message(msgspec.Struct, gc=False):
