@@ -62,6 +62,7 @@ class Talk:
                 "agent": agent,
                 "usage": _NO_USAGE,
                 "usage_complete": False,
+                "usage_most": None,
                 "stop_reason": message.stop_reason,
                 "speed": None,
                 "web_search_requests": 0,
