@@ -23,7 +23,7 @@ from skilltrace_mlflow.session import (
     SkillUse,
     ToolCall,
 )
-from skilltrace_mlflow.tools import TOOLS, current_name
+from skilltrace_mlflow.tools import TOOLS
 
 __all__ = ["CallFacts", "SessionBuilder", "files_of", "side_request_gaps", "skills_of"]
 
@@ -34,6 +34,7 @@ _UPDATED = re.compile(
 _LOADED = "Launching skill: "
 _SKILL_KEYS = ("skill", "skill_name", "command")  # today's, the SDK's, that of before 2.0.3x
 _SKILL_FILE = re.compile(r"(?:^|[/\\])([^/\\]+)[/\\]SKILL\.md", re.IGNORECASE)
+_SKILL_TOOLS = frozenset(tool.name for tool in TOOLS.values() if tool.skill)
 _NAMES_ONE_FILE = frozenset(
     tool.name
     for tool in TOOLS.values()
@@ -146,9 +147,10 @@ def files_of(calls: Iterable[ToolCall], facts: Mapping[str, CallFacts]) -> Itera
     known: set[str] = set()
     for call in calls:
         fact = facts.get(call.id, _NOTHING)
-        for changed, new in fact.changed:
-            known.add(changed)
-            yield _operation(call, "create" if new else "edit", changed)
+        if fact.changed:
+            for changed, new in fact.changed:
+                known.add(changed)
+                yield _operation(call, "create" if new else "edit", changed)
         if call.name not in _NAMES_ONE_FILE or call.outcome != "succeeded":
             continue
         path: Any = fact.path or (call.input or {}).get(TOOLS[call.name].path or "")
@@ -171,9 +173,20 @@ def _operation(
     path: str,
     content: str | None = None,
 ) -> FileOperation:
-    return FileOperation(
-        type=kind, file_path=path, content=content, agent=call.agent, call_id=call.id
+    made = object.__new__(FileOperation)
+    # In one go: the generated `__init__` of a frozen dataclass is slow, and these are many.
+    object.__setattr__(
+        made,
+        "__dict__",
+        {
+            "type": kind,
+            "file_path": path,
+            "content": content,
+            "agent": call.agent,
+            "call_id": call.id,
+        },
     )
+    return made
 
 
 def _is_new(call: ToolCall, fact: CallFacts, known: bool) -> bool:
@@ -192,12 +205,14 @@ def skills_of(calls: Iterable[ToolCall], facts: Mapping[str, CallFacts]) -> Iter
     A `SKILL.md` that was read with Read is in the agent's context as well: status `read`.
     """
     for call in calls:
-        fact = facts.get(call.id, _NOTHING)
-        if current_name(call.name) == "Skill":
-            yield _skill(call, fact)
-        elif call.name == "Read" and call.outcome == "succeeded":
-            path = fact.path or (call.input or {}).get("file_path")
-            found = _SKILL_FILE.search(path) if isinstance(path, str) else None
+        name = call.name
+        if name in _SKILL_TOOLS:
+            yield _skill(call, facts.get(call.id, _NOTHING))
+        elif name == "Read" and call.outcome == "succeeded":
+            path = facts.get(call.id, _NOTHING).path or (call.input or {}).get("file_path")
+            if not isinstance(path, str) or not path.endswith(("SKILL.md", "skill.md")):
+                continue
+            found = _SKILL_FILE.search(path)
             if found and found.end() == len(posixpath.normpath(str(path))):
                 yield SkillUse(
                     name=found.group(1), status="read", call_id=call.id, agent=call.agent

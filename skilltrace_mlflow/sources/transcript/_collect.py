@@ -7,7 +7,9 @@ resumed sessions and progress entries repeat what stands elsewhere.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
@@ -219,7 +221,8 @@ class Collector:
                 self._system(entry)
             elif kind == "cost-state":
                 if self._file_agent is None:
-                    self._state_usage(entry, entry.totalCostUSD)
+                    said = self._whole_line()
+                    self._state_usage(said, said.get("totalCostUSD"))
             elif kind == "permission-mode" and entry.permissionMode:
                 self.permission_mode = entry.permissionMode
             if entry.isSidechain and entry.uuid and not entry.agentId:
@@ -227,8 +230,9 @@ class Collector:
         elif kind is None:
             self.notes.damage("an entry without a type")
         else:
-            if kind == "result" and (entry.subtype or entry.total_cost_usd is not None):
-                self._result(entry)
+            said = self._whole_line() if kind == "result" else {}
+            if said and (entry.subtype or "total_cost_usd" in said):
+                self._result(entry, said)
             elif kind not in _STREAM:
                 self.notes.unknown(kind)
 
@@ -283,31 +287,45 @@ class Collector:
         if not entry.isSidechain and (self._file_agent is None or self._only_agent):
             self.end_of.api_error(text or "")
 
-    def _result(self, entry: Entry) -> None:
+    def _whole_line(self) -> dict[str, Any]:
+        """Everything on the line being read: for the few kinds of entries whose fields no other has
+        (a field that every line is searched for costs on every line).
+        """
+        try:
+            value = decode_json(self._source.data.strip(b"\0 \t\r\n"))
+        except ValueError:
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def _result(self, entry: Entry, line: Mapping[str, Any]) -> None:
         """The line that ends a run of `claude -p`."""
         self.known += 1
         self.results_stated = True
-        if entry.total_cost_usd is not None:
-            self.total_cost = amount(entry.total_cost_usd)
-        self._state_usage(entry, entry.total_cost_usd)
-        denials = decode_raw(entry.permission_denials)
+        cost = line.get("total_cost_usd")
+        if isinstance(cost, (int, float)):
+            self.total_cost = amount(cost)
+        self._state_usage(line, cost)
+        denials = line.get("permission_denials")
         for denial in denials if isinstance(denials, list) else ():
             if isinstance(denial, dict) and isinstance(denial.get("tool_use_id"), str):
                 self.results.refused.add(denial["tool_use_id"])
-        errors, answer = decode_raw(entry.errors), decode_raw(entry.result)
+        errors, answer = line.get("errors"), line.get("result")
+        is_error, terminal = line.get("is_error"), line.get("terminal_reason")
         said = errors[0] if isinstance(errors, list) and errors else answer
         self.end_of.stated(
             ending_of_result(
                 subtype=entry.subtype,
-                is_error=entry.is_error,
-                terminal=entry.terminal_reason,
+                is_error=is_error if isinstance(is_error, bool) else None,
+                terminal=terminal if isinstance(terminal, str) else None,
                 text=said if isinstance(said, str) else "",
             )
         )
 
-    def _state_usage(self, entry: Entry, cost: float | None) -> None:
+    def _state_usage(self, line: Mapping[str, Any], cost: object) -> None:
         """The CLI's own figures; the last ones hold, being cumulative."""
-        found = stated_of(decode_raw(entry.modelUsage), amount(cost), entry.hasUnknownModelCost)
+        known = amount(cost) if isinstance(cost, (int, float)) else None
+        unpriced = line.get("hasUnknownModelCost") is True
+        found = stated_of(line.get("modelUsage"), known, unpriced)
         if found is not None:
             self.stated = found
             self.stated_last = True
@@ -469,7 +487,8 @@ class Collector:
 
     def _init(self, entry: Entry) -> None:
         """The line that opens a run of `claude -p --output-format stream-json`."""
-        self.version = entry.claude_code_version or self.version
+        version = self._whole_line().get("claude_code_version")
+        self.version = version if isinstance(version, str) else self.version
         self.cwd = self.cwd or entry.cwd
         self.permission_mode = entry.permissionMode or self.permission_mode
         self.streamed = True
@@ -477,7 +496,7 @@ class Collector:
     def _compacted(self, entry: Entry) -> None:
         if self._repeated(entry.uuid):
             return
-        about = decode_raw(entry.compactMetadata)
+        about = self._whole_line().get("compactMetadata")
         about = about if isinstance(about, dict) else {}
         trigger, before = about.get("trigger"), about.get("preTokens")
         self.compactions.append(

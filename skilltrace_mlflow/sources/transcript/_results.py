@@ -30,9 +30,13 @@ from skilltrace_mlflow.sources.transcript._wire import (
     decode_raw,
     text_of,
 )
+from skilltrace_mlflow.tools import TOOLS
 
 __all__ = ["Results"]
 
+_TELLING = frozenset(
+    tool.name for tool in TOOLS.values() if tool.reads or tool.writes or tool.skill
+)
 _HEAD = 2500  # characters of a result that are enough to tell its kind
 
 
@@ -182,6 +186,10 @@ class Results:
 
     def facts(self, call: ToolCall) -> CallFacts | None:
         """What the results say of a call beyond its record, None for nothing."""
+        if call.name not in _TELLING and not (
+            (diff := self.structured.get(call.id)) is not None and diff.bashEditDiff is not None
+        ):
+            return None
         structured = self.structured.get(call.id)
         head = self._heads.get(call.id)
         if structured is None:

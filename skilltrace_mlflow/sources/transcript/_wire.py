@@ -230,21 +230,8 @@ class Entry(msgspec.Struct, gc=False):
     costUSD: float | None = None  # noqa: N815
     session_id: str | None = None
     parent_tool_use_id: str | None = None
-    total_cost_usd: float | None = None
-    is_error: bool | None = None
-    terminal_reason: str | None = None
-    result: msgspec.Raw = _EMPTY
-    modelUsage: msgspec.Raw = _EMPTY  # noqa: N815
-    totalCostUSD: float | None = None  # noqa: N815
-    hasUnknownModelCost: bool | None = None  # noqa: N815
-    permission_denials: msgspec.Raw = _EMPTY
-    compactMetadata: msgspec.Raw = _EMPTY  # noqa: N815
     isSynthetic: bool | None = None  # noqa: N815
     tool_use_result: ToolUseResult | list[msgspec.Raw] | str | None = None
-    tool_result_meta: msgspec.Raw = _EMPTY
-    claude_code_version: str | None = None
-    model: str | None = None
-    errors: msgspec.Raw = _EMPTY
 
 
 decode_entry = msgspec.json.Decoder(Entry).decode
