@@ -145,6 +145,7 @@ class TraceMetrics:
             "subagents": [dict(agent) for agent in self.subagents],
             "skills": [dict(skill) for skill in self.skills],
             "cost_usd": self.cost_usd,
+            "compactions": len(self.session.compactions),
             "cost_source": self.cost_source,
             "ending": {"kind": session.ending.kind, "text": session.ending.text},
             "steps": [_step_dict(step) for step in session.steps],

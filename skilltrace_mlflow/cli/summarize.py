@@ -252,6 +252,8 @@ def _table(name: str, data: dict[str, Any]) -> str:
         rows.append(("sub-agents", ", ".join(said)))
     if data["skills"]:
         rows.append(("skills", ", ".join(f"{s['name']} ({s['status']})" for s in data["skills"])))
+    if data["compactions"]:
+        rows.append(("compactions", str(data["compactions"])))
     return _printed(name, rows)
 
 

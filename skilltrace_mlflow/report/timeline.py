@@ -121,6 +121,13 @@ def totals(session: Session) -> list[tuple[str, str]]:
         rows.append(
             ("sub-agents", ", ".join(agent.type or agent.id for agent in session.subagents))
         )
+    if session.compactions:
+        said = (
+            f"{found.trigger or 'unknown'}"
+            + (f" at {found.pre_tokens:,} tokens" if found.pre_tokens is not None else "")
+            for found in session.compactions
+        )
+        rows.append(("compactions", ", ".join(said)))
     rows += [("API error", text) for text in session.api_errors]
     return [(name, one_line(value, 1_000)) for name, value in rows]
 

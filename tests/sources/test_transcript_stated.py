@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from skilltrace_mlflow.metrics import compute_metrics
 from skilltrace_mlflow.pricing import session_cost
+from skilltrace_mlflow.report.timeline import totals
 from skilltrace_mlflow.session import OUTSIDE, Session, TokenUsage
 from skilltrace_mlflow.sources.load import load_file
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
@@ -364,3 +365,9 @@ def test_metrics_count_what_was_stated() -> None:
     assert metrics.total_output_tokens == 957
     assert metrics.usage_main.output_tokens == 50
     assert metrics.num_turns == 1
+
+
+def test_a_compaction_is_shown() -> None:
+    session = parse_transcript(dump(user("Go."), said("m1"), BOUNDARY, user("On."), said("m2")))
+    assert compute_metrics(session).to_dict()["compactions"] == 1
+    assert "auto at 9,000 tokens" in dict(totals(session))["compactions"]
