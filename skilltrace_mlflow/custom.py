@@ -9,6 +9,7 @@ from typing import Any
 
 from mlflow.genai.scorers import Scorer
 
+from skilltrace_mlflow._internals import function_of
 from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.expectations import Manifest
 from skilltrace_mlflow.results import Evaluation
@@ -61,6 +62,6 @@ def judge_custom(
 
 def _is_users(item: Scorer) -> bool:
     """Whether a scorer is the user's own object, not one of MLflow's."""
-    if getattr(item, "_original_func", None) is not None:
+    if function_of(item) is not None:
         return not is_model_based(item)
     return not type(item).__module__.startswith("mlflow.")

@@ -16,6 +16,7 @@ from mlflow.entities import Feedback
 from mlflow.genai import scorers as mlflow_scorers
 from mlflow.genai.scorers import Scorer, scorer
 
+from skilltrace_mlflow._internals import function_of
 from skilltrace_mlflow.checks import all_checks, unknown
 from skilltrace_mlflow.errors import ConfigurationError, InputError
 from skilltrace_mlflow.expectations import Manifest, ScorerEntry
@@ -67,7 +68,7 @@ def build_scorers(
 
 def is_model_based(item: Scorer) -> bool:
     """Whether a scorer calls a model when it runs."""
-    if getattr(getattr(item, "_original_func", None), _MODEL_MARK, False):
+    if getattr(function_of(item), _MODEL_MARK, False):
         return True
     return "model" in getattr(type(item), "model_fields", {})
 
@@ -109,7 +110,7 @@ class _Builder:
             made = self._other(entry)
             if made is None:
                 continue
-            if made.name in found:
+            if made.name in found or made.name in all_checks():
                 self._problem(entry, f"a scorer named {made.name!r} is there already")
             found[made.name] = made
         return list(found.values())

@@ -10,22 +10,18 @@ from collections.abc import Container
 from concurrent.futures import thread as _pool
 from types import FrameType
 
+from skilltrace_mlflow._internals import EVALUATION_THREADS
 from skilltrace_mlflow.errors import EvaluationError
 
 __all__ = ["Deadline", "abandon", "settle", "unfinished"]
 
 _WAKE = 0.2
-# Threads of ours, and those of `mlflow.genai.evaluate` that write or wait for one that does. (Its
-# thread that submits rows is left out: it waits on a lock for good, and does nothing else.)
 _NAMES = (
     "skilltrace-evaluate",
     "skilltrace-find",
     "skilltrace-judge",
     "skilltrace-stop",
-    "MlflowGenAIEvalPredict",
-    "MlflowGenAIEvalScore",
-    "MlflowGenAIEvalMultiTurn",
-    "GenAIEvaluation",
+    *EVALUATION_THREADS,
 )
 # The code of a pool's worker and of a task in it, to be told from its stack.
 _WORKER = _pool._worker.__code__

@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from mlflow.exceptions import MlflowException
-from mlflow.tracing.client import TracingClient
 from requests import RequestException
 
+from skilltrace_mlflow._internals import tracing_client
 from skilltrace_mlflow.checks import NO_TRACE
 from skilltrace_mlflow.errors import (
     ConfigurationError,
@@ -26,7 +26,7 @@ from skilltrace_mlflow.errors import (
     SkillTraceError,
     TraceNotFoundError,
 )
-from skilltrace_mlflow.evaluate._rows import Found
+from skilltrace_mlflow.evaluate._rows import Attempt
 from skilltrace_mlflow.evaluate.given import Given
 from skilltrace_mlflow.expectations import TestCase
 from skilltrace_mlflow.scorers import as_session
@@ -83,7 +83,7 @@ class Finder:
         self._listed: list[Any] | None = None
         self._ready: dict[str, Any] = {}
 
-    def find_all(self, cases: Sequence[TestCase]) -> list[Found]:
+    def find_all(self, cases: Sequence[TestCase]) -> list[Attempt]:
         """The attempts of all cases, in order of the cases; requests go out a few at once."""
         if self.given is not None:
             return [self._of_given(c, item) for c in cases for item in self.given.get(c.id, ())]
@@ -96,29 +96,29 @@ class Finder:
         found.update((case.id, self.find(case)) for case in others)
         return [attempt for case in cases for attempt in found[case.id]]
 
-    def find(self, case: TestCase) -> list[Found]:
+    def find(self, case: TestCase) -> list[Attempt]:
         """The attempts at one case: at least one, without a session where nothing was found."""
         try:
             attempts = self._find(case)
         except TraceNotFoundError as error:
-            attempts = [Found(case=case, notes=(f"{NO_TRACE}: {error}",))]
+            attempts = [Attempt(case=case, notes=(f"{NO_TRACE}: {error}",))]
         except InputError as error:
-            attempts = [Found(case=case, error=str(error), bad_input=True)]
+            attempts = [Attempt(case=case, error=str(error), bad_input=True)]
         except ConfigurationError:
             raise  # an experiment that does not exist concerns every case
         except SkillTraceError as error:
-            attempts = [Found(case=case, error=str(error))]
+            attempts = [Attempt(case=case, error=str(error))]
         if self.attempts is not None:
             attempts = attempts[-self.attempts :]
             lacking = self.attempts - len(attempts)
             missing = attempts[-1]  # where nothing was found, all attempts lack the same
             if missing.session is not None:
                 note = f"{NO_TRACE}: {len(attempts)} of {self.attempts} attempts were found"
-                missing = Found(case=case, notes=(note,))
+                missing = Attempt(case=case, notes=(note,))
             attempts += [missing] * lacking
         return [replace(found, attempt=n) for n, found in enumerate(attempts, start=1)]
 
-    def _find(self, case: TestCase) -> list[Found]:
+    def _find(self, case: TestCase) -> list[Attempt]:
         if case.trace_ref is not None:
             return [self._of_file(case, Path(case.trace_ref).expanduser())]
         if case.inline_trace is not None:
@@ -147,9 +147,9 @@ class Finder:
             ]
         return self._tagged(case) or self._same_prompt(case)
 
-    def _of_given(self, case: TestCase, given: Given) -> Found:
+    def _of_given(self, case: TestCase, given: Given) -> Attempt:
         case = replace(case, response=given.response, outputs={}, trace_ref=None, inline_trace=None)
-        found = Found(case=case, attempt=given.attempt, notes=given.notes, error=given.error)
+        found = Attempt(case=case, attempt=given.attempt, notes=given.notes, error=given.error)
         if given.error is not None or given.file is None:
             return found
         try:
@@ -168,7 +168,7 @@ class Finder:
             source=str(given.file),
         )
 
-    def _of_file(self, case: TestCase, path: Path) -> Found:
+    def _of_file(self, case: TestCase, path: Path) -> Attempt:
         resolved = path.resolve()
         if self.roots and not any(resolved.is_relative_to(root) for root in self.roots):
             raise InputError(
@@ -181,7 +181,7 @@ class Finder:
         if trace is None:
             ids = list(self.importer(evidence.session, path))
             trace = self._first_of(ids)
-        return Found(
+        return Attempt(
             case=case,
             session=evidence.session,
             whole=evidence.session if evidence.whole_session else None,
@@ -192,7 +192,7 @@ class Finder:
             source=str(path),
         )
 
-    def _of_inline(self, case: TestCase) -> Found:
+    def _of_inline(self, case: TestCase) -> Attempt:
         inline = case.inline_trace
         place = f"{case.path}:{case.line}: {case.id}: trace"
         session: Session | None
@@ -208,7 +208,7 @@ class Finder:
             raise InputError(f"{place} is no Claude Code trace")
         # One trace of MLflow's is one turn; a dumped session says so if it is not all of one.
         one_turn = isinstance(inline, Mapping) and ("info" in inline or not is_whole(inline))
-        return Found(
+        return Attempt(
             case=case,
             session=session,
             whole=None if one_turn else session,
@@ -217,14 +217,14 @@ class Finder:
             source="inline",
         )
 
-    def _of_run(self, case: TestCase, run_id: str) -> list[Found]:
+    def _of_run(self, case: TestCase, run_id: str) -> list[Attempt]:
         found = mlflow_store.resolve_run(run_id, by_session=True)
         if not isinstance(found, Path):
             return [self._found(case, turns, "trace_run_id") for turns in found]
         session = parse_transcript(found)
         trace = self._first_of(self.importer(session, found))
         return [
-            Found(
+            Attempt(
                 case=case,
                 session=session,
                 whole=session,
@@ -235,7 +235,7 @@ class Finder:
             )
         ]
 
-    def _tagged(self, case: TestCase) -> list[Found]:
+    def _tagged(self, case: TestCase) -> list[Attempt]:
         infos = [
             info
             for info in self._all()
@@ -251,7 +251,7 @@ class Finder:
         notes = (note,) if len(groups) > len(chosen) else ()
         return [replace(self._found(case, group, method), notes=notes) for group in chosen]
 
-    def _same_prompt(self, case: TestCase) -> list[Found]:
+    def _same_prompt(self, case: TestCase) -> list[Attempt]:
         if not case.prompt:
             raise TraceNotFoundError("the test case names none and has no prompt to look for")
         wanted = _normal(case.prompt)
@@ -275,18 +275,18 @@ class Finder:
         )
         return [replace(self._of_trace(case, trace, "prompt"), notes=notes) for trace in chosen]
 
-    def _of_trace(self, case: TestCase, trace: Any, method: str) -> Found:
+    def _of_trace(self, case: TestCase, trace: Any, method: str) -> Attempt:
         """One turn together with its background agents."""
         if not is_claude_code_trace(trace):
             raise TraceNotFoundError(f"trace {trace.info.trace_id} is not a Claude Code trace")
         return self._found(case, StoredTraces(traces=(trace,)), method)
 
-    def _found(self, case: TestCase, turns: StoredTraces, method: str) -> Found:
+    def _found(self, case: TestCase, turns: StoredTraces, method: str) -> Attempt:
         """One attempt: these turns of a session, together with their background agents."""
         turns = mlflow_store.with_agents(turns)
         first = next(iter(by_time(turns.traces)), None)
         count = len(turns.infos)
-        found = Found(
+        found = Attempt(
             case=case,
             session=turns.session(),
             trace=first,
@@ -308,7 +308,7 @@ class Finder:
         also tells a trace that is not there from a store that does not answer.
         """
         plain = sorted({trace_id for trace_id in trace_ids if trace_id.startswith("tr-")})
-        client = TracingClient()
+        client = tracing_client()
         for start in range(0, len(plain), _BATCH):
             try:
                 found = client.batch_get_traces(plain[start : start + _BATCH])

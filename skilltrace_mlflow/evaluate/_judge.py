@@ -10,9 +10,10 @@ from typing import Any
 
 from mlflow.genai.scorers import Scorer
 
+from skilltrace_mlflow._internals import function_of
 from skilltrace_mlflow.checks import CheckSpec, Outcome
 from skilltrace_mlflow.evaluate._deadline import Deadline
-from skilltrace_mlflow.evaluate._rows import Found
+from skilltrace_mlflow.evaluate._rows import Attempt
 from skilltrace_mlflow.expectations import TestCase
 from skilltrace_mlflow.responses import ResponseSpec, run_response
 from skilltrace_mlflow.score import score_session, score_whole
@@ -26,13 +27,13 @@ from skilltrace_mlflow.scorers import (
     value_to_outcomes,
 )
 
-__all__ = ["Judges", "expectations_of", "response_of"]
+__all__ = ["AttemptJudges", "expectations_of", "response_of"]
 
 _AT_ONCE = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judges:
+class AttemptJudges:
     """Who judges: our trace checks, our response checks, functions of users, and MLflow's own."""
 
     traces: bool
@@ -41,7 +42,7 @@ class Judges:
     models: tuple[Scorer, ...] = ()
 
     @classmethod
-    def of(cls, scorers: Iterable[Scorer], *, traces: bool) -> Judges:
+    def of(cls, scorers: Iterable[Scorer], *, traces: bool) -> AttemptJudges:
         """Tell scorers apart by what is behind them."""
         responses: list[ResponseSpec] = []
         functions: list[Scorer] = []
@@ -52,7 +53,7 @@ class Judges:
                 responses.append(spec)
             elif isinstance(spec, CheckSpec):
                 continue  # every trace expectation is judged, listed or not
-            elif is_model_based(item) or getattr(item, "_original_func", None) is None:
+            elif is_model_based(item) or function_of(item) is None:
                 models.append(item)
             else:
                 functions.append(item)
@@ -65,7 +66,7 @@ class Judges:
 
     def judge(
         self,
-        attempts: Sequence[Found],
+        attempts: Sequence[Attempt],
         deadline: Deadline,
         *,
         progress: Callable[[int, int], None] | None = None,
@@ -81,7 +82,7 @@ class Judges:
             outcomes[index] += extra
         return [tuple(sorted(found, key=lambda outcome: outcome.check)) for found in outcomes]
 
-    def _trace_outcomes(self, found: Found) -> Iterable[Outcome]:
+    def _trace_outcomes(self, found: Attempt) -> Iterable[Outcome]:
         if not self.traces:
             return ()
         return (
@@ -89,7 +90,7 @@ class Judges:
             *score_whole(found.whole, found.case.session_expectations),
         )
 
-    def _response_outcomes(self, found: Found) -> Iterable[Outcome]:
+    def _response_outcomes(self, found: Attempt) -> Iterable[Outcome]:
         for spec in self.responses:
             if spec.name in found.case.disabled:
                 continue
@@ -98,7 +99,7 @@ class Judges:
                 yield run_response(spec, response_of(found), parameters)
 
     def _function_outcomes(
-        self, attempts: Sequence[Found], deadline: Deadline
+        self, attempts: Sequence[Attempt], deadline: Deadline
     ) -> Iterable[tuple[int, tuple[Outcome, ...]]]:
         """All calls of users' functions, a few at once; hanging ones take half the time at most."""
         jobs = [
@@ -111,7 +112,7 @@ class Judges:
             return []
         end = None if deadline.seconds is None else time.monotonic() + deadline.left() / 2
 
-        def run(job: tuple[int, Found, Scorer]) -> tuple[int, tuple[Outcome, ...]]:
+        def run(job: tuple[int, Attempt, Scorer]) -> tuple[int, tuple[Outcome, ...]]:
             index, found, item = job
             longest = LONGEST_CALL if not item.timeout else float(item.timeout)
             if end is not None:
@@ -122,7 +123,7 @@ class Judges:
             return list(pool.map(run, jobs))
 
 
-def response_of(found: Found) -> Any:
+def response_of(found: Attempt) -> Any:
     """What response checks read of an attempt."""
     outputs: Any = dict(found.case.outputs)
     if found.case.response is not None:
@@ -148,7 +149,7 @@ def expectations_of(case: TestCase, *, traces: bool) -> dict[str, Any]:
     return kept
 
 
-def _call(item: Scorer, found: Found, seconds: float) -> tuple[Outcome, ...]:
+def _call(item: Scorer, found: Attempt, seconds: float) -> tuple[Outcome, ...]:
     response = response_of(found)
     arguments = {
         "inputs": {**found.case.inputs, "prompt": found.case.prompt},

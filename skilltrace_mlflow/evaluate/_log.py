@@ -12,11 +12,11 @@ from skilltrace_mlflow.errors import SkillTraceError, TraceNotFoundError
 from skilltrace_mlflow.evaluate._deadline import Deadline, settle
 from skilltrace_mlflow.evaluate._find import Importer
 from skilltrace_mlflow.evaluate._import import importer_into
-from skilltrace_mlflow.evaluate._judge import Judges
-from skilltrace_mlflow.evaluate._rows import Found
-from skilltrace_mlflow.evaluate._skill import Folder, run_work
+from skilltrace_mlflow.evaluate._judge import AttemptJudges
+from skilltrace_mlflow.evaluate._rows import Attempt
+from skilltrace_mlflow.evaluate._skill import ExperimentChoice, run_bounded
 from skilltrace_mlflow.evaluate._surroundings import quiet_mlflow, terminable, tracking
-from skilltrace_mlflow.evaluate._work import Work
+from skilltrace_mlflow.evaluate._work import EvaluationRun
 from skilltrace_mlflow.expectations import TestCase
 from skilltrace_mlflow.results import Evaluation, TestResult
 from skilltrace_mlflow.score import SESSION_PREFIX
@@ -45,9 +45,9 @@ def log_evaluation(
     settle(deadline)
     with tracking(tracking_uri) as uri, quiet_mlflow(progress=False), terminable():
         mlflow_store.probe(uri)
-        folder = Folder(experiment, create=True)
+        folder = ExperimentChoice(experiment, create=True)
         log = importer_into(folder.id)
-        work = Work(
+        work = EvaluationRun(
             skill=evaluation.skill,
             plan=None,
             judges=_Judged(traces=True, outcomes=[r.outcomes for r in evaluation.results]),
@@ -58,7 +58,7 @@ def log_evaluation(
             run_name=run_name,
             tracking_uri=uri,
         )
-        logged = run_work(work, deadline)
+        logged = run_bounded(work, deadline)
     results = tuple(
         replace(result, trace_id=made.trace_id, run_id=made.run_id)
         for result, made in zip(evaluation.results, logged.results, strict=True)
@@ -71,7 +71,7 @@ def log_evaluation(
     )
 
 
-class _Judged(Judges):
+class _Judged(AttemptJudges):
     """Verdicts that are there already, in place of judges."""
 
     outcomes: Sequence[tuple[Outcome, ...]]
@@ -82,7 +82,7 @@ class _Judged(Judges):
 
     def judge(
         self,
-        attempts: Sequence[Found],
+        attempts: Sequence[Attempt],
         deadline: Deadline,
         *,
         progress: Callable[[int, int], None] | None = None,
@@ -90,8 +90,8 @@ class _Judged(Judges):
         return list(self.outcomes)
 
 
-def _found(result: TestResult, log: Importer) -> Found:
-    found = Found(
+def _found(result: TestResult, log: Importer) -> Attempt:
+    found = Attempt(
         case=TestCase(id=result.test_id, prompt=result.prompt, category=result.category),
         attempt=result.attempt,
         session=result.session,

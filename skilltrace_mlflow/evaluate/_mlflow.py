@@ -13,11 +13,11 @@ from typing import Any
 import mlflow
 from mlflow.entities import Feedback, Trace, TraceData
 from mlflow.genai.scorers import Scorer, scorer
-from mlflow.tracking import fluent
 
+from skilltrace_mlflow._internals import forget_active_run
 from skilltrace_mlflow.evaluate._rows import Row
 
-__all__ = ["hand_out", "make_trace", "rounds", "run_scorers"]
+__all__ = ["log_rows", "make_trace", "rounds", "run_scorers"]
 
 
 def rounds(rows: Iterable[Row]) -> list[list[Row]]:
@@ -35,7 +35,7 @@ def rounds(rows: Iterable[Row]) -> list[list[Row]]:
     return calls
 
 
-def hand_out(rows: Sequence[Row], run_id: str, *, stopped: Callable[[], bool]) -> None:
+def log_rows(rows: Sequence[Row], run_id: str, *, stopped: Callable[[], bool]) -> None:
     """Let MLflow log the items of `rows` under the run; traces are all there or all missing.
 
     Rows without a trace learn the id of the one that MLflow makes for them. Raises whatever MLflow
@@ -45,7 +45,7 @@ def hand_out(rows: Sequence[Row], run_id: str, *, stopped: Callable[[], bool]) -
     by_trace = {row.trace_id: row for row in rows}
     by_key = {row.key: row for row in rows}
 
-    def handed_out(trace: Any = None, inputs: Any = None) -> list[Feedback]:
+    def verdicts_of(trace: Any = None, inputs: Any = None) -> list[Feedback]:
         if trace is None or stopped():
             return []
         if with_trace:
@@ -58,7 +58,7 @@ def hand_out(rows: Sequence[Row], run_id: str, *, stopped: Callable[[], bool]) -
         return row.feedbacks()
 
     # timeout=0: nothing here can hang, and MLflow starts a thread per call for any other.
-    verdicts = scorer(handed_out, name="skilltrace", timeout=0)
+    verdicts = scorer(verdicts_of, name="skilltrace", timeout=0)
     if with_trace:
         data = [{"trace": _slim(row.trace), "expectations": dict(row.expectations)} for row in rows]
     else:
@@ -104,16 +104,14 @@ def _evaluate(data: list[dict[str, Any]], scorers: list[Scorer], run_id: str) ->
 @contextlib.contextmanager
 def _active(run_id: str) -> Iterator[None]:
     """The run is active inside the block, and not ended by it: how it ended is decided when all is
-    verified. MLflow has no public way to leave a run as it is, and looks through the active runs
-    of all threads, so that one left behind would take in every later trace of the process.
+    verified. MLflow looks through the active runs of all threads, so that one left behind would
+    take in every later trace of the process.
     """
     run = mlflow.start_run(run_id=run_id)
     try:
         yield
     finally:
-        stack = fluent._active_run_stack.get()  # type: ignore[no-untyped-call]
-        if run in stack:
-            stack.remove(run)
+        forget_active_run(run)
 
 
 def _outputs(row: Row) -> Any:

@@ -11,7 +11,7 @@ from mlflow.genai.scorers import Scorer
 
 from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.evaluate._mlflow import rounds, run_scorers
-from skilltrace_mlflow.evaluate._rows import Found, Row, identity_of, marks_of
+from skilltrace_mlflow.evaluate._rows import Attempt, Row, identity_of, marks_of
 from skilltrace_mlflow.evaluate._store import SOURCE_RUN, RunStore, first_line
 from skilltrace_mlflow.scorers import feedbacks_to_outcomes
 
@@ -101,7 +101,7 @@ class ModelJudges:
                 self.store.log(made.trace_id, marked, made.span_id)
                 self.store.delete(made.trace_id, made.assessment_id)
 
-    def _of(self, found: Found, assessments: Iterable[Any]) -> list[Any]:
+    def _of(self, found: Attempt, assessments: Iterable[Any]) -> list[Any]:
         """What this run says of an attempt, the newest of each name."""
         marks = marks_of(self.skill, found.case.id, found.attempt).items()
         mine = [a for a in assessments if self._is_ours(a) and marks <= a.metadata.items()]

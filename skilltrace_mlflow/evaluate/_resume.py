@@ -11,7 +11,7 @@ from pathlib import Path
 from mlflow.tracking import MlflowClient
 
 from skilltrace_mlflow.errors import ConfigurationError, TraceNotFoundError
-from skilltrace_mlflow.evaluate._rows import Found
+from skilltrace_mlflow.evaluate._rows import Attempt
 from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore, first_line
 from skilltrace_mlflow.options import EVALUATE_SKILL, EvaluationOptions, declared
 
@@ -42,7 +42,7 @@ class Plan:
     options: EvaluationOptions
     traces: Mapping[str, Sequence[Sequence[str]]] = field(default_factory=dict)
 
-    def with_traces(self, found: Sequence[Found]) -> Plan:
+    def with_traces(self, found: Sequence[Attempt]) -> Plan:
         """This plan, with the traces that were chosen by tag or prompt."""
         traces: dict[str, list[Sequence[str]]] = {}
         for item in found:

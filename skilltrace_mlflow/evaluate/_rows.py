@@ -13,7 +13,7 @@ from skilltrace_mlflow.expectations import TestCase
 from skilltrace_mlflow.scorers import VERDICT_KEY, outcome_to_feedback
 from skilltrace_mlflow.session import Session
 
-__all__ = ["Found", "Identity", "Item", "Row", "identity_of", "marks_of"]
+__all__ = ["Attempt", "Identity", "Item", "Row", "identity_of", "marks_of"]
 
 _SKILL = "skilltrace.skill"
 _TEST = "skilltrace.test_id"
@@ -25,7 +25,7 @@ Identity = tuple[str, str, str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
+class Attempt:
     """The evidence of one attempt at one test case.
 
     `session` is what expectations judge and `trace` the MLflow trace that the assessments stand on
@@ -90,7 +90,7 @@ class Row:
     known. `done` are the items that an interrupted run left standing.
     """
 
-    found: Found
+    found: Attempt
     trace: Any
     items: list[Item] = field(default_factory=list)
     expectations: Mapping[str, Any] = field(default_factory=dict)

@@ -14,12 +14,12 @@ from skilltrace_mlflow.errors import ConfigurationError, EvaluationError, SkillT
 from skilltrace_mlflow.evaluate._deadline import Deadline, abandon, settle
 from skilltrace_mlflow.evaluate._find import Finder
 from skilltrace_mlflow.evaluate._import import importer_into
-from skilltrace_mlflow.evaluate._judge import Judges
+from skilltrace_mlflow.evaluate._judge import AttemptJudges
 from skilltrace_mlflow.evaluate._resume import Plan
-from skilltrace_mlflow.evaluate._rows import Found
+from skilltrace_mlflow.evaluate._rows import Attempt
 from skilltrace_mlflow.evaluate._store import STORE_ERRORS, first_line
 from skilltrace_mlflow.evaluate._surroundings import quiet_mlflow, terminable, tracking
-from skilltrace_mlflow.evaluate._work import Work
+from skilltrace_mlflow.evaluate._work import EvaluationRun
 from skilltrace_mlflow.evaluate.given import Given
 from skilltrace_mlflow.expectations import (
     Manifest,
@@ -35,7 +35,7 @@ from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.scorer_config import build_scorers
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
-__all__ = ["Folder", "Interrupted", "evaluate_skill", "run_work"]
+__all__ = ["ExperimentChoice", "Interrupted", "evaluate_skill", "run_bounded"]
 
 # How long the run may take to be marked when there is no time left for anything else.
 _LAST_WORDS = 5.0
@@ -125,7 +125,7 @@ def evaluate_skill(
         notes = list(manifest.notices)
         scorers = build_scorers(
             manifest,
-            include_traces=options.include_traces,
+            include_traces=False,  # every trace expectation is judged by its check, without one
             allow_custom=allow_custom,
             no_llm=options.no_llm,
             notes=notes,
@@ -138,28 +138,30 @@ def evaluate_skill(
                 f"what {len(unjudged)} of {len(chosen)} test cases expect of their traces was not "
                 "judged; --include-traces does"
             )
-        judges = Judges.of(scorers, traces=options.include_traces)
+        judges = AttemptJudges.of(scorers, traces=options.include_traces)
         imports = given is None and any(
             c.trace_ref is not None or c.inline_trace is not None for c in chosen
         )
         # Looked up where it was before; the run itself lies where most of the traces are.
-        folder = Folder(options.experiment or home, create=imports or not options.include_traces)
+        experiment_choice = ExperimentChoice(
+            options.experiment or home, create=imports or not options.include_traces
+        )
         finder = Finder(
             skill=manifest.name,
-            experiment=folder.id,
-            importer=importer_into(folder.id),
+            experiment=experiment_choice.id,
+            importer=importer_into(experiment_choice.id),
             attempts=options.attempts,
             roots=() if allow_outside else _roots(manifest, chosen),
             pinned=plan.traces,
             given=given,
         )
-        work = Work(
+        work = EvaluationRun(
             skill=manifest.name,
             plan=plan,
             judges=judges,
             deadline=deadline,
             find=lambda: _find(finder, chosen, plan),
-            experiment=folder.id if home is None else lambda: str(home),
+            experiment=experiment_choice.id if home is None else lambda: str(home),
             gates=_gates(manifest, options.fail_under),
             run_name=run_name,
             run_tags=run_tags or {},
@@ -169,10 +171,10 @@ def evaluate_skill(
             tracking_uri=uri,
             notes=notes,
         )
-        return run_work(work, deadline)
+        return run_bounded(work, deadline)
 
 
-def run_work(work: Work, deadline: Deadline) -> Evaluation:
+def run_bounded(work: EvaluationRun, deadline: Deadline) -> Evaluation:
     """The work in a thread of its own, so that neither a signal nor a dead server holds us up."""
     others = frozenset(threading.enumerate())
     try:
@@ -203,7 +205,7 @@ def run_work(work: Work, deadline: Deadline) -> Evaluation:
     return work.evaluation()
 
 
-def _mark(work: Work, status: str, others: Container[threading.Thread]) -> None:
+def _mark(work: EvaluationRun, status: str, others: Container[threading.Thread]) -> None:
     work.stopped = True
     abandon(others)
     try:
@@ -213,7 +215,7 @@ def _mark(work: Work, status: str, others: Container[threading.Thread]) -> None:
         work.notes.append("the run could not be marked: the store does not answer")
 
 
-class Folder:
+class ExperimentChoice:
     """The experiment that was asked for, looked up once and only when needed.
 
     With `create` it is made if need be: where traces are imported, or where there are none. Where
@@ -239,11 +241,11 @@ class Folder:
         return self.found
 
 
-def _find(finder: Finder, cases: Sequence[TestCase], plan: Plan) -> list[Found]:
+def _find(finder: Finder, cases: Sequence[TestCase], plan: Plan) -> list[Attempt]:
     if plan.options.include_traces:
         return finder.find_all(cases)
     return [
-        Found(case=case, attempt=attempt)
+        Attempt(case=case, attempt=attempt)
         for case in cases
         for attempt in range(1, (plan.options.attempts or 1) + 1)
     ]

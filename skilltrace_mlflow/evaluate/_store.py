@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import mlflow
 from mlflow.entities import Assessment, Feedback, Metric
 from mlflow.exceptions import MlflowException
-from mlflow.tracing.constant import AssessmentMetadataKey
 from mlflow.tracking import MlflowClient
 from requests import RequestException
 from tenacity import (
@@ -23,6 +22,7 @@ from tenacity import (
     wait_random,
 )
 
+from skilltrace_mlflow._internals import SOURCE_RUN
 from skilltrace_mlflow.errors import EvaluationError
 from skilltrace_mlflow.evaluate._deadline import Deadline
 from skilltrace_mlflow.evaluate._surroundings import environment
@@ -31,7 +31,6 @@ __all__ = ["SOURCE_RUN", "STORE_ERRORS", "RunStore", "first_line", "status_of"]
 
 T = TypeVar("T")
 
-SOURCE_RUN = AssessmentMetadataKey.SOURCE_RUN_ID
 STORE_ERRORS = (MlflowException, RequestException, OSError)
 """What a request to a store raises when it fails, whatever the kind of store."""
 

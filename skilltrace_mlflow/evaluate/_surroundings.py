@@ -14,8 +14,8 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from types import FrameType
-from typing import Any
 
+from skilltrace_mlflow._internals import active_experiment_kept, evaluation_bar
 from skilltrace_mlflow.sources.mlflow.store import BOUNDS
 from skilltrace_mlflow.streams import reserved_output
 
@@ -66,13 +66,14 @@ def few_workers(uri: str) -> contextlib.AbstractContextManager[None]:
 def tracking(uri: str | None, experiment_id: str | None = None) -> Iterator[str]:
     """MLflow's tracking URI and experiment inside the block; yields the URI in use."""
     import mlflow
-    from mlflow.tracking import fluent
 
     uri_before = mlflow.get_tracking_uri()
-    # There is no public way to ask for the active experiment without creating one.
-    experiment_before = getattr(fluent, "_active_experiment_id", None)
     patience = {name: value for name, value in BOUNDS.items() if name not in os.environ}
-    with environment({**patience, **_kept("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID")}):
+    kept = _kept("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_ID")
+    experiment_kept = (
+        contextlib.nullcontext() if experiment_id is None else active_experiment_kept()
+    )
+    with environment({**patience, **kept}), experiment_kept:
         try:
             if uri is not None:
                 mlflow.set_tracking_uri(uri)
@@ -82,8 +83,6 @@ def tracking(uri: str | None, experiment_id: str | None = None) -> Iterator[str]
         finally:
             if uri is not None:
                 mlflow.set_tracking_uri(uri_before)
-            if experiment_id is not None:
-                fluent._active_experiment_id = experiment_before
 
 
 def _kept(*names: str) -> dict[str, str]:
@@ -93,20 +92,13 @@ def _kept(*names: str) -> dict[str, str]:
 @contextlib.contextmanager
 def quiet_mlflow(*, progress: bool) -> Iterator[None]:
     """MLflow's prints swallowed, its warnings left to us, its bar only where it can be seen."""
-    from mlflow.genai.evaluation import harness as module
-
-    harness: Any = module  # `tqdm` there is None where it is not installed
     levels = {name: logging.getLogger(name).level for name in _NOISY}
-    bar = harness.tqdm
     for name in _NOISY:
         logging.getLogger(name).setLevel(logging.ERROR)
-    if not (progress and sys.stderr.isatty()):
-        harness.tqdm = None
     try:
-        with reserved_output():
+        with evaluation_bar(shown=progress and sys.stderr.isatty()), reserved_output():
             yield
     finally:
-        harness.tqdm = bar
         for name, level in levels.items():
             logging.getLogger(name).setLevel(level)
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from mlflow.entities import Expectation as StoredExpectation
 from mlflow.tracking import MlflowClient
-from mlflow.tracking.context.registry import resolve_tags
 
 from skilltrace_mlflow import __version__
+from skilltrace_mlflow._internals import run_tags
 from skilltrace_mlflow.checks import Outcome, Verdict, all_checks
 from skilltrace_mlflow.checks.completion import ending_notes
 from skilltrace_mlflow.comparison.run_results import REPORT_ARTIFACT, RESULTS_ARTIFACT
@@ -24,11 +24,11 @@ from skilltrace_mlflow.errors import EvaluationError
 from skilltrace_mlflow.evaluate._deadline import Deadline
 from skilltrace_mlflow.evaluate._figures import run_metrics
 from skilltrace_mlflow.evaluate._find import experiment_of
-from skilltrace_mlflow.evaluate._judge import Judges, expectations_of
-from skilltrace_mlflow.evaluate._mlflow import hand_out, rounds
+from skilltrace_mlflow.evaluate._judge import AttemptJudges, expectations_of
+from skilltrace_mlflow.evaluate._mlflow import log_rows, rounds
 from skilltrace_mlflow.evaluate._models import ModelJudges
 from skilltrace_mlflow.evaluate._resume import SKILL_TAG, STATUS_TAG, Plan
-from skilltrace_mlflow.evaluate._rows import Found, Item, Row
+from skilltrace_mlflow.evaluate._rows import Attempt, Item, Row
 from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore, first_line
 from skilltrace_mlflow.evaluate._surroundings import few_workers, lifted_rate_limit
 from skilltrace_mlflow.evaluate._verify import complete, standing
@@ -36,11 +36,11 @@ from skilltrace_mlflow.responses import all_responses
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.score import SESSION_PREFIX
 
-__all__ = ["Work"]
+__all__ = ["EvaluationRun"]
 
 
 @dataclass(kw_only=True)
-class Work:
+class EvaluationRun:
     """One evaluation under way. `run()` does it all; what it has got so far is readable from
     another thread at any time, for when it is interrupted or takes too long.
 
@@ -50,9 +50,9 @@ class Work:
 
     skill: str
     plan: Plan | None
-    judges: Judges
+    judges: AttemptJudges
     deadline: Deadline
-    find: Callable[[], Sequence[Found]]
+    find: Callable[[], Sequence[Attempt]]
     experiment: Callable[[], str]
     gates: Callable[[Sequence[TestResult]], tuple[GateResult, ...]] = lambda _: ()
     run_name: str | None = None
@@ -66,7 +66,7 @@ class Work:
     stopped: bool = False
     store: RunStore | None = None
     rows: list[Row] = field(default_factory=list)
-    attempts: list[Found] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
     outcomes: list[tuple[Outcome, ...]] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
 
@@ -79,9 +79,9 @@ class Work:
         store = self._open()
         self.store = store
         self.rows = self._rows()
-        self._take_up(store)
+        self._adopt_earlier(store)
         self._correct_expectations(store)
-        self._hand_out(store)
+        self._log_rows(store)
         self._models(store)
         self.deadline.require("the assessments were verified")
         self.incomplete += complete(self.rows, store)
@@ -129,7 +129,7 @@ class Work:
         store = RunStore("", experiment_id, self.deadline)
         try:
             run = store.patiently(
-                client.create_run, experiment_id, tags=resolve_tags(tags), run_name=self.run_name
+                client.create_run, experiment_id, tags=run_tags(tags), run_name=self.run_name
             )
         except STORE_ERRORS as error:
             raise EvaluationError(f"no MLflow run could be started: {first_line(error)}") from error
@@ -201,7 +201,7 @@ class Work:
                 rows.append(Row(found=found, trace=first, items=elsewhere))
         return rows
 
-    def _take_up(self, store: RunStore) -> None:
+    def _adopt_earlier(self, store: RunStore) -> None:
         """What an interrupted run left standing is done; its traces are used again."""
         if not self.resumed:
             return
@@ -251,7 +251,7 @@ class Work:
                         f"{first_line(error)}"
                     )
 
-    def _hand_out(self, store: RunStore) -> None:
+    def _log_rows(self, store: RunStore) -> None:
         open_rows = [
             row
             for row in self.rows
@@ -267,7 +267,7 @@ class Work:
             for rows in [*rounds(here), *([bare] if bare else [])]:
                 self.deadline.require("all rows were logged")
                 try:
-                    hand_out(rows, store.run_id, stopped=lambda: self.stopped)
+                    log_rows(rows, store.run_id, stopped=lambda: self.stopped)
                 except Exception as error:  # whatever stopped MLflow: what it left out is logged
                     self.notes.append(
                         f"mlflow.genai.evaluate stopped ({type(error).__name__}: "

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skilltrace_mlflow._internals import tracing_client
 from skilltrace_mlflow.errors import ConfigurationError, InputError
 from skilltrace_mlflow.importing._store import (
     Existing,
@@ -123,14 +124,10 @@ def import_transcripts(
     mlflow_store.probe(tracking_uri)
     uri = mlflow_store.tracking_uri_of(tracking_uri)
     with _connected(tracking_uri) as client:
-        from mlflow.tracing.client import TracingClient
-
         with mlflow_store.told("import", tracking_uri):
             experiment_id = _experiment(client, experiment)
-            # MLflow's exporter uses this client for the same purpose; MlflowClient cannot log a
-            # finished trace.
             store = TraceStore(
-                TracingClient(uri),
+                tracing_client(uri),
                 experiment_id,
                 serial=not uri.startswith(("http://", "https://", "databricks")),
             )

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from mlflow.entities import Feedback
 from mlflow.genai.scorers import Scorer, scorer
 
+from skilltrace_mlflow._internals import function_of
 from skilltrace_mlflow.checks import CheckSpec, all_checks, run_check
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.expectations import (
@@ -116,9 +117,7 @@ def get_trace_scorers(
 
 def spec_of(item: Scorer) -> CheckSpec | ResponseSpec | None:
     """The check behind a scorer made here, None for anybody else's."""
-    spec: CheckSpec | ResponseSpec | None = getattr(
-        getattr(item, "_original_func", None), _MARK, None
-    )
+    spec: CheckSpec | ResponseSpec | None = getattr(function_of(item), _MARK, None)
     return spec
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from mlflow.genai.scorers import Scorer, scorer
 
+from skilltrace_mlflow._internals import function_of
 from skilltrace_mlflow.bounded import HangingCall, call_bounded
 from skilltrace_mlflow.checks import NO_TRACE, Outcome, Verdict
 from skilltrace_mlflow.errors import ConfigurationError
@@ -62,7 +63,7 @@ def wrap_custom(
 
 def custom_judge(item: Scorer) -> Judge | None:
     """The judging function behind a scorer that `wrap_custom` made, which also takes `session`."""
-    judge: Judge | None = getattr(getattr(item, "_original_func", None), _MARK, None)
+    judge: Judge | None = getattr(function_of(item), _MARK, None)
     return judge
 
 

@@ -8,6 +8,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from skilltrace_mlflow._internals import databricks_host
 from skilltrace_mlflow.errors import EvaluationError
 
 __all__ = [
@@ -88,10 +89,8 @@ def _health_url(uri: str) -> str | None:
     if uri.startswith(("http://", "https://")):
         return uri.rstrip("/") + "/health"
     if uri == "databricks" or uri.startswith("databricks://"):
-        from mlflow.utils.databricks_utils import get_databricks_host_creds
-
         try:
-            host = str(get_databricks_host_creds(uri).host)  # type: ignore[no-untyped-call]
+            host = databricks_host(uri)
         except Exception as error:
             text = (str(error) or type(error).__name__).split("\n", 1)[0]
             raise EvaluationError(

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from skilltrace_mlflow._internals import set_uri
 from skilltrace_mlflow.errors import (
     ConfigurationError,
     EvaluationError,
@@ -270,13 +271,12 @@ def connect(tracking_uri: str | None = None, *, create: bool = False) -> Iterato
     `create`: asking for something must not leave an empty store behind.
     """
     import mlflow
-    from mlflow.tracking._tracking_service import utils
 
     uri = tracking_uri_of(tracking_uri)
     if not create:
         require_local(uri)
     await_store(uri)
-    before, named = utils._tracking_uri, os.environ.get(_URI)
+    before, named = set_uri(), os.environ.get(_URI)
     change = uri != mlflow.get_tracking_uri()
     bounded = [name for name in BOUNDS if name not in os.environ]
     os.environ.update({name: BOUNDS[name] for name in bounded})
@@ -286,8 +286,8 @@ def connect(tracking_uri: str | None = None, *, create: bool = False) -> Iterato
         yield mlflow.MlflowClient(tracking_uri=uri)
     finally:
         # What somebody else set meanwhile is theirs: a call that was given up on ends late.
-        if change and utils._tracking_uri == uri:
-            mlflow.set_tracking_uri(before)  # None unsets it
+        if change and set_uri() == uri:
+            mlflow.set_tracking_uri(before)  # type: ignore[arg-type] # None unsets it
             if named is None:
                 os.environ.pop(_URI, None)
             else:
