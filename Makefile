@@ -11,7 +11,7 @@ RECORDINGS ?=
 
 HELP = awk -F ':.*  \#\# ' '/^[a-z-]+:.*  \#\# /{printf "  %-16s %s\n", $$1, $$2}' Makefile
 
-.PHONY: help demo test quick check format unit docs record record-traces bench lock wheel clean
+.PHONY: help demo test test-newest quick check format unit docs record record-traces bench lock wheel clean
 
 help:  ## what can be made
 	@$(HELP)
@@ -41,6 +41,15 @@ quick: $(VENV)/.installed  ## format, lint and the tests that need neither MLflo
 
 unit: $(VENV)/.installed  ## the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+NEWEST = .venv-newest
+TRACE_TESTS = tests/sources tests/parity/test_process_transcript_parity.py
+test-newest:  ## the trace tests against the newest MLflow (its wheel alone, where its child packages are missing)
+	$(PYTHON) -m venv $(NEWEST)
+	$(NEWEST)/bin/python -m pip install --quiet -c $(CONSTRAINTS) -e ".[dev]"
+	$(NEWEST)/bin/python -m pip install --quiet --upgrade mlflow || $(NEWEST)/bin/python -m pip install --quiet --upgrade --no-deps mlflow
+	$(NEWEST)/bin/python -c "import mlflow; print('MLflow', mlflow.__version__)"
+	$(NEWEST)/bin/python -m pytest -q $(TRACE_TESTS)
 
 wheel: $(VENV)/.installed  ## build the wheel, install it alone, run it
 	$(BIN)/python tests/wheel_smoke.py

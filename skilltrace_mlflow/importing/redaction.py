@@ -1,18 +1,19 @@
 """Secrets out of a session before it is stored, found by detect-secrets' rules.
 
-Every text of the record is scanned line by line: prompts, answers, arguments, results, reasons,
-names of files, tools, agents and branches. What is found is replaced by `[REDACTED: <kind>]`, the
-rest of the line stays. Ids and models stay as they are.
+Every text field of the record is scanned line by line, whichever fields it has; the exceptions are
+named in `_KEPT`. What is found is replaced by `[REDACTED: <kind>]`, the rest of the line stays.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
+import typing
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from typing import Any
+from dataclasses import fields, is_dataclass, replace
+from functools import cache
+from typing import Any, cast
 
 from skilltrace_mlflow.session import Session
 
@@ -44,6 +45,21 @@ _RIGHT = re.compile(r"[A-Za-z0-9_\-+/=.~]+")
 _MIN_LENGTH = 4
 
 
+# Ids, by which records refer to each other, and words that Claude Code itself chooses from a list.
+_KEPT = frozenset(
+    (
+        *("agent", "call_id", "id", "message_id", "model", "parent_call_id", "permission_mode"),
+        *("session_id", "speed", "stop_reason", "trigger", "version"),
+    )
+)
+
+
+@cache
+def _is_kept(record: type, name: str) -> bool:
+    """Whether a field stays as it is: one of the exceptions, or one of a few fixed words."""
+    return name in _KEPT or typing.get_origin(typing.get_type_hints(record)[name]) is typing.Literal
+
+
 class Redactor:
     """Replaces secrets and counts them by kind in `found`. Not for use from several threads."""
 
@@ -53,53 +69,27 @@ class Redactor:
     def session(self, session: Session) -> Session:
         """The session without secrets; results are loaded for it."""
         with _rules():
-            return replace(
-                session,
-                messages=tuple(replace(m, text=self.text(m.text)) for m in session.messages),
-                tool_calls=tuple(
-                    replace(
-                        call,
-                        name=self.text(call.name),
-                        input=None if call.input is None else self.value(call.input),
-                        requested_input=(
-                            None
-                            if call.requested_input is None
-                            else self.value(call.requested_input)
-                        ),
-                        outcome_reason=self.text(call.outcome_reason),
-                        details=self.value(call.details),
-                        load_result=self._maybe(call.result),
-                        cwd=self._maybe(call.cwd),
-                    )
-                    for call in session.tool_calls
-                ),
-                files=tuple(
-                    replace(f, file_path=self.text(f.file_path), content=self._maybe(f.content))
-                    for f in session.files
-                ),
-                subagents=tuple(
-                    replace(
-                        agent,
-                        type=self._maybe(agent.type),
-                        prompt=self._maybe(agent.prompt),
-                        status=self._maybe(agent.status),
-                    )
-                    for agent in session.subagents
-                ),
-                skills=tuple(replace(use, name=self.text(use.name)) for use in session.skills),
-                api_errors=tuple(self.text(error) for error in session.api_errors),
-                ending=replace(session.ending, text=self.text(session.ending.text)),
-                cwd=self._maybe(session.cwd),
-                git_branch=self._maybe(session.git_branch),
-                usage_notes=tuple(self.text(note) for note in session.usage_notes),
-                incomplete=tuple(self.text(gap) for gap in session.incomplete),
-                source=self.text(session.source),
-                diagnostics=tuple(
-                    replace(d, message=self.text(d.message), file=self._maybe(d.file))
-                    for d in session.diagnostics
-                ),
-                cache={},
-            )
+            clean: Session = self._record(session)
+            return clean
+
+    def _record(self, record: Any) -> Any:
+        """A record of the session with every text field redacted, save the named exceptions."""
+        changes: dict[str, Any] = {}
+        for item in fields(record):
+            if item.name == "cache":
+                changes["cache"] = {}
+            elif item.name == "load_result":
+                changes["load_result"] = self._field(record.result)
+            elif not _is_kept(cast("type", type(record)), item.name):
+                changes[item.name] = self._field(getattr(record, item.name))
+        return replace(record, **changes)
+
+    def _field(self, value: Any) -> Any:
+        if is_dataclass(value):
+            return self._record(value)
+        if isinstance(value, tuple):
+            return tuple(self._field(item) for item in value)
+        return self.value(value)
 
     def value(self, value: Any) -> Any:
         """Any JSON value, texts and keys redacted."""
@@ -123,9 +113,6 @@ class Redactor:
             if secret == item:
                 return self._replacement(kind)
         return item
-
-    def _maybe(self, text: str | None) -> str | None:
-        return None if text is None else self.text(text)
 
     def text(self, text: str) -> str:
         """The text with every secret replaced."""

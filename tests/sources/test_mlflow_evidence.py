@@ -35,7 +35,7 @@ def verdict(session: Session, check: str, value: Any) -> str:
 class TestCacheInsideTheInput:
     """The Agent SDK writer of MLflow 3.18 counts the cache as input, that of 3.17 does not."""
 
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def session(self) -> Session:
         file = TRACES / "agent_sdk" / "python-3.18.0.json"
         return session_from_trace(json.loads(file.read_text(encoding="utf-8")))
