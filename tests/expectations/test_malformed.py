@@ -125,7 +125,7 @@ MANIFESTS = {
     ),
     "selector that is none": (
         trace("required_tools: [Read, 'Bash(']"),
-        f"4:28: {TE}.required_tools[1]: 'Bash(' is no tool name",
+        f"4:28: {TE}.required_tools[1]: 'Bash(': the bracket is not closed",
     ),
     "misspelt key of the long form": (
         trace("required_tools: {tools: [Read], scop: main}"),
@@ -432,4 +432,6 @@ def test_bad_indices_in_a_ban_list_are_the_tests_own(tmp_path: Path) -> None:
     cases.write_text(test_keys("banned_tools: ['rm -rf', '$(']"), encoding="utf-8")
     with pytest.raises(ConfigurationError) as caught:
         load_ground_truth(cases, manifest=load_manifest(manifest))
-    assert f"{cases}:4:32: {EX}.banned_tools[1]: '$(' is neither" in str(caught.value)
+    assert f"{cases}:4:32: {EX}.banned_tools[1]: '$(' has a bracket that is not closed" in str(
+        caught.value
+    )
