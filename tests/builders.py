@@ -27,7 +27,7 @@ def make_session(
 ) -> Session:
     """A session of these calls (a bare name is a succeeded call), one second apart.
 
-    `usage` becomes one API response; `created`/`edited`/`read` are lists of paths. Without `steps`
+    `usage` becomes one API response; `created`/`edited`/`read` are lists of paths. Without calls
     there is one response of the model, or nobody would have done anything.
     """
     made = []
@@ -42,7 +42,8 @@ def make_session(
         made.append(ToolCall(**values))
     if usage is not None:
         fields.setdefault("steps", (ModelStep(id="msg_0", model="claude-sonnet-4-5", usage=usage),))
-    fields.setdefault("steps", (ModelStep(id="msg_0"),))
+    if not made and not fields.get("subagents"):
+        fields.setdefault("steps", (ModelStep(id="msg_0"),))
     operations = [
         FileOperation(type=kind, file_path=path)
         for kind, key in (("create", "created"), ("edit", "edited"), ("read", "read"))

@@ -64,6 +64,14 @@ def test_the_figure_of_a_graded_check_is_its_mean_score() -> None:
     assert not gate("pattern_adherence", 0.91, results).passed
 
 
+def test_so_is_that_of_a_graded_check_on_traces_and_on_sessions() -> None:
+    for name in ("tool_trajectory", "session.tool_trajectory"):
+        results = [result("a", outcome(name, PASS, 1.0)), result("b", outcome(name, FAIL, 0.5))]
+        found = gate(name, 0.75, results)
+        assert (found.passed, found.got) == (True, 0.75)
+        assert not gate(name, 0.76, results).passed
+
+
 def test_a_partial_score_of_a_yes_or_no_check_does_not_count() -> None:
     results = [result("a", outcome("tool_count", FAIL, 0.9))]
     assert gate("tool_count", 0.5, results).got == 0.0

@@ -94,7 +94,8 @@ def _refuse_brackets(text: str, name: str, blank: str) -> None:
     known = name in TOOLS or name.lower() in _BY_FOLD or name.startswith("mcp_")
     if not known:
         return
+    wrong = "is no tool name, glob or permission rule:"
     if blank:
-        raise ParameterError(f"{text!r}: a rule has no blank in front of its bracket")
+        raise ParameterError(f"{text!r} {wrong} no blank stands in front of the bracket")
     if not text.endswith(")"):
-        raise ParameterError(f"{text!r}: the bracket is not closed")
+        raise ParameterError(f"{text!r} {wrong} the bracket is not closed")

@@ -49,6 +49,20 @@ class TestTokenBudget:
         value = {"max_input": 200, "allow_incomplete": True}
         assert judge("token_budget", value, session).verdict == "pass"
 
+    def test_allowing_a_lower_bound_allows_no_lost_record(self) -> None:
+        lost = used(usage_complete=False, incomplete=("line 3 is not JSON",))
+        value = {"max_input": 200, "allow_incomplete": True}
+        assert judge("token_budget", value, lost).verdict == "pass"
+        assert judge("token_budget", {"max_input": 200}, lost).verdict == "unknown"
+        gone = used(missing={"usage": "no usage"}, incomplete=("line 3 is not JSON",))
+        assert judge("token_budget", value, gone).verdict == "unknown"
+
+    @pytest.mark.parametrize("limit", [99, 100, 101])
+    def test_the_sign_says_on_which_side_of_the_limit_the_figure_is(self, limit: int) -> None:
+        outcome = judge("token_budget", {"max_input": limit}, used())
+        sign = ">" if limit < 100 else "≤"
+        assert outcome.rationale == f"input: 100 {sign} {limit}"
+
     def test_without_usage(self) -> None:
         session = used(missing={"usage": "the trace carries no token usage"})
         assert judge("token_budget", {"max_input": 200}, session).verdict == "unknown"

@@ -121,6 +121,25 @@ class TestOtherModes:
         assert (outcome.score, outcome.verdict) == (0.5, "fail")
         assert outcome.misses == ("search: 1 < 2",)
 
+    @pytest.mark.parametrize(
+        ("calls", "lost", "expected", "points"),
+        [
+            (["Read", "search", "search"], (), "pass", 1.0),
+            (["Read", "search"], (), "fail", 0.5),
+            (["search", "search"], (), "fail", 0.5),
+            (["Bash"], (), "fail", 0.0),
+            (["search", "Read", "search"], ("line 3 is not JSON",), "pass", 1.0),
+            (["Read", "search"], ("line 3 is not JSON",), "unknown", None),
+            (["search", "search"], ("line 3 is not JSON",), "unknown", None),
+        ],
+    )
+    def test_steps_and_minimums_together(
+        self, calls: list[str], lost: tuple[str, ...], expected: str, points: float | None
+    ) -> None:
+        value = {"mode": "any_order", "expected": ["Read"], "minimums": {"search": 2}}
+        outcome = judge("tool_trajectory", value, make_session(calls, incomplete=lost))
+        assert (outcome.verdict, outcome.score) == (expected, points)
+
     def test_forbidden_extras_in_any_order(self) -> None:
         value = {"mode": "any_order", "expected": ["A"], "extras": "forbid"}
         assert score(value, "A") == 1.0
