@@ -14,6 +14,7 @@ from math import comb, sqrt
 from statistics import NormalDist
 
 from skilltrace_mlflow.checks import Verdict
+from skilltrace_mlflow.confusion import confusion_of
 from skilltrace_mlflow.results import TestResult
 
 __all__ = [
@@ -181,6 +182,14 @@ def attempt_metrics(results: Iterable[TestResult]) -> dict[str, float]:
         "pass_rate/low": stats.interval[0],
         "pass_rate/high": stats.interval[1],
     }
+    confusion = confusion_of(results)
+    for name, rate, hits, others in (
+        ("trigger_recall", confusion.recall, confusion.hits, confusion.misses),
+        ("trigger_precision", confusion.precision, confusion.hits, confusion.wrong),
+    ):
+        if rate is not None:
+            low, high = wilson_interval(hits, hits + others)
+            figures |= {name: rate, f"{name}/low": low, f"{name}/high": high}
     if max(case.attempts for case in stats.cases) > 1:
         for k in stats.shown:
             figures[f"pass_at_{k}"] = stats.pass_at[k]

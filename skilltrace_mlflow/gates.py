@@ -11,9 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from skilltrace_mlflow.checks import Outcome, Verdict, all_checks
+from skilltrace_mlflow.confusion import TRIGGER_CHECK, TRIGGER_GATES, trigger_figures
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.expectations.manifest import gate_hint, gate_names
 from skilltrace_mlflow.expectations.names import (
+    FIGURE_GATES,
     GATE_GROUPS,
     RESPONSE_CHECKS,
     outcome_name,
@@ -23,6 +25,7 @@ from skilltrace_mlflow.text import cut
 
 __all__ = ["gates_concerning", "is_graded", "judge_gates", "parse_gate"]
 
+_WHOLE_TESTS = "pass_rate"
 _GRADED_RESPONSES = ("pattern_adherence", "routing_precision", "routing_recall")
 # Shares such as 9/10 and 0.9 differ in the last bit; a gate is not decided by it.
 _SLACK = 1e-9
@@ -74,9 +77,11 @@ def judge_gates(
     """Judge every gate over all tests and attempts, in the order of `gates`.
 
     A graded check gives its mean score, any other its pass rate. `syntax_valid` and
-    `routing_accuracy` stand for several checks, `tier1_pass_rate`… for the checks of that tier
-    (`groups`: a manifest's `tiers`; else the deterministic checks, `execution_success`, and the
-    rest). `known` are names of scorers beyond the registered ones.
+    `routing_accuracy` stand for several checks, `trigger_recall` and `trigger_precision` for
+    figures over `should_trigger`, `pass_rate` for the share of whole tests that pass,
+    `tier1_pass_rate`… for the checks of that tier (`groups`: a manifest's `tiers`; else the
+    deterministic checks, `execution_success`, and the rest). `known` are names of scorers beyond
+    the registered ones.
 
     Raises ConfigurationError for a gate that names nothing known, and for a value outside [0, 1].
     """
@@ -120,6 +125,10 @@ def _members(name: str, seen: set[str], groups: Mapping[str, Sequence[str]]) -> 
     """The checks a gate stands for."""
     if name in GATE_GROUPS:
         return GATE_GROUPS[name]
+    if name in TRIGGER_GATES:
+        return (TRIGGER_CHECK,)
+    if name == _WHOLE_TESTS:
+        return tuple(sorted(seen))
     if name.startswith("tier") and name.endswith("_pass_rate"):
         tier = name.removesuffix("_pass_rate")
         if tier in groups:
@@ -136,7 +145,7 @@ def _members(name: str, seen: set[str], groups: Mapping[str, Sequence[str]]) -> 
 def _judge(
     name: str, required: float, results: Sequence[TestResult], members: tuple[str, ...]
 ) -> GateResult:
-    tally = _count(results, members)
+    tally = _count_whole(name, results) if name in FIGURE_GATES else _count(results, members)
     got = sum(tally.figures) / len(tally.figures) if tally.figures else None
     gate = GateResult(
         name=name,
@@ -190,6 +199,28 @@ def _count(results: Sequence[TestResult], members: tuple[str, ...]) -> _Tally:
             else:
                 figures.append(figure)
     return _Tally(figures=tuple(figures), lost=tuple(lost))
+
+
+def _count_whole(gate: str, results: Sequence[TestResult]) -> _Tally:
+    """The figures of a gate that is not on a check: recall, precision, or whole tests that pass."""
+    if gate == _WHOLE_TESTS:
+        counted: Iterable[tuple[TestResult, float | None, str]] = (
+            (
+                result,
+                None
+                if result.verdict in (Verdict.UNKNOWN, Verdict.ERROR)
+                else float(result.verdict is Verdict.PASS),
+                result.error or str(result.verdict),
+            )
+            for result in results
+        )
+    else:
+        counted = trigger_figures(gate, results)
+    found = [(f"{r.test_id} #{r.attempt}", figure, why) for r, figure, why in counted]
+    return _Tally(
+        figures=tuple(figure for _, figure, _ in found if figure is not None),
+        lost=tuple(f"{label}: {_short(why)}" for label, figure, why in found if figure is None),
+    )
 
 
 def _figure(outcome: Outcome) -> float | None:

@@ -37,6 +37,7 @@ _COMMANDS = {
     "show": ("show", "Show the timeline of one trace."),
     "summarize": ("summarize", "Print the metrics of transcripts."),
     "trace-eval": ("trace_eval", "Score traces against a skill's expectations."),
+    "triggers": ("triggers", "Count how often skills were offered and loaded in sessions."),
     "validate": ("validate", "Check manifests and ground truths."),
 }
 

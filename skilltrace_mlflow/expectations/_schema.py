@@ -15,6 +15,7 @@ from skilltrace_mlflow.checks import CheckSpec, all_checks
 from skilltrace_mlflow.expectations._agent import AGENT_SCHEMA
 from skilltrace_mlflow.expectations._merge import SCOPES
 from skilltrace_mlflow.expectations.names import RESPONSE_KEYS
+from skilltrace_mlflow.expectations.trigger_prompts import TRIGGER_PROMPTS_SCHEMA
 
 __all__ = [
     "ground_truth_schema",
@@ -227,8 +228,11 @@ def ground_truth_schema() -> dict[str, Any]:
         "$schema": _DIALECT,
         "title": "skilltrace-mlflow ground_truth.yaml",
         "type": "object",
-        "properties": {"test_cases": {"type": "array", "items": case}},
-        "required": ["test_cases"],
+        "properties": {
+            "test_cases": {"type": "array", "items": case},
+            "trigger_prompts": TRIGGER_PROMPTS_SCHEMA,
+        },
+        "anyOf": [{"required": ["test_cases"]}, {"required": ["trigger_prompts"]}],
         "$defs": {"trace_expectations": trace_schema(partial=True)},
     }
 

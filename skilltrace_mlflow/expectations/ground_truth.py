@@ -18,6 +18,7 @@ from skilltrace_mlflow.expectations.explain import describe, find_problems
 from skilltrace_mlflow.expectations.manifest import Manifest
 from skilltrace_mlflow.expectations.names import RESPONSE_KEYS, did_you_mean, misspelt
 from skilltrace_mlflow.expectations.patterns import response_problems
+from skilltrace_mlflow.expectations.trigger_prompts import of_skill, trigger_cases
 
 __all__ = ["TestCase", "load_ground_truth", "select_cases"]
 
@@ -170,7 +171,7 @@ class _Reader:
         if not isinstance(data, dict):
             self.report((), f"got {describe(data)}, expected a mapping with test_cases")
             return []
-        if "test_cases" not in data:
+        if "test_cases" not in data and "trigger_prompts" not in data:
             near = [key for key in data if did_you_mean(key, ["test_cases"]).startswith("did")]
             for key in near:
                 self.report((key,), f"unknown key {key!r}; did you mean 'test_cases'?", True)
@@ -182,14 +183,17 @@ class _Reader:
         items = data.get("test_cases")
         cases: list[TestCase] = []
         seen: dict[str, int | None] = {}
-        for index, item in enumerate(items if isinstance(items, list) else ()):
+        listed: list[tuple[KeyPath, Any]] = [
+            (("test_cases", index), item)
+            for index, item in enumerate(items if isinstance(items, list) else ())
+        ]
+        for path, item in (*listed, *trigger_cases(data)):
             if not isinstance(item, dict):
                 continue
-            case = self._case(item, ("test_cases", index))
+            case = self._case(item, path)
             if case.id in seen:
                 self.report(
-                    ("test_cases", index, "id"),
-                    f"duplicate id {case.id!r}, first on line {seen[case.id]}",
+                    (*path, "id"), f"duplicate id {case.id!r}, first on line {seen[case.id]}"
                 )
             elif case.id:
                 seen[case.id] = case.line
@@ -203,7 +207,7 @@ class _Reader:
                 where = "under a test case's expectations, or in manifest.yaml for all of them"
             elif key in _OF_MANIFESTS:
                 where = "in manifest.yaml"
-            elif key != "test_cases" and misspelt(key, ["test_cases"]):
+            elif key not in ("test_cases", "trigger_prompts") and misspelt(key, ["test_cases"]):
                 self.report((key,), f"unknown key {key!r}; did you mean 'test_cases'?", True)
                 continue
             else:
@@ -322,6 +326,8 @@ class _Reader:
         def report(inner: KeyPath, message: str, at_key: bool) -> None:
             self.report((*places[str(inner[0])], *inner[1:]), message, at_key)
 
+        if isinstance(layer.get("should_trigger"), bool) and self.manifest.name:
+            layer["should_trigger"] = of_skill(self.manifest.name, layer["should_trigger"])
         return resolve_files(layer, self.document.path.parent, report), places
 
     def _build(

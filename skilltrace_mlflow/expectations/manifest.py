@@ -19,6 +19,7 @@ from skilltrace_mlflow.expectations.documents import Document, KeyPath, Problems
 from skilltrace_mlflow.expectations.explain import describe, find_problems
 from skilltrace_mlflow.expectations.names import (
     CUSTOM_SCORER,
+    FIGURE_GATES,
     GATE_GROUPS,
     MLFLOW_SCORERS,
     RESPONSE_CHECKS,
@@ -134,7 +135,7 @@ def load_manifest(
 
 def gate_names(scorers: Iterable[ScorerEntry] = ()) -> set[str]:
     """Every name that `quality_gates` may use, given the scorers that are listed."""
-    names = {*all_checks(), *RESPONSE_CHECKS, *GATE_GROUPS}
+    names = {*all_checks(), *RESPONSE_CHECKS, *GATE_GROUPS, *FIGURE_GATES}
     names |= {f"session.{name}" for name in all_checks()}
     names |= {f"tier{n}_pass_rate" for n in (1, 2, 3)}
     names |= set(MLFLOW_SCORERS) | {snake_case(name) for name in MLFLOW_SCORERS}

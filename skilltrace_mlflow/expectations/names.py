@@ -13,6 +13,7 @@ from typing import Any
 
 __all__ = [
     "CUSTOM_SCORER",
+    "FIGURE_GATES",
     "GATE_GROUPS",
     "MLFLOW_SCORERS",
     "RESPONSE_CHECKS",
@@ -135,6 +136,9 @@ MLFLOW_SCORERS = frozenset(
     }
 )
 """MLflow's built-in scorers by class name (3.17), and our own `guidelines_from_expectations`."""
+
+FIGURE_GATES = ("pass_rate", "trigger_precision", "trigger_recall")
+"""Gates on a figure over all tests instead of on a check."""
 
 GATE_GROUPS: Mapping[str, tuple[str, ...]] = {
     "routing_accuracy": ("skill_routing_accuracy",),

@@ -1,11 +1,27 @@
-"""Which skills a session tried to load, by name or glob."""
+"""Which skills a session tried to load, by name or glob, and which way they were loaded."""
 
 from __future__ import annotations
 
-from skilltrace_mlflow.patterns.regex import glob_match
-from skilltrace_mlflow.session import Session
+from typing import Literal
 
-__all__ = ["has_nameless", "states_of"]
+from skilltrace_mlflow.patterns.regex import glob_match
+from skilltrace_mlflow.session import MAIN_AGENT, Session
+
+__all__ = ["WAYS", "Way", "has_nameless", "is_skill", "loads_of", "states_of"]
+
+Way = Literal["tool", "slash", "nested", "read", "forked"]
+WAYS: tuple[Way, ...] = ("tool", "slash", "nested", "read", "forked")
+"""How a skill comes to be loaded: by the Skill tool, as a person's slash command, by a sub-agent,
+its `SKILL.md` read as a file, or run in an agent of its own.
+"""
+
+
+def is_skill(wanted: str, name: str) -> bool:
+    """Whether a skill's recorded name is the one (or the glob) meant, a plugin's name in front or
+    not.
+    """
+    wanted = wanted.lstrip("/")
+    return glob_match(wanted, name) or glob_match(wanted, name.rsplit(":", 1)[-1])
 
 
 def has_nameless(session: Session) -> bool:
@@ -15,9 +31,27 @@ def has_nameless(session: Session) -> bool:
 
 def states_of(session: Session, name: str) -> set[str]:
     """The states of all attempts to load a skill of that name, a plugin's name in front or not."""
-    wanted = name.lstrip("/")
-    return {
-        use.status
-        for use in session.skills
-        if glob_match(wanted, use.name) or glob_match(wanted, use.name.rsplit(":", 1)[-1])
-    }
+    return {use.status for use in session.skills if is_skill(name, use.name)}
+
+
+def loads_of(session: Session) -> tuple[tuple[str, Way], ...]:
+    """Name and way of every skill that was loaded; what was only asked for is none."""
+    calls = {call.id: call for call in session.tool_calls}
+    found: list[tuple[str, Way]] = []
+    for use in session.skills:
+        call = calls.get(use.call_id or "")
+        way: Way = "tool"
+        if not use.name:
+            continue
+        if use.status == "read":
+            way = "read"
+        elif use.status != "loaded":
+            continue
+        elif use.call_id is None:
+            way = "slash"
+        elif call is not None and call.details.get("status") == "forked":
+            way = "forked"
+        elif use.agent != MAIN_AGENT:
+            way = "nested"
+        found.append((use.name, way))
+    return tuple(found)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from skilltrace_mlflow.attempts import AttemptStats, Interval, attempt_stats
+from skilltrace_mlflow.attempts import AttemptStats, Interval, attempt_stats, wilson_interval
+from skilltrace_mlflow.confusion import confusion_of
 from skilltrace_mlflow.results import Evaluation
 
-__all__ = ["HEAD", "attempts_of", "attempts_rows", "attempts_summary"]
+__all__ = ["HEAD", "attempts_of", "attempts_rows", "attempts_summary", "triggering_summary"]
 
 HEAD = ("test", "passed", "pass rate", "95 % interval")
 
@@ -38,6 +39,25 @@ def attempts_summary(stats: AttemptStats) -> str:
         f"pass@{k} {stats.pass_at[k]:.3f}, pass^{k} {stats.pass_hat[k]:.3f}" for k in stats.shown
     )
     return " · ".join((rate, *several))
+
+
+def triggering_summary(evaluation: Evaluation) -> str | None:
+    """Recall and precision of picking up the skill, with intervals; None where nothing expects it
+    to be, or not to be.
+    """
+    found = confusion_of(evaluation.results)
+    parts = []
+    for name, rate, others in (
+        ("trigger recall", found.recall, found.misses),
+        ("trigger precision", found.precision, found.wrong),
+    ):
+        if rate is not None:
+            total = found.hits + others
+            interval = _interval(wilson_interval(found.hits, total))
+            parts.append(f"{name} {rate:.3f} ({found.hits} of {total}, 95 % interval {interval})")
+    if found.unknown:
+        parts.append(f"{found.unknown} not known")
+    return " · ".join(parts) or None
 
 
 def _interval(interval: Interval) -> str:

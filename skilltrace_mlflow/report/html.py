@@ -13,8 +13,11 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow import __version__
+from skilltrace_mlflow.arms import Arms, compare_arms
 from skilltrace_mlflow.comparison.compare import Comparison
 from skilltrace_mlflow.report import _views as views
+from skilltrace_mlflow.report._arms import ARMS_HEAD, arms_lines, arms_rows
+from skilltrace_mlflow.report._attempts import triggering_summary
 from skilltrace_mlflow.report.comparison import (
     CHANGE_HEAD,
     CHECK_HEAD,
@@ -45,6 +48,7 @@ def to_html(evaluation: Evaluation, *, comparison: Comparison | None = None) -> 
     Texts of traces are cut to what keeps the page small; `show` has them whole.
     """
     matrix = views.matrix(evaluation)
+    arms = compare_arms(evaluation)
     return _render(
         "report.html.jinja",
         title=one_line(evaluation.skill) or "Evaluation",
@@ -55,6 +59,8 @@ def to_html(evaluation: Evaluation, *, comparison: Comparison | None = None) -> 
         notes=[one_line(text, 500) for text in evaluation.notes[:50]],
         problems=views.problem_rows(evaluation),
         more_problems=views.more_problems(evaluation),
+        triggering=triggering_summary(evaluation),
+        arms=None if arms is None else _arms(arms),
         gates=views.gate_rows(evaluation.gates),
         unjudged=views.unjudged_rows(evaluation),
         comparison=None if comparison is None else _comparison(comparison),
@@ -75,6 +81,16 @@ def to_html_page(session: Session, *, name: str = "", source: str = "") -> str:
         notes=views.session_notes(session),
         nodes=build_timeline(session, views.PAGE_LIMITS),
     )
+
+
+def _arms(arms: Arms) -> dict[str, Any]:
+    classes = {"helps": "pass", "harms": "fail"}
+    return {
+        "class": classes.get(arms.verdict, "unknown"),
+        "head": ARMS_HEAD,
+        "rows": arms_rows(arms),
+        "lines": arms_lines(arms),
+    }
 
 
 def _comparison(comparison: Comparison) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from skilltrace_mlflow.arms import compare_arms
 from skilltrace_mlflow.report._json import dumps
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.sources.mlflow.store import without_password
@@ -78,6 +79,7 @@ def result_dict(
 
 def evaluation_dict(evaluation: Evaluation, *, include_trace: bool = False) -> dict[str, Any]:
     """The object that `to_json` writes."""
+    arms = compare_arms(evaluation)
     tally = {"tests": len(evaluation.results), "pass": 0, "fail": 0, "unknown": 0, "error": 0}
     for result in evaluation.results:
         tally[str(result.verdict)] += 1
@@ -95,6 +97,7 @@ def evaluation_dict(evaluation: Evaluation, *, include_trace: bool = False) -> d
         run_id=evaluation.run_id,
         experiment_id=evaluation.experiment_id,
         tracking_uri=without_password(evaluation.tracking_uri or ""),
+        arms=None if arms is None else arms.to_dict(),
         without=[
             result_dict(result, include_trace=include_trace, run_id=evaluation.run_id)
             for result in evaluation.without

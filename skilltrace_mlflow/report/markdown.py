@@ -6,9 +6,17 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
+from skilltrace_mlflow.arms import compare_arms
 from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.figures import NO_FIGURES
-from skilltrace_mlflow.report._attempts import HEAD, attempts_of, attempts_rows, attempts_summary
+from skilltrace_mlflow.report._arms import ARMS_HEAD, arms_lines, arms_rows
+from skilltrace_mlflow.report._attempts import (
+    HEAD,
+    attempts_of,
+    attempts_rows,
+    attempts_summary,
+    triggering_summary,
+)
 from skilltrace_mlflow.report._names import labels
 from skilltrace_mlflow.report.table import headline, problems, what_happened
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
@@ -63,6 +71,14 @@ def to_markdown(evaluation: Evaluation) -> str:
         rows = attempts_rows(stats)[:_MOST_PROBLEMS]
         cells = ([escape(cell) for cell in row] for row in rows)
         parts += ["### Attempts", markdown_table(HEAD, cells), escape(attempts_summary(stats))]
+    triggering = triggering_summary(evaluation)
+    if triggering is not None:
+        parts.append(escape(triggering))
+    arms = compare_arms(evaluation)
+    if arms is not None:
+        cells = ([escape(cell) for cell in row] for row in arms_rows(arms))
+        parts += ["### With and without the skill", markdown_table(ARMS_HEAD, cells)]
+        parts += [escape(line) for line in arms_lines(arms)]
     if evaluation.gates:
         parts += ["### Gates", _gates(evaluation.gates)]
     if evaluation.results:

@@ -7,11 +7,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from skilltrace_mlflow.arms import Arms, compare_arms
 from skilltrace_mlflow.attempts import AttemptStats
 from skilltrace_mlflow.checks import Outcome, Verdict
-from skilltrace_mlflow.report._attempts import HEAD, attempts_of, attempts_rows, attempts_summary
+from skilltrace_mlflow.report._arms import ARMS_HEAD, arms_lines, arms_rows
+from skilltrace_mlflow.report._attempts import (
+    HEAD,
+    attempts_of,
+    attempts_rows,
+    attempts_summary,
+    triggering_summary,
+)
 from skilltrace_mlflow.report._console import printed, terminal_width
 from skilltrace_mlflow.report._names import labels
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
@@ -99,6 +107,13 @@ def _parts(evaluation: Evaluation, width: int) -> Iterable[RenderableType]:
     stats = attempts_of(evaluation)
     if stats is not None:
         yield from _attempts(stats, width)
+    triggering = triggering_summary(evaluation)
+    if triggering is not None:
+        yield Text(triggering)
+        yield Text()
+    arms = compare_arms(evaluation)
+    if arms is not None:
+        yield from _arms(arms, width)
     if evaluation.gates:
         yield _gate_table(evaluation.gates, width)
         yield Text()
@@ -165,6 +180,23 @@ def _passes(evaluation: Evaluation, names: dict[int, str]) -> Iterable[Renderabl
         yield Text(f"… and passes in {len(passed) - _MOST_PASSED:,} more tests", style="dim")
     if passed:
         yield Text()
+
+
+def _arms(arms: Arms, width: int) -> Iterable[RenderableType]:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for number, name in enumerate(ARMS_HEAD):
+        justify: Any = "right" if number else "left"
+        table.add_column(name, overflow="fold", max_width=max(14, width // 3), justify=justify)
+    for name, *figures in arms_rows(arms):
+        table.add_row(Text(one_line(name, 80)), *figures)
+    yield table
+    for line in arms_lines(arms):
+        yield Text(line)
+    yield Text()
 
 
 def _attempts(stats: AttemptStats, width: int) -> Iterable[RenderableType]:

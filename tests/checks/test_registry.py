@@ -41,6 +41,7 @@ NAMES = {
     "required_commands",
     "required_skills",
     "required_tools",
+    "should_trigger",
     "subagents",
     "token_budget",
     "tool_count",

@@ -331,7 +331,10 @@ GROUND_TRUTHS = {
         "test_cases: {id: a}\n",
         "1:13: test_cases: got a mapping (id), expected a list",
     ),
-    "no cases": ("other: []\n", "1:1: the key 'test_cases' is missing"),
+    "no cases": (
+        "other: []\n",
+        "1:1: got a mapping (other), expected at least one of test_cases, trigger_prompts",
+    ),
     "misspelt cases": (
         "test_case: []\n",
         "1:1: test_case: unknown key 'test_case'; did you mean 'test_cases'?",

@@ -1,0 +1,104 @@
+"""`triggers`: how often skills were offered and loaded in recorded sessions."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from skilltrace_mlflow.cli._common import format_option, note, verbosity_options, write_result
+from skilltrace_mlflow.cli._options import ExpandedPath
+
+if TYPE_CHECKING:
+    from skilltrace_mlflow.triggers import SkillTriggers, Triggers
+
+__all__ = ["command"]
+
+_HEAD = (
+    "skill",
+    "offered",
+    "loaded",
+    "rate",
+    "95 % interval",
+    "tool",
+    "slash",
+    "nested",
+    "read",
+    "forked",
+    "otherwise",
+)
+
+
+@click.command(epilog="Example: skilltrace-mlflow triggers ~/.claude/projects/my-project")
+@click.argument("paths", nargs=-1, required=True, type=ExpandedPath(), metavar="FILE_OR_DIR...")
+@click.option("--skill", "only", multiple=True, metavar="NAME", help="Only this skill.")
+@format_option("table", "json", "markdown")
+@verbosity_options
+def command(
+    paths: tuple[Path, ...],
+    only: tuple[str, ...],
+    output_format: str,
+    quiet: bool,
+    verbose: bool,
+) -> int:
+    """Count, over recorded sessions, how often each skill was offered and how often loaded.
+
+    Everything counts sessions. What a session offered stands in its skill listing; sessions without
+    one, or with one that names the skills only in part, are not known. "otherwise" were loaded
+    there, or although the listing does not name them.
+    """
+    from skilltrace_mlflow.triggers import count_triggers
+
+    found = count_triggers(paths, only=only)
+    for path, problem in found.failed.items():
+        note(problem if path in problem else f"{path}: {problem}")
+    if output_format == "json":
+        text = json.dumps([item.to_dict() for item in found.skills], indent=2, ensure_ascii=False)
+    elif output_format == "markdown":
+        text = _markdown(found)
+    else:
+        text = _table(found)
+    write_result(text)
+    return 3 if found.failed else 0
+
+
+def _cells(item: SkillTriggers) -> tuple[str, ...]:
+    low, high = item.interval
+    known = item.rate is not None
+    return (
+        item.skill,
+        str(item.offered),
+        str(item.loaded),
+        f"{item.rate:.3f}" if known else "—",
+        f"{low:.3f} to {high:.3f}" if known else "—",
+        *(str(item.by[way]) for way in ("tool", "slash", "nested", "read", "forked")),
+        str(item.loaded_otherwise),
+    )
+
+
+def _foot(found: Triggers) -> str:
+    return f"{found.sessions} sessions; what {found.not_known} of them offered is not known"
+
+
+def _table(found: Triggers) -> str:
+    rows = [_HEAD, *(_cells(item) for item in found.skills)]
+    widths = [max(len(row[n]) for row in rows) for n in range(len(_HEAD))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if n == 0 else cell.rjust(width)
+            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join([*lines, "", _foot(found)])
+
+
+def _markdown(found: Triggers) -> str:
+    lines = [f"| {' | '.join(_HEAD)} |", "|---" + "|---:" * (len(_HEAD) - 1) + "|"]
+    lines += [
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in _cells(item))} |"
+        for item in found.skills
+    ]
+    return "\n".join([*lines, "", _foot(found)])
