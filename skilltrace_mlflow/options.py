@@ -191,6 +191,16 @@ class EvaluationOptions:
             "--no-llm", "flag", "Leave model-based scorers out.", EVALUATE_SKILL, kept=True
         ),
     )
+    supersede: bool = field(
+        default=False,
+        metadata=_said(
+            "--supersede",
+            "flag",
+            "Make verdicts of earlier runs on the same traces invalid.",
+            EVALUATE_SKILL,
+            kept=True,
+        ),
+    )
     allow_custom: bool = field(
         default=False,
         metadata=_said(

@@ -5,8 +5,10 @@
 
 from skilltrace_mlflow.agent.claude import ClaudeAgent
 from skilltrace_mlflow.agent.options import AgentOptions, agent_options
+from skilltrace_mlflow.agent.predict import claude_agent
 from skilltrace_mlflow.agent.protocol import Agent, Run, Task
 from skilltrace_mlflow.agent.replay import ReplayAgent
+from skilltrace_mlflow.agent.run_skill import RunOptions, SkillRun, run_skill
 
 __all__ = [
     "Agent",
@@ -14,6 +16,10 @@ __all__ = [
     "ClaudeAgent",
     "ReplayAgent",
     "Run",
+    "RunOptions",
+    "SkillRun",
     "Task",
     "agent_options",
+    "claude_agent",
+    "run_skill",
 ]

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.agent.records import Record
+from skilltrace_mlflow.evaluate.given import REQUEST_TAG, request_id
 from skilltrace_mlflow.importing import import_transcripts
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["experiment_id_of", "log_attempts", "request_id"]
+__all__ = ["experiment_id_of", "log_attempts"]
 
 _IMPORTED = ("skilltrace.source", "transcript")
-_REQUEST = "mlflow.eval.requestId"
-
-
-def request_id(skill: str, test_id: str, attempt: int) -> str:
-    """What MLflow pairs the traces of two runs by: the same attempt at the same test is the same
-    request.
-    """
-    text = "\0".join((skill, test_id, str(attempt)))
-    return "eval-" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 def experiment_id_of(experiment: str | None, tracking_uri: str | None) -> str:
@@ -75,7 +66,7 @@ def log_attempts(
                 "skilltrace.arm": record.arm,
                 "skilltrace.run": run_id,
                 "skilltrace.end": record.end,
-                _REQUEST: request_id(skill, record.test_id, record.attempt),
+                REQUEST_TAG: request_id(skill, record.test_id, record.attempt),
             }
             for trace in own:
                 _tag(client, trace, tags)

@@ -9,6 +9,7 @@ from typing import Any
 from mlflow.entities import Assessment, Feedback
 
 from skilltrace_mlflow.checks import Outcome
+from skilltrace_mlflow.evaluate._store import SOURCE_RUN
 from skilltrace_mlflow.expectations import TestCase
 from skilltrace_mlflow.scorers import VERDICT_KEY, outcome_to_feedback
 from skilltrace_mlflow.session import Session
@@ -87,7 +88,8 @@ class Row:
     """One row for `mlflow.genai.evaluate`: a trace (None: MLflow makes one) and its items.
 
     `expectations` is what MLflow keeps on the trace; `trace_id` is filled in as soon as it is
-    known. `done` are the items that an interrupted run left standing.
+    known. `lineage` is the run whose earlier verdicts are superseded, None for those of every run.
+    `done` are the items that an interrupted run left standing.
     """
 
     found: Attempt
@@ -95,6 +97,7 @@ class Row:
     items: list[Item] = field(default_factory=list)
     expectations: Mapping[str, Any] = field(default_factory=dict)
     trace_id: str | None = None
+    lineage: str | None = None
     done: set[Identity] = field(default_factory=set)
 
     def __post_init__(self) -> None:
@@ -119,6 +122,10 @@ class Row:
         for assessment in self.trace.info.assessments if self.trace is not None else ():
             identity = identity_of(assessment)
             if identity is None or assessment.valid is False or not assessment.assessment_id:
+                continue
+            # A verdict of another run is what that run found; superseding it would empty the run.
+            source = (assessment.metadata or {}).get(SOURCE_RUN)
+            if self.lineage is not None and source != self.lineage:
                 continue
             entry = (assessment.create_time_ms or 0, assessment.assessment_id)
             found[identity] = max(found.get(identity, entry), entry)

@@ -66,6 +66,7 @@ def evaluate_skill(
     allow_custom: bool = False,
     allow_outside: bool = False,
     no_llm: bool = False,
+    supersede: bool = False,
     resume: str | None = None,
     progress: Callable[[int, int], None] | None = None,
     show_progress: bool = False,
@@ -80,8 +81,9 @@ def evaluate_skill(
     everything, in seconds. `resume` finishes the run of that id, which was interrupted or could
     not be completed, with the options that it was started with. `allow_custom` lets the manifest's
     own functions run, `allow_outside` lets a `trace_ref` lead out of the skill's folder, `no_llm`
-    leaves model-based scorers out. `given` are attempts that were made for this evaluation, by test
-    case; `run_tags` are set on its MLflow run.
+    leaves model-based scorers out. `supersede` makes verdicts of earlier runs on the same traces
+    invalid, where otherwise a run supersedes only its own. `given` are attempts that were made for
+    this evaluation, by test case; `run_tags` are set on its MLflow run.
 
     The run lies in the experiment that holds the traces. Whatever could not be logged is named in
     the result's `incomplete`. Raises ConfigurationError for files and options that are wrong,
@@ -96,6 +98,7 @@ def evaluate_skill(
         timeout=timeout,
         fail_under=fail_under or {},
         no_llm=no_llm,
+        supersede=supersede,
         allow_custom=allow_custom,
         allow_outside=allow_outside,
         run_name=run_name,
@@ -165,6 +168,7 @@ def evaluate_skill(
             gates=_gates(manifest, options.fail_under),
             run_name=run_name,
             run_tags=run_tags or {},
+            supersede=options.supersede,
             run_id=resume,
             resumed=resume is not None,
             progress=progress,

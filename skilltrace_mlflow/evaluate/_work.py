@@ -32,6 +32,7 @@ from skilltrace_mlflow.evaluate._rows import Attempt, Item, Row
 from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore, first_line
 from skilltrace_mlflow.evaluate._surroundings import few_workers, lifted_rate_limit
 from skilltrace_mlflow.evaluate._verify import complete, standing
+from skilltrace_mlflow.evaluate.given import REQUEST_TAG, request_id
 from skilltrace_mlflow.responses import all_responses
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.score import SESSION_PREFIX
@@ -59,6 +60,7 @@ class EvaluationRun:
     run_tags: Mapping[str, str] = field(default_factory=dict)
     run_id: str | None = None
     resumed: bool = False
+    supersede: bool = False
     progress: Callable[[int, int], None] | None = None
     tracking_uri: str = ""
     notes: list[str] = field(default_factory=list)
@@ -82,6 +84,7 @@ class EvaluationRun:
         self._adopt_earlier(store)
         self._correct_expectations(store)
         self._log_rows(store)
+        self._tell_apart(store)
         self._models(store)
         self.deadline.require("the assessments were verified")
         self.incomplete += complete(self.rows, store)
@@ -191,14 +194,15 @@ class EvaluationRun:
             ):
                 elsewhere = [i for i in items if i.outcome.check.startswith(SESSION_PREFIX)]
                 items = [item for item in items if item not in elsewhere]
-            row = Row(found=found, trace=found.trace, items=items)
+            lineage = None if self.supersede else self.run_id
+            row = Row(found=found, trace=found.trace, items=items, lineage=lineage)
             if row.trace_id is None or row.trace_id not in seen:
                 # MLflow keeps one value per name on a trace: the first test's.
                 row.expectations = expectations_of(found.case, traces=self.judges.traces)
                 seen.add(row.trace_id or "")
             rows.append(row)
             if elsewhere:
-                rows.append(Row(found=found, trace=first, items=elsewhere))
+                rows.append(Row(found=found, trace=first, items=elsewhere, lineage=lineage))
         return rows
 
     def _adopt_earlier(self, store: RunStore) -> None:
@@ -273,6 +277,28 @@ class EvaluationRun:
                         f"mlflow.genai.evaluate stopped ({type(error).__name__}: "
                         f"{first_line(error)}); what it left out was logged one by one"
                     )
+
+    def _tell_apart(self, store: RunStore) -> None:
+        """Let MLflow's own comparison of runs pair the attempts.
+
+        It pairs traces by the tag `mlflow.eval.requestId`, else by their inputs, and drops those
+        that are alike. Where a prompt was tried several times, each trace is told which try it is.
+        """
+        prompts = Counter(found.case.prompt for found in self.attempts)
+        told: set[str] = set()
+        for row in self.rows:
+            trace_id, case = row.trace_id, row.found.case
+            if trace_id is None or trace_id in told or prompts[case.prompt] < 2:
+                continue
+            told.add(trace_id)
+            wanted = request_id(self.skill, case.id, row.found.attempt)
+            held = {} if row.trace is None else row.trace.info.tags
+            if held.get(REQUEST_TAG) == wanted:
+                continue
+            try:
+                store.patiently(store.client.set_trace_tag, trace_id, REQUEST_TAG, wanted)
+            except STORE_ERRORS as error:
+                self.notes.append(f"trace {trace_id} has no request id: {first_line(error)}")
 
     def _is_here(self, row: Row, store: RunStore) -> bool:
         """Whether MLflow would evaluate the trace itself and not a copy of it."""

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Given"]
+__all__ = ["REQUEST_TAG", "Given", "request_id"]
+
+REQUEST_TAG = "mlflow.eval.requestId"
+"""The trace tag by which MLflow pairs the traces of two runs."""
+
+
+def request_id(skill: str, test_id: str, attempt: int) -> str:
+    """The same attempt at the same test is the same request, in whichever run."""
+    text = "\0".join((skill, test_id, str(attempt)))
+    return "eval-" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 @dataclass(frozen=True, kw_only=True)

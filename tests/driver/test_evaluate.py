@@ -128,8 +128,9 @@ def test_two_tests_on_one_trace_keep_their_own_verdicts(store: str, tmp_path: Pa
         ]
 
 
-def test_a_new_verdict_supersedes_the_older_one_of_the_same_test(
-    store: str, tmp_path: Path
+@pytest.mark.parametrize("supersede", [False, True])
+def test_a_new_verdict_supersedes_another_runs_only_when_asked(
+    store: str, tmp_path: Path, supersede: bool
 ) -> None:
     (trace,) = log_turns(("do it", ["Bash", "Bash"]))
     cases = [case("one", metadata={"trace_id": trace}), case("two", metadata={"trace_id": trace})]
@@ -140,9 +141,17 @@ def test_a_new_verdict_supersedes_the_older_one_of_the_same_test(
     )
     first = evaluate_skill(skill, include_traces=True, experiment="traces")
     write_skill(skill, manifest={"trace_expectations": {"tool_limits": {"Bash": 2}}}, cases=cases)
-    second = evaluate_skill(skill, include_traces=True, experiment="traces", test_ids=["one"])
-    assert verdicts(first, valid=False) == [("one", "1", "tool_count", "no")]
-    assert verdicts(first, valid=True) == [("two", "1", "tool_count", "no")]
+    second = evaluate_skill(
+        skill,
+        include_traces=True,
+        experiment="traces",
+        test_ids=["one"],
+        supersede=supersede,
+    )
+    older = [("one", "1", "tool_count", "no")]
+    assert verdicts(first, valid=False) == (older if supersede else [])
+    kept = [("two", "1", "tool_count", "no")]
+    assert verdicts(first, valid=True) == (kept if supersede else older + kept)
     assert verdicts(second, valid=True) == [("one", "1", "tool_count", "yes")]
     assert len(verdicts(first)) == 2
 
