@@ -8,10 +8,12 @@ CONSTRAINTS = requirements/constraints.txt
 QUICK = tests/checks tests/expectations tests/test_rooms.py tests/test_text.py tests/test_weight.py
 # Which recordings to record anew; empty means all.
 RECORDINGS ?=
+# A file of permission pairs to play instead of the kept ones.
+PAIRS ?=
 
 HELP = awk -F ':.*  \#\# ' '/^[a-z-]+:.*  \#\# /{printf "  %-16s %s\n", $$1, $$2}' Makefile
 
-.PHONY: help demo test test-newest quick check format unit docs record record-traces bench lock wheel clean
+.PHONY: help demo test test-newest quick check format unit docs record record-traces bench lock wheel clean permissions-oracle
 
 help:  ## what can be made
 	@$(HELP)
@@ -63,6 +65,9 @@ record: $(VENV)/.installed  ## record the sessions anew with the real Claude Cod
 
 record-traces: $(VENV)/.installed  ## record what MLflow's retired tracer wrote of them
 	$(BIN)/python -m tests.recorder.record_traces $(RECORDINGS)
+
+permissions-oracle: $(VENV)/.installed  ## play permission pairs on the real CLI, say where it decides otherwise
+	$(BIN)/python -m tests.recorder.permissions_oracle $(PAIRS)
 
 docs: $(VENV)/.installed  ## write the generated reference pages
 	$(BIN)/python -m tests.docs.generate_checks_page

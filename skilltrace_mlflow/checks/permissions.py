@@ -9,21 +9,21 @@ from typing import Any
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing
 from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, SCOPE, lift
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.commands.allowing import covers_line
+from skilltrace_mlflow.commands.cli_tables import UNASKED_TOOLS
 from skilltrace_mlflow.errors import ParameterError
+from skilltrace_mlflow.matching.cli_decisions import clears_all, covered, reaches
 from skilltrace_mlflow.matching.selectors import (
     Selector,
     calls_by_name,
     parse_selectors,
     select,
 )
-from skilltrace_mlflow.patterns.paths import relative_to
 from skilltrace_mlflow.session import Session, ToolCall
-from skilltrace_mlflow.tools import EDITORS, PATH_KEYS, READERS, current_name, is_shell
+from skilltrace_mlflow.tools import EDITORS, is_shell
 
 __all__ = ["Permissions", "permissions"]
 
-_MODES = ("acceptEdits", "bypassPermissions", "default", "dontAsk", "plan")
+_MODES = ("acceptEdits", "auto", "bypassPermissions", "default", "dontAsk", "manual", "plan")
 _RULES: Mapping[str, Any] = {"type": "array", "items": {"type": "string", "minLength": 1}}
 _PATH: Mapping[str, Any] = {"type": "string", "minLength": 1}
 _INLINE: Mapping[str, Any] = {
@@ -53,13 +53,6 @@ _SCHEMA: Mapping[str, Any] = {
         },
     ]
 }
-# Tools that Claude Code runs without asking, whatever the rules do not say about them.
-_UNASKED = (
-    *READERS,
-    "Agent", "AskUserQuestion", "EnterPlanMode", "ExitPlanMode", "ListMcpResourcesTool",
-    "ReadMcpResourceTool", "SendMessage", "TaskCreate", "TaskGet", "TaskList", "TaskOutput",
-    "TaskStop", "TaskUpdate", "TodoRead", "TodoWrite", "ToolSearch",
-)  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,14 +116,28 @@ def parse(value: Any, ban_exceptions: Sequence[str] = ()) -> Permissions:
     ),
 )
 def permissions(session: Session, parameters: Permissions) -> Outcome:
-    """No call broke the permission rules, by Claude Code's own precedence: deny, ask, allow.
+    """No call broke the permission rules, as Claude Code 2.1.332 decides: deny, ask, allow, mode.
 
     A call that a deny rule means breaks it, even if it was refused; the rationale says so. A call
     that an ask rule means needs a person's yes, which no record shows: `unknown`, unless it was
     refused. An allow rule must cover every command of a line. What no rule speaks of is judged by
     `defaultMode` as Claude Code does: `dontAsk` refuses it, `bypassPermissions` lets it pass,
-    `acceptEdits` lets edits in the working directory pass, `default` needs a yes; tools that only
-    read never do. Without `defaultMode`, inline rules with `allow` say all that may be done, inline
+    `acceptEdits` lets edits in the working directory pass, `default` (or `manual`) needs a yes;
+    reading inside the working directory never does. [permissions.md](permissions.md) says how each
+    kind of rule is compared, and where this check says more than the CLI.
+
+    Seen: tools, and command lines as far as the CLI looks into them: `Read(./secrets/**)` means
+    `cat secrets/a`, `cd secrets && cat a`, `wc < secrets/a`, and an edit of it; `Edit(src/**)`
+    means `> src/a`, `rm`, `mv`, `tee`, `sed -i`. Protected paths (`.git/`, `.claude/`, shell
+    start-up files) need a yes whatever an allow rule says.
+
+    Unknown: what needs a person's yes, a command that is put together at run time and could be the
+    one that a rule means, arguments or a working directory that are not recorded.
+
+    Out of sight: symbolic links; files that a program or `sh -c`, `$(…)`, `xargs` touches (the CLI
+    does not look there either; `banned_tools` with the same rule does).
+
+    Without `defaultMode`, inline rules with `allow` say all that may be done, inline
     rules without it forbid only what they name, and a settings file means `default`.
 
     The value is inline rules, the path to a `.claude/settings.json`, or `{settings: path, deny:
@@ -143,13 +150,15 @@ def permissions(session: Session, parameters: Permissions) -> Outcome:
     open_: list[str] = []
     decided: dict[str, int] = {}
     meant = {
-        "deny": _meant(session, parameters.deny),
-        "ask": _meant(session, parameters.ask),
+        "deny": _meant(session, parameters.deny, deny=True),
+        "ask": _meant(session, parameters.ask, deny=False),
     }
     for name, calls in calls_by_name(session).items():
-        passes = parameters.mode == "bypassPermissions" or name in _UNASKED
-        if passes and not any(
-            rule.selects_name(name) for rule in (*parameters.deny, *parameters.ask)
+        passes = parameters.mode == "bypassPermissions" or name in UNASKED_TOOLS
+        if (
+            passes
+            and not is_shell(name)
+            and not any(_speaks_of(rule, name) for rule in (*parameters.deny, *parameters.ask))
         ):
             decided["allow"] = decided.get("allow", 0) + len(calls)
             continue
@@ -172,7 +181,7 @@ def permissions(session: Session, parameters: Permissions) -> Outcome:
 _Meant = tuple[dict[int, str], dict[int, str]]
 
 
-def _meant(session: Session, rules: Sequence[Selector]) -> _Meant:
+def _meant(session: Session, rules: Sequence[Selector], *, deny: bool) -> _Meant:
     """The calls that rules mean, by identity, and those of which that cannot be told."""
     certain: dict[int, str] = {}
     possible: dict[int, str] = {}
@@ -182,7 +191,28 @@ def _meant(session: Session, rules: Sequence[Selector]) -> _Meant:
             certain.setdefault(id(call), rule.text)
         for call in open_:
             possible.setdefault(id(call), rule.text)
+        reaching = rule.rule_name in ("Read", "Edit") or rule.selects_name("Bash")
+        for call in session.tool_calls if reaching else ():
+            if id(call) not in certain and _means(rule, call, session, deny):
+                certain[id(call)] = rule.text
     return certain, possible
+
+
+def _speaks_of(rule: Selector, name: str) -> bool:
+    """Whether a deny or ask rule can mean calls of a tool."""
+    return (
+        rule.selects_name(name)
+        or (rule.rule_name == "Read" and name in EDITORS)
+        or (rule.rule_name in ("Read", "Edit") and is_shell(name))
+        or (name == "Monitor" and rule.selects_name("Bash"))
+    )
+
+
+def _means(rule: Selector, call: ToolCall, session: Session, deny: bool) -> bool:
+    """Whether a rule means a call of a tool that it does not name."""
+    if call.name == "Monitor" and rule.selects_name("Bash"):
+        return rule.specifier is None or rule.specifier.matches(call, session.cwd) is True
+    return reaches(rule, call, session, deny=deny)
 
 
 def _judge(call: ToolCall, decision: str, rule: str, broken: list[str], open_: list[str]) -> None:
@@ -209,48 +239,20 @@ def _decide(
             return decision, certain[id(call)]
         if id(call) in possible:
             return "unclear", f"whether {possible[id(call)]} means it cannot be told"
+    if is_shell(call.name) and clears_all(call):
+        return _unsaid("default" if parameters.mode == "bypassPermissions" else parameters.mode)
     if parameters.mode == "bypassPermissions":
         return "allow", ""
-    cwd = session.cwd
-    allowed, reason = _allowed(parameters.allow, call, cwd)
+    allowed, reason = covered(parameters.allow, parameters.mode, call, session)
     if allowed:
         return "allow", reason
-    return ("unclear", reason) if allowed is None else _unsaid(parameters.mode, call, cwd)
+    return ("unclear", reason) if allowed is None else _unsaid(parameters.mode)
 
 
-def _allowed(rules: Sequence[Selector], call: ToolCall, cwd: str | None) -> tuple[bool | None, str]:
-    """Whether the allow rules, together, let a call pass."""
-    meant = [rule for rule in rules if rule.selects_name(call.name)]
-    for rule in meant:
-        if rule.specifier is None or (rule.specifier.command is None and rule.matches(call, cwd)):
-            return True, rule.text
-    if any(
-        r.specifier and r.specifier.command is None and r.matches(call, cwd) is None for r in meant
-    ):
-        return None, "whether an allow rule covers it cannot be told"
-    if not is_shell(call.name):
-        return False, ""
-    line = (call.input or {}).get("command")
-    if not isinstance(line, str) or call.input_truncated:
-        return None, "its command is not recorded"
-    tests = [r.specifier.command for r in meant if r.specifier and r.specifier.command]
-    return covers_line(line, tests), "each command is covered"
-
-
-def _unsaid(mode: str, call: ToolCall, cwd: str | None) -> tuple[str, str]:
-    if mode == "bypassPermissions" or current_name(call.name) in _UNASKED:
-        return "allow", ""
-    if mode == "acceptEdits" and call.name in EDITORS and _inside(call, cwd):
-        return "allow", "acceptEdits"
+def _unsaid(mode: str) -> tuple[str, str]:
     if mode == "dontAsk":
         return "unlisted", ""
     return "ask", f"defaultMode {mode}"
-
-
-def _inside(call: ToolCall, cwd: str | None) -> bool:
-    given = call.input or {}
-    paths = [given[key] for key in PATH_KEYS if isinstance(given.get(key), str)]
-    return bool(paths) and relative_to(paths[0], cwd) is not None
 
 
 def _shown(call: ToolCall) -> str:

@@ -280,6 +280,7 @@ class Walk(Words):
                 carried=self.carried > 0,
                 substituted=self.substituted > 0 and self.substituted == self.carried,
                 within=frozenset(self.within),
+                filled="$" in text_of(target),
             )
         )
         if way in ("<", "<>"):

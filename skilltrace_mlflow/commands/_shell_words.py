@@ -31,7 +31,12 @@ class Words(ABC):
     """Resolves words; what stands in a substitution is visited where it is met."""
 
     def __init__(self) -> None:
-        self.variables: dict[str, str] = {"SHELL": "/bin/bash", "BASH": "/bin/bash"}
+        self.variables: dict[str, str] = {
+            "SHELL": "/bin/bash",
+            "BASH": "/bin/bash",
+            "HOME": "~",
+            "PWD": ".",
+        }
         self.carried = 0
         self.substituted = 0
         self.parameters: list[str] | None = None  # of the function that is being called

@@ -1,68 +1,264 @@
-"""Whether allow rules cover a command line, as Claude Code documents it.
+"""Whether allow rules cover a command line, and what runs unasked: as Claude Code 2.1.332 decides.
 
-Every command of the line must be covered by a rule of its own or be one that only reads; commands
-in substitutions too. What `timeout`, `time`, `nice`, `nohup`, `stdbuf` and a bare `xargs` carry is
-compared in their place; behind any other carrier (`sudo`, `sh -c`) the carrier itself must be
-covered. A line that cannot be parsed is not covered.
+Every command of the line must be covered by a rule of its own, or be one that only reads, inside
+the working directory, with options that are known to be harmless (`cli_tables`); commands in
+substitutions too. What `timeout`, `nice`, `nohup` and their like carry is compared in their place;
+behind any other carrier (`sudo`, `sh -c`) the carrier itself must be covered. A redirection to a
+file needs an Edit rule, a path outside the working directory a Read rule. A line that cannot be
+parsed, or that is built with more than single commands (`_line_features`), is not covered.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from skilltrace_mlflow.commands.command import UNKNOWN, Command
-from skilltrace_mlflow.commands.shell import read_script
+from skilltrace_mlflow.commands._line_features import needs_a_look
+from skilltrace_mlflow.commands.cli_tables import (
+    EDITING,
+    READ_ANY_OPTION,
+    READ_SOME_OPTIONS,
+    READING,
+    WRITING,
+)
+from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
+from skilltrace_mlflow.commands.file_use import FileUse, uses_of, uses_of_redirect
+from skilltrace_mlflow.commands.shell import Script, read_script
 from skilltrace_mlflow.commands.wrappers import carried, program_of
 
-__all__ = ["covers_line"]
+__all__ = ["Permit", "covers_line", "unwrapped"]
 
-_WRAPPERS = {"nice", "nohup", "stdbuf", "time", "timeout"}
-_READING = {
-    "[", "cat", "cd", "diff", "du", "echo", "false", "grep", "head", "ls", "pwd", "stat", "tail",
-    "test", "true", "wc", "which",
-}  # fmt: skip
-_READING_GIT = {"blame", "diff", "log", "ls-files", "rev-parse", "shortlog", "show", "status"}
-_FIND_ACTS = ("-delete", "-exec", "-execdir", "-fls", "-fprint", "-fprint0", "-ok", "-okdir")
+_WRAPPERS = {"builtin", "command", "nice", "nohup", "stdbuf", "time", "timeout"}
+_BEFORE_READERS = {"builtin", "command", "timeout"}  # in front of a command that only reads
+_FED_READERS = {"echo", "file", "grep", "head", "printf", "tail", "wc"}  # behind xargs
+_FIND_ACTS = re.compile(r"-(?:delete|exec(?:dir)?|fls|fprint(?:0|f)?|ok(?:dir)?)$")
+_WILD = re.compile(r"[*?\[]")
+_NEVER = {"eval", "flock", "ionice", "setsid", "source", ".", "watch"}
+_PRINTING = {"--posix", "--quiet", "--regexp-extended", "--silent"}
+_PRINTS = re.compile(r"(?:\d+)?(?:,(?:\d+|\$))?p")  # sed -n 1,5p
+_NO_OPERANDS = {"arch", "git remote", "hostname", "whoami", "pwd", "ifconfig", "history", "uniq"}
 
 
-def covers_line(line: str, tests: Sequence[Callable[[str], bool]]) -> bool | None:
-    """Whether each command passes one of the tests or only reads; None if one is composed."""
+@dataclass(frozen=True, kw_only=True)
+class Permit:
+    """What the rules allow: `commands` test the text of one command, `edits` and `reads` a path.
+
+    `here` tells the working directory itself; `editing` is true in acceptEdits, where mkdir, touch,
+    cp, mv, rm and sed -i run as well.
+    """
+
+    commands: Sequence[Callable[[str], bool]]
+    edits: Callable[[str], bool]
+    reads: Callable[[str], bool]
+    here: Callable[[str], bool]
+    editing: bool = False
+
+
+def covers_line(line: str, permit: Permit) -> bool:
+    """Whether nobody has to be asked about the line."""
     script = read_script(line)
-    if script.parser == "segments: syntax error":
+    if script.parser == "segments: syntax error" or needs_a_look(line):
         return False
-    verdict: bool | None = True
-    for command in (*script.commands, *script.uncalled):
-        if command.carried and not command.substituted:
-            continue
-        forms = [*command.texts, *_unwrapped(command)]
-        if any(test(form) for test in tests for form in forms) or _reads(command):
-            continue
-        if command.words[0].startswith(UNKNOWN):
-            verdict = None
-        else:
-            return False
-    return verdict
+    moves = sum(1 for c in script.commands if c.words[0] == "cd" and not c.carried)
+    if moves > 1 or (
+        script.folder not in ("",) and _away(script.folder, permit) and _runs_git(script)
+    ):
+        return False
+    for redirect in script.redirects:
+        for use in uses_of_redirect(redirect):
+            known = not redirect.filled and ".." not in use.path.split("/")
+            if not known or not (permit.edits if use.kind == "write" else permit.reads)(use.path):
+                return False
+    return all(
+        _covered(command, permit)
+        for command in (*script.commands, *script.uncalled)
+        if not command.carried or command.substituted
+    )
 
 
-def _unwrapped(command: Command) -> list[str]:
-    forms: list[str] = []
+def _covered(command: Command, permit: Permit) -> bool:
+    forms = [*command.texts[:1], *(" ".join(words) for words in unwrapped(command))]
+    forms += (
+        command.texts[1:] if command.words[0] in command.source[: len(command.words[0])] else []
+    )
+    if any(test(form) for test in permit.commands for form in forms):
+        return _within_reach(command, permit)
+    return _reads(command, permit) or (permit.editing and _edits(command, permit))
+
+
+def _away(folder: str, permit: Permit) -> bool:
+    return not permit.here(folder)
+
+
+def _runs_git(script: Script) -> bool:
+    return any(command.words[0] == "git" for command in script.commands)
+
+
+def _within_reach(command: Command, permit: Permit) -> bool:
+    """Whether a rule on the text of a command is enough: not where it runs what it is given, and
+    not for files outside the working directory.
+    """
+    words = (unwrapped(command) or [command.words])[-1]
+    if words[0] in _NEVER or (words[0] == "find" and any(_FIND_ACTS.match(w) for w in words)):
+        return False
+    if words[0] == "cd":
+        return _reads(command, permit)
+    if words[0] not in READING and words[0] not in WRITING:
+        return True
+    return all(
+        not _open(use) and permit.reads(use.path) for use in uses_of(replace(command, words=words))
+    )
+
+
+def unwrapped(command: Command) -> list[tuple[str, ...]]:
+    """The words behind timeout, nice and their like, one after the other."""
+    found: list[tuple[str, ...]] = []
     words = command.words
     while True:
         program = program_of(words[0])
         bare_xargs = program == "xargs" and len(words) > 1 and not words[1].startswith("-")
         if program not in _WRAPPERS and not bare_xargs:
-            return forms
+            return found
         inner = [item for item in carried(Command(words=words)) if isinstance(item, tuple)]
         if not inner:
-            return forms
+            return found
         words = inner[0]
-        forms.append(" ".join(words))
+        found.append(words)
 
 
-def _reads(command: Command) -> bool:
-    program = command.words[0]
-    if program == "find":
-        return not any(word in _FIND_ACTS for word in command.words)
-    if program == "git":
-        return command.words[1:2] != () and command.words[1] in _READING_GIT
-    return program in _READING
+def _edits(command: Command, permit: Permit) -> bool:
+    """A command that acceptEdits lets run: it changes files that it names."""
+    words = command.words
+    if words[0] not in EDITING or command.folder or any(_WILD.search(word) for word in words[1:]):
+        return False
+    if words[0] == "sed" and not (len(words) == 4 and words[1] == "-i"):
+        return False
+    uses = list(uses_of(command))
+    return bool(uses) and all(
+        use.path.strip("./") != ""
+        and not _open(use)
+        and (permit.edits if use.kind not in ("read", "list") else permit.reads)(use.path)
+        for use in uses
+    )
+
+
+def _open(use: FileUse) -> bool:
+    return UNKNOWN in use.path or UNKNOWN_WORDS in use.path
+
+
+def _inside(command: Command, permit: Permit) -> bool:
+    return all(not _open(use) and permit.reads(use.path) for use in uses_of(command))
+
+
+def _reads(command: Command, permit: Permit) -> bool:
+    words = command.words
+    while words[0] in _BEFORE_READERS and len(words) > 1:
+        inner = unwrapped(replace(command, words=words))
+        if not inner:
+            return False
+        words = inner[0]
+    if words[0] == "cd":
+        target = words[1:2]
+        folder = "/".join([*([command.folder] if command.folder else []), *target])
+        return len(words) == 2 and UNKNOWN not in folder and permit.reads(folder)
+    if not _only_reads(words):
+        return False
+    if words[0] not in READING and words[:2] != ("git", "diff"):
+        return True
+    inner_command = replace(command, words=words)
+    return _inside(inner_command, permit)
+
+
+def _only_reads(words: Sequence[str]) -> bool:
+    name, rest = words[0], list(words[1:])
+    if name in ("git", "docker", "ip"):
+        size = next((n for n in (3, 2) if _known(" ".join(words[:n])) and len(words) >= n), 0)
+        if name == "ip":
+            return list(words) in (["ip", "addr"], ["ip", "a"])
+        if not size:
+            return False
+        name, rest = " ".join(words[:size]), list(words[size:])
+    if words[0] == "xargs":
+        return _feeds(rest)
+    if words[0] == "sed":
+        return _prints(rest)
+    if words[0] == "find":
+        return not any(_FIND_ACTS.match(word) for word in rest)
+    if name in READ_ANY_OPTION:
+        return not (name == "uniq" and any(not word.startswith("-") for word in rest))
+    options = READ_SOME_OPTIONS.get(name)
+    if options is None or not _options_known(rest, options):
+        return name in _NO_OPERANDS and not rest
+    operands = [word for word in rest if not word.startswith("-")]
+    if name in _NO_OPERANDS:
+        return not operands
+    if name in ("git branch", "git tag"):
+        listing = {"-l", "--list", "--contains", "--merged", "--no-merged", "--points-at", "--sort"}
+        return not operands or any(word.split("=")[0] in listing for word in rest)
+    if name == "git reflog":
+        return all(
+            word == "show" or rest[max(rest.index(word) - 1, 0)] == "-n" for word in operands
+        )
+    if name == "git config":
+        return rest[:1] == ["--get"]
+    if name == "date":
+        return all(
+            word.startswith("+") or rest[max(rest.index(word) - 1, 0)] in ("-d", "-r", "--date")
+            for word in operands
+        )
+    if name == "jq":
+        return not any(
+            re.search(r"\benv\b|\$ENV|\binclude\b|\bimport\b", word) for word in operands[:1]
+        )
+    if name in ("node", "python", "python3"):
+        return len(rest) == 1
+    return True
+
+
+def _known(name: str) -> bool:
+    return name in READ_ANY_OPTION or name in READ_SOME_OPTIONS
+
+
+def _options_known(words: Sequence[str], options: frozenset[str]) -> bool:
+    """Whether all options are in the table; letters may stand together, a value behind one."""
+    for word in words:
+        if word == "--":
+            return True
+        if not word.startswith("-") or word == "-":
+            continue
+        name = word.split("=", 1)[0]
+        if name in options or (word[1:].isdigit() and "-5" in options):
+            continue
+        if word.startswith("--"):
+            return False
+        # a value that is attached to its letter (`-k2`) is asked about
+        if not all(f"-{letter}" in options for letter in word[1:]):
+            return False
+    return True
+
+
+def _feeds(words: Sequence[str]) -> bool:
+    """xargs in front of a command that only reads what it is fed."""
+    index = 0
+    while index < len(words) and words[index].startswith("-"):
+        if words[index] not in READ_SOME_OPTIONS["xargs"]:
+            return False
+        index += 2 if words[index] in ("-d", "-L", "-n", "-P", "-s") else 1
+    return index >= len(words) or words[index] in _FED_READERS
+
+
+def _prints(words: Sequence[str]) -> bool:
+    """`sed -n 1,5p FILE`."""
+    operands = [word for word in words if not word.startswith("-")]
+    flags = [word for word in words if word.startswith("-")]
+    quiet = any(
+        flag in ("--quiet", "--silent") or re.fullmatch(r"-[nErz]*n[nErz]*", flag) for flag in flags
+    )
+    known = all(flag in _PRINTING or re.fullmatch(r"-[nErz]+", flag) for flag in flags)
+    return (
+        quiet
+        and known
+        and bool(operands)
+        and all(_PRINTS.fullmatch(part.strip()) for part in operands[0].split(";"))
+    )

@@ -45,7 +45,8 @@ class Command:
 class Redirect:
     """A file that a redirection reads or writes; `way` is the operator, without a descriptor.
 
-    `folder`, `carried`, `substituted` and `within` are those of the command it belongs to.
+    `filled`: its name comes from a variable or a substitution. `folder`, `carried`, `substituted`
+    and `within` are those of the command it belongs to.
     """
 
     path: str
@@ -54,6 +55,7 @@ class Redirect:
     carried: bool = False
     substituted: bool = False
     within: frozenset[str] = frozenset()
+    filled: bool = False
 
     @property
     def writes(self) -> bool:

@@ -50,6 +50,11 @@ class Selector:
     specifier: Specifier | None = field(default=None, compare=False)
     literal: bool = False
 
+    @property
+    def rule_name(self) -> str:
+        """The tool that it names, `Read` for `Read(./secrets/**)`; a glob as it stands."""
+        return self.text.partition("(")[0]
+
     def selects_name(self, name: str) -> bool:
         """Whether calls of a tool of that name can be meant; a literal one knows no patterns."""
         if self.literal:
@@ -97,14 +102,15 @@ def parse_selector(text: str, *, program: bool = False) -> Selector:
     refuse_mistaken(stripped, program=program)
     rule = _RULE.fullmatch(stripped)
     if rule:
-        name, inner = rule.group(1), rule.group(2).strip()
+        name, given = rule.group(1), rule.group(2)
+        inner = given.strip()
         if inner in ("", "*"):
             return Selector(text=stripped, kind="rule", names=(name,))
         return Selector(
             text=stripped,
             kind="rule",
             names=rule_tools(name),
-            specifier=parse_specifier(name, inner, stripped),
+            specifier=parse_specifier(name, inner, stripped, blank=given != inner),
         )
     if _NAME.fullmatch(stripped):
         return Selector(text=stripped, kind="name", names=(stripped,))

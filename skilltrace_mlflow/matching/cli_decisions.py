@@ -1,0 +1,237 @@
+"""What Claude Code 2.1.332 decides about files and hosts when permission rules name none of them.
+
+Deny and ask rules on Read and Edit reach into command lines as far as the CLI looks
+(`commands.cli_files`); allow rules on them and the modes are answered here for tools and commands.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from skilltrace_mlflow.commands.allowing import Permit, covers_line
+from skilltrace_mlflow.commands.cli_files import seen_files
+from skilltrace_mlflow.commands.cli_tables import (
+    PREAPPROVED_HOSTS,
+    PROTECTED_FILES,
+    PROTECTED_FOLDERS,
+    UNASKED_TOOLS,
+)
+from skilltrace_mlflow.commands.shell import read_script
+from skilltrace_mlflow.matching.selectors import Selector
+from skilltrace_mlflow.patterns.paths import RulePath, clean_path, is_absolute, relative_to
+from skilltrace_mlflow.session import Session, ToolCall
+from skilltrace_mlflow.tools import EDITORS, PATH_KEYS, READERS, is_shell
+
+_ALL = {"*", ".", "..", "~", ""}
+
+__all__ = ["clears_all", "covered", "named_path", "reaches", "runs_unasked"]
+
+
+def named_path(call: ToolCall) -> str | None:
+    """The path that a file tool names, None where it names none."""
+    given = call.input or {}
+    for key in PATH_KEYS:
+        value = given.get(key)
+        if isinstance(value, str) and value:
+            return value
+    if call.name == "Glob":
+        pattern = given.get("pattern")
+        if isinstance(pattern, str) and is_absolute(pattern):
+            return _folder(pattern)
+    return None
+
+
+def _folder(pattern: str) -> str:
+    """A glob up to its first component with a wildcard."""
+    parts = pattern.split("/")
+    plain = next((i for i, part in enumerate(parts) if set(part) & set("*?[{")), len(parts))
+    return "/".join(parts[:plain]) or ("/" if pattern.startswith("/") else ".")
+
+
+def reaches(rule: Selector, call: ToolCall, session: Session, *, deny: bool) -> bool:
+    """Whether a deny or ask rule on Read or Edit means a call of another kind: a command that reads
+    or edits the path (for deny rules alone), an edit of what must not be read.
+    """
+    name = rule.rule_name
+    if name not in ("Read", "Edit"):
+        return False
+    if rule.specifier is None:
+        return name == "Read" and call.name in EDITORS
+    if rule.specifier.path is None:
+        return False
+    pattern = RulePath(rule.specifier.path)
+    cwd = call.cwd or session.cwd
+    if is_shell(call.name):
+        line = (call.input or {}).get("command")
+        if not isinstance(line, str) or not deny:
+            return False
+        way = "read" if name == "Read" else "edit"
+        for seen in seen_files(line):
+            if seen.way == way and (
+                _met(pattern, seen.path, cwd, session.cwd)
+                or (seen.deep and _met(pattern, posixpath.join(seen.path, "*"), cwd, session.cwd))
+            ):
+                return True
+        return False
+    path = named_path(call)
+    if name == "Read" and path is not None and (call.name in EDITORS or call.name == "Glob"):
+        return _met(pattern, path, cwd, session.cwd)
+    return False
+
+
+def _met(pattern: RulePath, path: str, cwd: str | None, root: str | None) -> bool:
+    return pattern.matches(_whole(path, cwd), root) is True
+
+
+def _whole(path: str, cwd: str | None) -> str:
+    cleaned = clean_path(path)
+    return cleaned if is_absolute(cleaned) or cwd is None else posixpath.join(cwd, cleaned)
+
+
+def _allows(rules: Sequence[Selector], names: tuple[str, ...], path: str, session: Session) -> bool:
+    """Whether an allow rule on one of the tools covers a path."""
+    for rule in rules:
+        if rule.rule_name not in names or rule.kind == "glob":
+            continue
+        path_rule = rule.specifier.path if rule.specifier is not None else None
+        if path_rule is not None and RulePath(path_rule, allowing=True).matches(path, session.cwd):
+            return True
+    return False
+
+
+def _inside(path: str, session: Session) -> bool:
+    if session.cwd is None:
+        return not is_absolute(clean_path(path)) and not clean_path(path).startswith("..")
+    return relative_to(_whole(path, session.cwd), session.cwd) is not None
+
+
+def _protected(path: str) -> bool:
+    parts = clean_path(path).casefold().split("/")
+    if ".claude" in parts and parts[parts.index(".claude") + 1 :][:1] == ["worktrees"]:
+        parts = parts[parts.index(".claude") + 2 :]
+    return parts[-1] in PROTECTED_FILES or any(part in PROTECTED_FOLDERS for part in parts)
+
+
+def clears_all(call: ToolCall) -> bool:
+    """Whether a command removes the whole working directory, which needs a yes in any mode."""
+    line = (call.input or {}).get("command")
+    if not isinstance(line, str) or "rm" not in line:
+        return False
+    for command in read_script(line).commands:
+        words = [word.removeprefix("./").rstrip("/") for word in command.words[1:]]
+        if command.words[0] in ("rm", "rmdir") and not command.carried and _ALL & set(words):
+            return True
+    return False
+
+
+def _reading(rules: Sequence[Selector], path: str, session: Session) -> bool:
+    return _inside(path, session) or _allows(rules, ("Read", "Edit"), path, session)
+
+
+def _editing(rules: Sequence[Selector], mode: str, path: str, session: Session) -> bool:
+    if path == "/dev/null":
+        return True
+    if _protected(path):
+        return False
+    if mode == "acceptEdits" and _inside(path, session):
+        return True
+    return _allows(rules, ("Edit",), path, session)
+
+
+def covered(
+    rules: Sequence[Selector], mode: str, call: ToolCall, session: Session
+) -> tuple[bool | None, str]:
+    """Whether the allow rules and the mode let a call run, and the rule or the reason."""
+    cwd = call.cwd or session.cwd
+    name = call.name
+    meant = [rule for rule in rules if rule.selects_name(name) and not _skipped(rule)]
+    if name in EDITORS:
+        path = named_path(call)
+        if path is None:
+            return (
+                (None, "its path is not recorded")
+                if meant or mode == "acceptEdits"
+                else (False, "")
+            )
+        whole = _whole(path, cwd)
+        if _protected(whole):
+            return False, "a protected path"
+        if any(rule.specifier is None and rule.rule_name == name for rule in meant):
+            return True, meant[0].text
+        placed = mode == "acceptEdits" or any(r.specifier and r.specifier.path for r in meant)
+        if placed and session.cwd is None and is_absolute(clean_path(path)):
+            return None, "the working directory is not recorded"
+        return _editing(rules, mode, whole, session), mode
+    if name in READERS:
+        path = named_path(call)
+        bare = any(rule.specifier is None and rule.rule_name == name for rule in meant)
+        inside = bare or _reading(rules, _whole(path or ".", cwd), session)
+        if not inside and session.cwd is None:
+            return None, "the working directory is not recorded"
+        return inside, "reads in the working directory"
+    if name == "Monitor":
+        meant += [rule for rule in rules if rule.selects_name("Bash") and not _skipped(rule)]
+    if is_shell(name):
+        return _line(rules, meant, mode, call, session)
+    for rule in meant:
+        if rule.specifier is None or rule.matches(call, session.cwd):
+            return True, rule.text
+    if any(rule.matches(call, session.cwd) is None for rule in meant):
+        return None, "whether an allow rule covers it cannot be told"
+    return runs_unasked(call), ""
+
+
+def _skipped(rule: Selector) -> bool:
+    """Whether Claude Code leaves an allow rule out: a glob that is no server's tools."""
+    name = rule.text.partition("(")[0]
+    return ("*" in name or "?" in name or "[" in name) and not (
+        name.startswith("mcp__") and "__" in name[5:]
+    )
+
+
+def _line(
+    rules: Sequence[Selector],
+    meant: Sequence[Selector],
+    mode: str,
+    call: ToolCall,
+    session: Session,
+) -> tuple[bool | None, str]:
+    line = (call.input or {}).get("command")
+    if not isinstance(line, str) or call.input_truncated:
+        return None, "its command is not recorded"
+    cwd = call.cwd or session.cwd
+    touched = [seen for seen in seen_files(line) if seen.way == "edit"]
+    if any(_protected(_whole(seen.path, cwd)) for seen in touched):
+        return False, "a protected path"
+    for rule in meant:
+        whole = rule.specifier is None and not rule.text.endswith("()")
+        if whole or (
+            rule.specifier is not None
+            and rule.specifier.command is None
+            and rule.matches(call, session.cwd)
+        ):
+            return True, rule.text
+    permit = Permit(
+        commands=[r.specifier.command for r in meant if r.specifier and r.specifier.command],
+        edits=lambda path: _editing(rules, mode, _whole(path, cwd), session),
+        reads=lambda path: _reading(rules, _whole(path, cwd), session),
+        here=lambda path: relative_to(_whole(path, cwd), session.cwd) == ".",
+        editing=mode == "acceptEdits",
+    )
+    return covers_line(line, permit), "each command is covered"
+
+
+def runs_unasked(call: ToolCall) -> bool:
+    """Whether Claude Code asks nobody about such a call, whatever the rules."""
+    if call.name == "WebFetch":
+        url = (call.input or {}).get("url")
+        parts = urlsplit(url if isinstance(url, str) and "//" in url else f"https://{url}")
+        host = (parts.hostname or "").casefold()
+        place = f"{host}{parts.path}"
+        return any(
+            host == known or ("/" in known and (place == known or place.startswith(known + "/")))
+            for known in PREAPPROVED_HOSTS
+        )
+    return call.name in UNASKED_TOOLS

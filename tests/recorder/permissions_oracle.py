@@ -1,0 +1,67 @@
+"""Plays permission pairs on the real CLI and says where it decides otherwise than the product.
+
+`python -m tests.recorder.permissions_oracle [FILE]`; FILE holds pairs as JSON lines (`{rules, mode,
+tool, input}`), by default those of `permission_pairs.jsonl`. The CLI is found as `CLAUDE_BIN` or on
+PATH. Ends with 1 if the product passes a call that the CLI refuses.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from tests.builders import make_call, make_session
+from tests.checks.judging import judge
+from tests.recorder.permission_pairs import CWD, Pair, load_pairs, play
+
+__all__ = ["main", "verdict_on"]
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+
+
+PAIRS = Path(__file__).resolve().parent / "permission_pairs.jsonl"
+
+
+def verdict_on(pair: Pair) -> str:
+    """What the check says of the call under the rules: pass, fail or unknown."""
+    rules: dict[str, Any] = {key: list(texts) for key, texts in pair.rules.items()}
+    if rules.get("allow") or pair.mode != "bypassPermissions":
+        rules["defaultMode"] = {"manual": "default"}.get(pair.mode, pair.mode)
+    session = make_session([make_call(pair.tool, dict(pair.input))], cwd=CWD)
+    return str(judge("permissions", rules, session).verdict)
+
+
+def main(argv: list[str]) -> int:
+    """Play the pairs; print a line for each that differs, and the counts."""
+    claude = os.environ.get("CLAUDE_BIN") or shutil.which("claude")
+    if claude is None:
+        _say("no claude on PATH; set CLAUDE_BIN")
+        return 2
+    version = subprocess.run([claude, "--version"], capture_output=True, text=True, check=True)
+    _say(f"Claude Code {version.stdout.strip()}")
+    pairs = load_pairs(Path(argv[0]) if argv else PAIRS)
+    counts = {"same": 0, "passes what the CLI refuses": 0, "says more than the CLI": 0, "open": 0}
+    for pair, decision in zip(pairs, play(pairs, claude), strict=True):
+        said = verdict_on(pair)
+        if decision not in ("blocked", "ran"):
+            word = "open"
+        elif (decision == "blocked") == (said != "pass"):
+            word = "same"
+        else:
+            word = "passes what the CLI refuses" if said == "pass" else "says more than the CLI"
+        counts[word] += 1
+        if word != "same":
+            rules = f"{dict(pair.rules)} {pair.mode}"
+            _say(f"{word}: {decision}, {said}: {rules} {pair.tool} {dict(pair.input)}")
+    _say(", ".join(f"{word}: {number}" for word, number in counts.items()))
+    return 1 if counts["passes what the CLI refuses"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
