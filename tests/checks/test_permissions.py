@@ -163,7 +163,7 @@ OPEN = [
     "npm run test | tee x",
     "cd /tmp && npm run test",
     "f() { npm run test; }; f",
-    "npm run test; cat ../x",
+    "npm run test; cat /etc/hosts",
     "npm run test <<E\nx\nE",
 ]
 
