@@ -12,6 +12,7 @@ from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.commands.pattern import Pattern, parse_pattern
 from skilltrace_mlflow.commands.sql import globs_a_verb
 from skilltrace_mlflow.errors import ParameterError
+from skilltrace_mlflow.matching.files import rule_hits
 from skilltrace_mlflow.matching.mistakes import refuse_half_absolute, refuse_mistaken
 from skilltrace_mlflow.matching.selectors import (
     Selector,
@@ -119,6 +120,10 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
     tools (`curl`, `EXPLAIN`) bans the tool of that name, the command and the statement. An attempt
     counts even if it was denied; the rationale says so. `ban_exceptions` lifts entries by name.
 
+    `Read(path)` and `Edit(path)` mean command lines as well: whatever names the file for reading or
+    for changing it, also where Claude Code itself does not look (`sh -c`, `xxd`, `tar`); a search
+    through a wider folder, and a name composed at run time, may be a hit and are `unknown`.
+
     Command lines are those of Bash and PowerShell and of other servers' tools with a `command`.
     PowerShell and cmd, wherever they run, are read as they read themselves: no letter case,
     aliases, beginnings of parameters, script blocks, `-EncodedCommand`; a ban in POSIX words
@@ -191,7 +196,9 @@ def _tool_encounters(session: Session, ban: Ban) -> tuple[list[Encounter], list[
             if name != ban.text and name.lower() == ban.text.lower()
             for call in calls
         ]
-    return [_seen(c) for c in certain], doubtful
+    met, open_ = rule_hits(session, ban.selector)
+    doubtful += [_seen(item.call, f"which may touch {item.shown}") for item in open_]
+    return [*(_seen(c) for c in certain), *(_seen(item.call) for item in met)], doubtful
 
 
 def _why_possible(selector: Selector, call: ToolCall) -> str:

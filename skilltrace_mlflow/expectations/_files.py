@@ -7,11 +7,14 @@ form that a person would write: only so do a test's rules merge with them.
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.expectations.documents import KeyPath
+from skilltrace_mlflow.matching.selectors import parse_selector
 
 __all__ = ["resolve_files"]
 
@@ -64,8 +67,23 @@ def _read(path: Path) -> dict[str, Any]:
         texts = rules.get(kind, [])
         if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
             raise ValueError(f"{path}: permissions.{kind} is not a list of rules")
-        found[kind] = texts
+        found[kind] = [rule for rule in texts if _is_rule(rule, kind, path)]
     # A settings file asks for what it does not mention; rules written inline leave it free.
     mode = rules.get("defaultMode", "default")
-    found["defaultMode"] = "default" if mode == "auto" else mode
+    found["defaultMode"] = "default" if mode in ("auto", "manual") else mode
     return found
+
+
+def _is_rule(text: str, kind: str, path: Path) -> bool:
+    """Whether a settings file's rule is one that the check knows; says so where it is none.
+
+    Claude Code leaves out what it does not know, without a word; `Cd(path)` is about a command.
+    """
+    try:
+        parse_selector(text)
+    except ParameterError as error:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+        at = next((n for n, line in enumerate(lines, 1) if json.dumps(text)[1:-1] in line), 1)
+        warnings.warn(f"{path}:{at}: permissions.{kind}: left out: {error}", stacklevel=2)
+        return False
+    return True

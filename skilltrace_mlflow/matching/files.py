@@ -17,16 +17,18 @@ from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
 from skilltrace_mlflow.commands.file_use import FileUse, file_uses
 from skilltrace_mlflow.commands.shell import read_script
 from skilltrace_mlflow.matching.mcp_files import mcp_uses
-from skilltrace_mlflow.matching.selectors import calls_by_name, shell_lines
-from skilltrace_mlflow.patterns.paths import is_absolute, relative_to
+from skilltrace_mlflow.matching.selectors import Selector, calls_by_name, shell_lines
+from skilltrace_mlflow.patterns.paths import RulePath, is_absolute, relative_to
 from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.tools import EDITORS, PATH_KEYS
 
 __all__ = [
     "PathTest",
     "Touched",
+    "attempted_files",
     "directories",
     "meets",
+    "rule_hits",
     "touched_files",
     "unsettled_writes",
     "written_files",
@@ -48,13 +50,16 @@ class Touched:
     """One path that a call named for writing, deleting, making or reading it.
 
     `certain`: the call succeeded and does that. `line` is the command line, on one line, or the
-    tool's name. `cwd` is the directory that a relative path belongs to.
+    tool's name. `cwd` is the directory that a relative path belongs to, `placed` false where an
+    earlier `cd` may have led to another.
     """
 
     use: FileUse
     certain: bool
     line: str
     cwd: str | None
+    call: ToolCall
+    placed: bool = True
 
     @property
     def shown(self) -> str:
@@ -82,6 +87,15 @@ def unsettled_writes(session: Session) -> list[str | None]:
 
 def touched_files(session: Session) -> list[Touched]:
     """What command lines and MCP tools did with files; refused calls did nothing."""
+    return [
+        item
+        for item in attempted_files(session)
+        if item.call.outcome != "denied" or item.call.maybe_ran
+    ]
+
+
+def attempted_files(session: Session) -> list[Touched]:
+    """As `touched_files`, with what refused calls would have done."""
     calls = session.tool_calls
     key = ("touched_files", id(calls))
     entry = session.cache.get(key)
@@ -95,7 +109,7 @@ def touched_files(session: Session) -> list[Touched]:
 def _of_lines(session: Session) -> Iterator[Touched]:
     moves: dict[str, list[str]] = {}  # by agent: earlier lines that may have changed its directory
     for call, found in shell_lines(session):
-        if found is None or (call.outcome == "denied" and not call.maybe_ran):
+        if found is None:
             continue
         line = found.text
         moved = call.cwd is None and _moved(moves.get(call.agent, []), session.cwd)
@@ -107,6 +121,8 @@ def _of_lines(session: Session) -> Iterator[Touched]:
                 certain=certain,
                 line=" ".join(line.split())[:80],
                 cwd=call.cwd or session.cwd,
+                call=call,
+                placed=is_absolute(use.path) or not moved,
             )
             if moved and not is_absolute(use.path):
                 for folder in _folders(moves[call.agent]):
@@ -116,6 +132,8 @@ def _of_lines(session: Session) -> Iterator[Touched]:
                         certain=False,
                         line=" ".join(line.split())[:80],
                         cwd=session.cwd,
+                        call=call,
+                        placed=False,
                     )
         if "cd" in line or "pushd" in line or "popd" in line:
             moves.setdefault(call.agent, []).append(line)
@@ -126,11 +144,11 @@ def _of_servers(session: Session) -> Iterator[Touched]:
         if not name.startswith("mcp__"):
             continue
         for call in calls:
-            if call.outcome == "denied":
-                continue
             for use in mcp_uses(name, call.input):
                 certain = call.outcome == "succeeded" and use.certain
-                yield Touched(use=use, certain=certain, line=name, cwd=_directory(session, call))
+                yield Touched(
+                    use=use, certain=certain, line=name, cwd=_directory(session, call), call=call
+                )
 
 
 def directories(session: Session) -> list[str]:
@@ -193,3 +211,44 @@ def meets(patterns: Sequence[PathTest], touched: Touched) -> bool | None:
 def _open(path: str) -> str:
     """A path in which a component that is filled in at run time stands for any number of them."""
     return "/".join("**" if UNKNOWN in part else part for part in path.split("/"))
+
+
+def rule_hits(session: Session, rule: Selector) -> tuple[list[Touched], list[Touched]]:
+    """Commands and MCP tools that read (or edit) what a rule such as `Read(./secrets/**)` means,
+    and those that may have; attempts count.
+
+    A search through a wider folder may have read what the rule names from the working directory;
+    a hidden name (`.env`) is passed over by rg, and folders whose names are only listed by neither.
+    """
+    path = None if rule.specifier is None else rule.specifier.path
+    if path is None or rule.rule_name not in ("Read", "Edit"):
+        return [], []
+    near = "/" + path.removeprefix("./") if not path.startswith(("/", "~", "**")) else path
+    exact, anchored = RulePath(path), RulePath(near)
+    reading = rule.rule_name == "Read"
+    sure: list[Touched] = []
+    open_: list[Touched] = []
+    for item in attempted_files(session):
+        if (item.use.kind in ("read", "list")) != reading:
+            continue
+        met = _rule_met(exact, anchored, item, reading)
+        if met is not False:
+            (sure if met else open_).append(item)
+    return sure, open_
+
+
+def _rule_met(exact: RulePath, anchored: RulePath, item: Touched, reading: bool) -> bool | None:
+    use = item.use
+    if reading and not use.unknown and (use.below or use.kind == "list"):
+        if exact.matches(use.path, item.cwd):
+            return True if use.certain and item.placed else None
+        if use.kind == "list" or (
+            item.line.startswith("rg") and any(p.startswith(".") for p in anchored.pieces)
+        ):
+            return False
+        return None if anchored.may_meet(use.path, item.cwd, below=True) else False
+    if reading and use.unknown:
+        shape = use.path.replace(UNKNOWN_WORDS, UNKNOWN)
+        plain = shape.strip(UNKNOWN + "/") != ""
+        return None if plain and anchored.may_meet(_open(shape), item.cwd) else False
+    return meets((exact,), replace(item, certain=use.certain and item.placed))

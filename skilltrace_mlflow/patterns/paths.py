@@ -342,7 +342,8 @@ class FolderPattern:
         subject = self._subject(place, cwd)
         if subject is None:
             return True
-        parts = (*self._folded(subject), "**") if below else self._folded(subject)
+        inside = () if subject == (".",) else self._folded(subject)
+        parts = (*inside, "**") if below else inside
         # `*.py` means files; anything else may be a folder
         tail = () if "*." in pieces[-1] else ("**",)
         return bool(subject) and globs_meet((*pieces, *tail), parts)
