@@ -7,6 +7,7 @@ Deny and ask rules on Read and Edit reach into command lines as far as the CLI l
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
@@ -27,6 +28,14 @@ from skilltrace_mlflow.tools import EDITORS, PATH_KEYS, READERS, is_shell
 _ALL = {"*", ".", "..", "~", ""}
 
 __all__ = ["clears_all", "covered", "named_path", "reaches", "runs_unasked"]
+
+
+_PLAIN = re.compile(r"(?<![^/])[\w.-]+(?=/|$)")
+
+
+def _could_name(line: str, name: str) -> bool:
+    """Whether a line may name a file in which a name stands: it does, or the shell composes it."""
+    return name in line.casefold() or any(sign in line for sign in "$`{\\'\"*?[")
 
 
 def named_path(call: ToolCall) -> str | None:
@@ -68,6 +77,9 @@ def reaches(rule: Selector, call: ToolCall, session: Session, *, deny: bool) -> 
         if not isinstance(line, str) or not deny:
             return False
         way = "read" if name == "Read" else "edit"
+        named = max(_PLAIN.findall(rule.specifier.path.casefold()), key=len, default="")
+        if call.cwd is None and len(named) > 1 and not _could_name(line, named):
+            return False
         for seen in seen_files(line):
             if seen.way == way and (
                 _met(pattern, seen.path, cwd, session.cwd)

@@ -9,6 +9,7 @@ a target wider than the pattern (`rm -rf *`), a name that is filled in at run ti
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -33,6 +34,20 @@ __all__ = [
     "unsettled_writes",
     "written_files",
 ]
+
+
+# Lines that may write; 2>&1 and > /dev/null, which stand in every other line, write no file.
+_WRITES = re.compile(
+    r">(?!&\d|\s*/dev/null)|\b(?:7z|apply|am|bsdtar|bunzip2|bzip2|checkout|clean|clone|code|cp|dd|ed|"
+    r"emacs|ex|gunzip|gzip|install|ln|micro|mkdir|mkfifo|mv|nano|nvim|openssl|patch|reset|restore|rm|"
+    r"rmdir|rsync|scp|shred|split|sponge|stash|subl|tar|tee|touch|truncate|unlink|unxz|unzip|vim?|"
+    r"wget|xxd|xz|zip|zstd)\b|(?:^|\s)(?:--?output|--in-?place|--remote-name|--dump-header|"
+    r"--cookie-jar)|\bfind\b.*\s-(?:delete|exec|ok|fls|fprint)|"
+    r"\b(?:sed|perl|ruby|yq)\b.*\s-\w*i|\bawk\b.*\binplace|"
+    r"\b(?:curl|iconv|shuf|sort|tree|git)\b.*\s-\w*[oOcDJ]|\buniq\s+[^-\s|;&]",
+    re.DOTALL,
+)
+_MOVES = re.compile(r"\b(?:cd|pushd|popd)\b")
 
 
 class PathTest(Protocol):
@@ -89,29 +104,36 @@ def touched_files(session: Session) -> list[Touched]:
     """What command lines and MCP tools did with files; refused calls did nothing."""
     return [
         item
-        for item in attempted_files(session)
+        for item in attempted_files(session, reading=False)
         if item.call.outcome != "denied" or item.call.maybe_ran
     ]
 
 
-def attempted_files(session: Session) -> list[Touched]:
-    """As `touched_files`, with what refused calls would have done."""
+def attempted_files(session: Session, *, reading: bool) -> list[Touched]:
+    """As `touched_files`, with what refused calls would have done.
+
+    Without `reading` lines that cannot write are not looked at, which most are.
+    """
     calls = session.tool_calls
-    key = ("touched_files", id(calls))
+    key = ("touched_files", reading, id(calls))
     entry = session.cache.get(key)
     if entry is None or entry[0] is not calls:
-        entry = (calls, [*_of_lines(session), *_of_servers(session)])
+        entry = (calls, [*_of_lines(session, reading), *_of_servers(session)])
         session.cache[key] = entry
     found: list[Touched] = entry[1]
     return found
 
 
-def _of_lines(session: Session) -> Iterator[Touched]:
+def _of_lines(session: Session, reading: bool) -> Iterator[Touched]:
     moves: dict[str, list[str]] = {}  # by agent: earlier lines that may have changed its directory
     for call, found in shell_lines(session):
         if found is None:
             continue
         line = found.text
+        if not reading and not (_WRITES.search(line) or _WRITES.search(found.bare)):
+            if _MOVES.search(line):
+                moves.setdefault(call.agent, []).append(line)
+            continue
         moved = call.cwd is None and _moved(moves.get(call.agent, []), session.cwd)
         for use in file_uses(line):
             certain = call.outcome == "succeeded" and use.certain
@@ -135,7 +157,7 @@ def _of_lines(session: Session) -> Iterator[Touched]:
                         call=call,
                         placed=False,
                     )
-        if "cd" in line or "pushd" in line or "popd" in line:
+        if _MOVES.search(line):
             moves.setdefault(call.agent, []).append(line)
 
 
@@ -228,7 +250,7 @@ def rule_hits(session: Session, rule: Selector) -> tuple[list[Touched], list[Tou
     reading = rule.rule_name == "Read"
     sure: list[Touched] = []
     open_: list[Touched] = []
-    for item in attempted_files(session):
+    for item in attempted_files(session, reading=reading):
         if (item.use.kind in ("read", "list")) != reading:
             continue
         met = _rule_met(exact, anchored, item, reading)
