@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from skilltrace_mlflow.commands.allowing import Permit, covers_line
@@ -31,6 +32,12 @@ __all__ = ["clears_all", "covered", "named_path", "reaches", "runs_unasked"]
 
 
 _PLAIN = re.compile(r"(?<![^/])[\w.-]+(?=/|$)")
+
+
+@lru_cache(maxsize=512)
+def _path_of(text: str) -> tuple[RulePath, str]:
+    """The pattern of a rule, and the longest name in it."""
+    return RulePath(text), max(_PLAIN.findall(text.casefold()), key=len, default="")
 
 
 def _could_name(line: str, name: str) -> bool:
@@ -70,14 +77,15 @@ def reaches(rule: Selector, call: ToolCall, session: Session, *, deny: bool) -> 
         return name == "Read" and call.name in EDITORS
     if rule.specifier.path is None:
         return False
-    pattern = RulePath(rule.specifier.path)
+    if call.name not in EDITORS and call.name != "Glob" and not is_shell(call.name):
+        return False
+    pattern, named = _path_of(rule.specifier.path)
     cwd = call.cwd or session.cwd
     if is_shell(call.name):
         line = (call.input or {}).get("command")
         if not isinstance(line, str) or not deny:
             return False
         way = "read" if name == "Read" else "edit"
-        named = max(_PLAIN.findall(rule.specifier.path.casefold()), key=len, default="")
         if call.cwd is None and len(named) > 1 and not _could_name(line, named):
             return False
         for seen in seen_files(line):

@@ -175,6 +175,17 @@ def _of_servers(session: Session) -> Iterator[Touched]:
 
 def directories(session: Session) -> list[str]:
     """Other directories that the agents are known to have worked in."""
+    calls = session.tool_calls
+    key = ("directories", id(calls), session.cwd)
+    entry = session.cache.get(key)
+    if entry is None or entry[0] is not calls:
+        entry = (calls, _directories(session))
+        session.cache[key] = entry
+    known: list[str] = entry[1]
+    return known
+
+
+def _directories(session: Session) -> list[str]:
     found = {call.cwd for call in session.tool_calls if call.cwd}
     found |= {
         call.details["cwd_after"] for call in session.tool_calls if "cwd_after" in call.details
