@@ -36,8 +36,13 @@ _PLAIN = re.compile(r"(?<![^/])[\w.-]+(?=/|$)")
 
 @lru_cache(maxsize=512)
 def _path_of(text: str) -> tuple[RulePath, str]:
-    """The pattern of a rule, and the longest name in it."""
-    return RulePath(text), max(_PLAIN.findall(text.casefold()), key=len, default="")
+    """The pattern of a rule, and a name that a line has to hold to be meant, empty if none has to.
+
+    Names of an absolute rule may be those of the working directory, which a line leaves out.
+    """
+    pattern = RulePath(text)
+    names = _PLAIN.findall(text.casefold()) if pattern.anchor == "here" else []
+    return pattern, max(names, key=len, default="")
 
 
 def _could_name(line: str, name: str) -> bool:

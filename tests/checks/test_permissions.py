@@ -92,6 +92,11 @@ def test_an_edit_rule_reaches_into_a_line(line: str, expected: str) -> None:
     assert decided({"deny": ["Edit(src/**)"]}, line) == expected
 
 
+@pytest.mark.parametrize("line", ["cp b src/a", "echo x 2> src/a", "cd src && touch a"])
+def test_an_absolute_rule_means_relative_paths(line: str) -> None:
+    assert decided({"deny": [f"Edit(/{CWD}/src/**)"]}, line) == "fail"
+
+
 @pytest.mark.parametrize("tool", ["Edit", "Write", "Read", "Grep", "Glob"])
 def test_a_read_rule_denies_edits_and_the_folder_itself(tool: str) -> None:
     key = "path" if tool in ("Grep", "Glob") else "file_path"
