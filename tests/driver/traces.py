@@ -61,7 +61,7 @@ def log_turn(
                     "id": f"msg_{uuid.uuid4().hex[:12]}",
                     "model": "claude-sonnet-4-5",
                     "role": "assistant",
-                    "content": [{"type": "text", "text": answer}, *blocks],
+                    "content": blocks or [{"type": "text", "text": answer}],
                 }
             )
             llm.set_attribute("model", "claude-sonnet-4-5")
@@ -84,6 +84,21 @@ def log_turn(
                 if block["id"] == f"toolu_{starts}":
                     tool.set_attribute("background", True)
                     tool.set_attribute("agent_id", starts)
+        if blocks:  # without it the turn would have been cut off behind a tool's result
+            with mlflow.start_span("llm", span_type="LLM") as last:
+                last.set_inputs({"model": "claude-sonnet-4-5", "messages": []})
+                last.set_outputs(
+                    {
+                        "id": f"msg_{uuid.uuid4().hex[:12]}",
+                        "model": "claude-sonnet-4-5",
+                        "role": "assistant",
+                        "stop_reason": "end_turn",
+                        "content": [{"type": "text", "text": answer}],
+                    }
+                )
+                last.set_attribute("model", "claude-sonnet-4-5")
+                nothing = dict.fromkeys(("input_tokens", "output_tokens", "total_tokens"), 0)
+                last.set_attribute("mlflow.chat.tokenUsage", nothing)
         root.set_outputs({"response": answer, "status": "completed"})
     # Spans are exported by a thread; whoever reads next, in another process, must find them.
     mlflow.flush_trace_async_logging()
