@@ -13,7 +13,7 @@ PAIRS ?=
 
 HELP = awk -F ':.*  \#\# ' '/^[a-z-]+:.*  \#\# /{printf "  %-16s %s\n", $$1, $$2}' Makefile
 
-.PHONY: help demo test test-newest quick check format unit docs record record-traces bench lock wheel clean permissions-oracle
+.PHONY: help agent-loop demo test test-newest quick check format unit docs record record-traces bench lock wheel clean permissions-oracle
 
 help:  ## what can be made
 	@$(HELP)
@@ -56,6 +56,9 @@ test-newest:  ## the trace tests against the newest MLflow (its wheel alone, whe
 wheel: $(VENV)/.installed  ## build the wheel, install it alone, run it
 	$(BIN)/python tests/wheel_smoke.py
 
+agent-loop: $(VENV)/.installed  ## run, capture, review, promote, evaluate: Claude Code on a scripted model
+	$(BIN)/python -m tests.agent.loop
+
 format: $(VENV)/.installed  ## write the format, mend what ruff can mend
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
@@ -80,4 +83,4 @@ lock: $(VENV)/.installed  ## pin everything anew
 	$(BIN)/uv pip compile --universal --python-version 3.10 --extra dev --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o $(CONSTRAINTS) pyproject.toml
 
 clean:  ## remove what was made
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache demo-output
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache demo-output agent-loop-output

@@ -36,7 +36,7 @@ def make_place(options: AgentOptions, skills: Iterable[Skill]) -> Place:
     Raises ConfigurationError if temporary folders lie inside a repository: Claude Code would take
     that for the project, with its CLAUDE.md and settings.
     """
-    base = Path(tempfile.mkdtemp(prefix="skilltrace-")).resolve()
+    base = Path(tempfile.mkdtemp(prefix="skilltrace-agent-")).resolve()
     try:
         inside = next((p for p in base.parents if (p / ".git").exists()), None)
         if inside is not None:

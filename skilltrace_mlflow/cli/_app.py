@@ -27,6 +27,7 @@ _COMMANDS = {
     "compare": ("compare", "Compare two evaluations: better, worse, appeared, vanished."),
     "expect": ("expect", "Propose expectations from a recorded trace."),
     "import": ("import_", "Log transcripts as MLflow traces, once each."),
+    "import-evals": ("import_evals", "Read other tools' suites and results."),
     "init": ("init", "Write a commented manifest and one test case for a skill."),
     "list-traces": ("list_traces", "List sessions on this machine or traces of an experiment."),
     "mlflow-eval": ("mlflow_eval", "Evaluate a skill's test cases and log to MLflow."),

@@ -48,4 +48,6 @@ def _signed(value: float) -> str:
 def _plain(value: float) -> str:
     if abs(value) >= 100:
         return f"{value:,.0f}"
-    return f"{value:.3f}" if abs(value) >= 0.01 or value == 0 else f"{value:.3g}"
+    if value and abs(value) < 0.01:
+        return f"{value:.3g}"
+    return f"{value:.1f}" if abs(value) > 1 else f"{value:.3f}"

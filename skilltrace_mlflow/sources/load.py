@@ -15,6 +15,7 @@ from pathlib import Path
 
 from skilltrace_mlflow.errors import ConfigurationError, InputError, TraceNotFoundError
 from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.sources.atif import is_atif, session_from_atif
 from skilltrace_mlflow.sources.locate import find_local_session, local_sessions
 from skilltrace_mlflow.sources.mlflow.stored import StoredTraces
 from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace, session_from_trace
@@ -228,6 +229,9 @@ def _load_document(file: Path) -> Evidence:
             trace_id=trace_id if isinstance(trace_id, str) else None,
             whole_session=is_whole(document),
         )
+    if is_atif(document):
+        session = session_from_atif(document, source=str(file))
+        return Evidence(name=name, source=str(file), session=session)
     if isinstance(document, dict) and {"info", "data"} <= document.keys():
         session = session_from_trace(document)
         trace_id = document["info"].get("trace_id")

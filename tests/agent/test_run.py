@@ -71,7 +71,7 @@ def runs_of(place: Path) -> list[Path]:
 
 
 def nothing_left(temporary: Path) -> None:
-    assert list(temporary.glob("skilltrace-*")) == []
+    assert list(temporary.glob("skilltrace-agent-*")) == []
 
 
 def test_attempts_become_traces_with_verdicts(
@@ -195,7 +195,7 @@ def test_setup_teardown_and_keep(
     agent = {"setup": "echo ready > state.txt", "teardown": ["cp state.txt over.txt"], "git": True}
     folder = skills([CASES[1]], agent=agent)
     assert cli(arguments(folder, place, "--keep")) == 0
-    (kept,) = temporary.glob("skilltrace-*")
+    (kept,) = temporary.glob("skilltrace-agent-*")
     assert (kept / "workspace" / "over.txt").read_text() == "ready\n"
     assert (kept / "workspace" / ".git").is_dir()
     bad = skills([CASES[1]], agent={"setup": "exit 7"})
@@ -243,8 +243,8 @@ def test_an_interrupted_run_is_taken_up_again(
     process.wait(timeout=30)
     if kind is not signal.SIGKILL:
         assert process.returncode == 130
-    wait_for(lambda: not alive(f"{temporary}/skilltrace-"), 15)
-    wait_for(lambda: not list(temporary.glob("skilltrace-*")), 15)
+    wait_for(lambda: not alive(f"{temporary}/skilltrace-agent-"), 15)
+    wait_for(lambda: not list(temporary.glob("skilltrace-agent-*")), 15)
     (folder,) = runs_of(place)
     model = server([ORDERS, RETURNS])
     assert cli(arguments(skills(CASES), place, f"--resume={folder.name}")) == 0

@@ -1,0 +1,26 @@
+"""The documented command: the whole loop on the scripted model, from nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.agent import loop
+
+
+def test_the_whole_loop(
+    claude: str, temporary: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "loop"
+    assert loop.main([str(output)]) == 0, capfd.readouterr().err[-2000:]
+    cases = yaml.safe_load((output / "skills" / "naming" / "ground_truth.yaml").read_text())
+    (promoted,) = (c for c in cases["test_cases"] if c["id"] == "raw_invoices")
+    assert promoted["metadata"]["reviewer"] == "loop"
+    assert promoted["metadata"]["trace_id"].startswith("tr-")
+    lines = [json.loads(line) for line in (output / "results.jsonl").read_text().splitlines()]
+    assert [line["arm"] for line in lines] == ["with"] * 3 + ["without"] * 3
+    assert "The skill: helps" in capfd.readouterr().out
+    assert list(temporary.glob("skilltrace-agent-*")) == []
