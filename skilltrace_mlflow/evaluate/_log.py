@@ -14,9 +14,9 @@ from skilltrace_mlflow.evaluate._find import Importer
 from skilltrace_mlflow.evaluate._import import importer_into
 from skilltrace_mlflow.evaluate._judge import AttemptJudges
 from skilltrace_mlflow.evaluate._rows import Attempt
+from skilltrace_mlflow.evaluate._run import EvaluationRun
 from skilltrace_mlflow.evaluate._skill import ExperimentChoice, run_bounded
 from skilltrace_mlflow.evaluate._surroundings import quiet_mlflow, terminable, tracking
-from skilltrace_mlflow.evaluate._work import EvaluationRun
 from skilltrace_mlflow.expectations import TestCase
 from skilltrace_mlflow.results import Evaluation, TestResult
 from skilltrace_mlflow.score import SESSION_PREFIX
@@ -45,20 +45,20 @@ def log_evaluation(
     settle(deadline)
     with tracking(tracking_uri) as uri, quiet_mlflow(progress=False), terminable():
         mlflow_store.probe(uri)
-        folder = ExperimentChoice(experiment, create=True)
-        log = importer_into(folder.id)
-        work = EvaluationRun(
+        chosen = ExperimentChoice(experiment, create=True)
+        log = importer_into(chosen.id)
+        run = EvaluationRun(
             skill=evaluation.skill,
             plan=None,
             judges=_Judged(traces=True, outcomes=[r.outcomes for r in evaluation.results]),
             deadline=deadline,
             find=lambda: [_found(result, log) for result in evaluation.results],
-            experiment=folder.id,
+            experiment=chosen.id,
             gates=lambda _: evaluation.gates,
             run_name=run_name,
             tracking_uri=uri,
         )
-        logged = run_bounded(work, deadline)
+        logged = run_bounded(run, deadline)
     results = tuple(
         replace(result, trace_id=made.trace_id, run_id=made.run_id)
         for result, made in zip(evaluation.results, logged.results, strict=True)
