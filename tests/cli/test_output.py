@@ -31,6 +31,7 @@ CASES: dict[str, tuple[list[object], set[str]]] = {
     "expect": (["expect", "--trace", GOOD], {".yaml", ".yml"}),
     "compare": (["compare", "a.jsonl", "a.jsonl"], {".txt", ".json", ".md"}),
     "list-traces": (["list-traces", "--local"], {".txt", ".json", ".jsonl"}),
+    "triggers": (["triggers", GOOD], {".txt", ".json", ".md"}),
     "schema": (["schema", "manifest"], {".json"}),
 }
 
