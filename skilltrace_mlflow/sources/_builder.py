@@ -11,7 +11,7 @@ import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from skilltrace_mlflow.session import (
     Diagnostic,
@@ -35,15 +35,15 @@ _LOADED = "Launching skill: "
 _SKILL_KEYS = ("skill", "skill_name", "command")  # today's, the SDK's, that of before 2.0.3x
 _SKILL_FILE = re.compile(r"(?:^|[/\\])([^/\\]+)[/\\]SKILL\.md", re.IGNORECASE)
 _SKILL_TOOLS = frozenset(tool.name for tool in TOOLS.values() if tool.skill)
-_NAMES_ONE_FILE = frozenset(
-    tool.name
+# Tools that name one file: the argument that does, and whether they only read it.
+_ONE_FILE = {
+    tool.name: (tool.path, tool.reads)
     for tool in TOOLS.values()
     if tool.path in ("file_path", "notebook_path") and (tool.reads or tool.writes)
-)
+}
 
 
-@dataclass(frozen=True, kw_only=True)
-class CallFacts:
+class CallFacts(NamedTuple):
     """What a source knows of a call beside the record; None and empty where it knows nothing.
 
     `path` is the file as the result names it, `created` whether a Write made it new, `changed` the
@@ -78,16 +78,17 @@ class SessionBuilder:
     diagnostics: list[Diagnostic] = field(default_factory=list)
     _place: int = 0
 
-    def add(self, record: ModelStep | ToolCall | Message) -> None:
-        """The next record; it is given its place, and must not have been handed out before."""
-        record.__dict__["position"] = self._place
-        self._place += 1
-        if isinstance(record, ToolCall):
-            self.calls.append(record)
-        elif isinstance(record, ModelStep):
-            self.steps.append(record)
-        else:
-            self.messages.append(record)
+    def add(self, *records: ModelStep | ToolCall | Message) -> None:
+        """The next records; each is given its place, and must not have been handed out before."""
+        for place, record in enumerate(records, start=self._place):
+            record.__dict__["position"] = place
+            if isinstance(record, ToolCall):
+                self.calls.append(record)
+            elif isinstance(record, ModelStep):
+                self.steps.append(record)
+            else:
+                self.messages.append(record)
+        self._place += len(records)
 
     def gap(self, reason: str) -> None:
         """Calls, steps or messages that may be missing, and with them their tokens."""
@@ -147,18 +148,18 @@ def files_of(calls: Iterable[ToolCall], facts: Mapping[str, CallFacts]) -> Itera
     known: set[str] = set()
     for call in calls:
         fact = facts.get(call.id, _NOTHING)
-        if fact.changed:
-            for changed, new in fact.changed:
-                known.add(changed)
-                yield _operation(call, "create" if new else "edit", changed)
-        if call.name not in _NAMES_ONE_FILE or call.outcome != "succeeded":
+        for changed, new in fact.changed:
+            known.add(changed)
+            yield _operation(call, "create" if new else "edit", changed)
+        if call.name not in _ONE_FILE or call.outcome != "succeeded":
             continue
-        path: Any = fact.path or (call.input or {}).get(TOOLS[call.name].path or "")
+        argument, only_reads = _ONE_FILE[call.name]
+        path: Any = fact.path or (call.input or {}).get(argument)
         if not isinstance(path, str) or not path:
             continue
         kind: Literal["create", "edit", "read"] = "edit"
         content: Any = None
-        if TOOLS[call.name].reads:
+        if only_reads:
             kind = "read"
         elif call.name == "Write":
             content = (call.input or {}).get("content")

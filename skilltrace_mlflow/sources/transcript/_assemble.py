@@ -56,18 +56,13 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
         collector.talk.calls, collector.results.structured, collector.results.background.figures
     )
     builder = SessionBuilder(
-        facts={
-            call.id: known
-            for call in collector.talk.calls.values()
-            if (known := collector.results.facts(call)) is not None
-        },
+        facts=collector.results.facts(),
         skills=[SkillUse(name=name, status="loaded") for name in collector.slash_skills],
         incomplete=[*collector.notes.incomplete, *orphans, *gaps],
         usage_gaps=[*collector.notes.usage_gaps],
         diagnostics=[*collector.notes.diagnostics()],
     )
-    for item in merge_order(collector.talk.items, collector.unsorted):
-        builder.add(item)
+    builder.add(*merge_order(collector.talk.items, collector.unsorted))
     steps = builder.steps
     stated = collector.stated
     # A line that cannot be read may be a response behind the statement.
@@ -77,8 +72,7 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
     for reason in _unstated(collector, current=current):
         builder.usage_gap(reason)
     if stated is not None:
-        for record in beyond_messages(stated, steps):
-            builder.add(record)
+        builder.add(*beyond_messages(stated, steps))
     last = next((step for step in reversed(steps) if step.agent == MAIN_AGENT), None)
     # A sub-agent's own file has no main agent.
     of_end = last or next((step for step in reversed(steps) if step.agent != OUTSIDE), None)

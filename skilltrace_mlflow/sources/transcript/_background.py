@@ -15,7 +15,7 @@ from skilltrace_mlflow.session import CallOutcome, ToolCall
 from skilltrace_mlflow.sources.transcript._record import fill
 from skilltrace_mlflow.sources.transcript._wire import ToolUseResult
 
-__all__ = ["LAUNCHED", "Background", "Notification", "notification_of"]
+__all__ = ["LAUNCHED", "Background", "Notification", "is_of_background", "notification_of"]
 
 LAUNCHED = frozenset(("async_launched", "remote_launched", "teammate_spawned"))
 """A status that is the receipt of a background agent, not its result."""
@@ -59,6 +59,17 @@ def notification_of(text: str) -> Notification | None:
         agents=counts.get("agent_count"),
         tokens=counts.get("subagent_tokens"),
         tool_uses=counts.get("tool_uses"),
+    )
+
+
+def is_of_background(result: ToolUseResult) -> bool:
+    """Whether a result may be about work in the background: a receipt, or news of it."""
+    return (
+        result.status is not None
+        or result.backgroundTaskId is not None
+        or result.task is not None
+        or result.task_id is not None
+        or result.shellId is not None
     )
 
 

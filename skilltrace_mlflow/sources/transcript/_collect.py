@@ -410,25 +410,34 @@ class Collector:
     ) -> bool:
         """Take in the tool results among the blocks; False if there are none."""
         results = [block for block in content if block.type == "tool_result"]
+        if not results:
+            return False
+        kind = decision = parent = None
+        version = self.version
+        if entry is not None:
+            kind, decision, parent = (
+                entry.toolDenialKind,
+                entry.permissionDecision,
+                entry.parentUuid,
+            )
+            version = entry.version or version
         if len(results) > 1:
             extra = None  # it says nowhere which block it means
+        again = self.talk.again
         for block in results:
-            recorded_id = block.tool_use_id or ""
-            call_id = self.talk.again.get(recorded_id, [recorded_id])[-1]
-            if not recorded_id:
+            call_id = recorded_id = block.tool_use_id or ""
+            if recorded_id in again:
+                call_id = again[recorded_id][-1]
+            elif not recorded_id:
                 # Without an id on either side, a result still follows the entry that made the call.
-                parent = entry.parentUuid if entry is not None else None
                 call_id = self.talk.nameless.pop(parent or "", "")
                 if not call_id:
                     self.notes.note("a tool result that names no call")
                     continue
-            kind = entry.toolDenialKind if entry is not None else None
-            version = (entry.version if entry is not None else None) or self.version
-            decision = entry.permissionDecision if entry is not None else None
             self.results.add(
                 call_id, block, extra, time, kind, self._source, recorded_id, version, decision
             )
-        return bool(results)
+        return True
 
     def _progress(self, entry: Entry) -> None:
         """Messages of a sub-agent inside the main file (versions 2.1.12 to 2.1.81)."""

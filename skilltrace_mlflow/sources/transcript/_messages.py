@@ -11,6 +11,7 @@ from skilltrace_mlflow.sources.transcript._notes import Notes
 from skilltrace_mlflow.sources.transcript._record import record
 from skilltrace_mlflow.sources.transcript._usage import count
 from skilltrace_mlflow.sources.transcript._wire import Block, Usage
+from skilltrace_mlflow.tools import TOOLS
 
 __all__ = ["Record", "Talk"]
 
@@ -145,7 +146,7 @@ class Talk:
         if not name:
             self._notes.damage("a tool call without a name")
             return
-        if not _TOOL_NAME.fullmatch(name):
+        if name not in TOOLS and not _TOOL_NAME.fullmatch(name):
             self._notes.damage(f"a tool call whose name is none: {name[:40]!r}")
         call_id = block.id
         if not call_id:

@@ -10,7 +10,7 @@ import msgspec
 
 from skilltrace_mlflow.session import CallOutcome, ToolCall
 from skilltrace_mlflow.sources._builder import CallFacts
-from skilltrace_mlflow.sources.transcript._background import Background
+from skilltrace_mlflow.sources.transcript._background import Background, is_of_background
 from skilltrace_mlflow.sources.transcript._lines import Source
 from skilltrace_mlflow.sources.transcript._notes import Notes
 from skilltrace_mlflow.sources.transcript._outcome import (
@@ -109,10 +109,11 @@ class Results:
         elif structured is None:
             if call is None or call.name == "Write":
                 self._heads[call_id] = text_of(decode_raw(block.content))[:_HEAD]
-        elif self.background.receipt(call_id, structured):
-            outcome = "unknown"
-        else:
-            self.background.news(structured)
+        elif is_of_background(structured):
+            if self.background.receipt(call_id, structured):
+                outcome = "unknown"
+            else:
+                self.background.news(structured)
         if structured is not None:
             self.structured[call_id] = structured
         if decision is not None and decision.decision is not None:
@@ -184,28 +185,26 @@ class Results:
                 fill(call, input=given, requested_input=call.input)
         return orphans
 
-    def facts(self, call: ToolCall) -> CallFacts | None:
-        """What the results say of a call beyond its record, None for nothing."""
-        if call.name not in _TELLING and not (
-            (diff := self.structured.get(call.id)) is not None and diff.bashEditDiff is not None
-        ):
-            return None
-        structured = self.structured.get(call.id)
-        head = self._heads.get(call.id)
-        if structured is None:
-            return None if head is None else CallFacts(text=head)
-        file = structured.file
-        created = None
-        if call.name == "Write" and structured.type is not None:
-            created = structured.type != "update"
-        return CallFacts(
-            path=structured.filePath or (file.filePath if file is not None else None),
-            created=created,
-            changed=_changed(structured.bashEditDiff),
-            text=head,
-            skill=structured.commandName,
-            refused=structured.success is False,
-        )
+    def facts(self) -> dict[str, CallFacts]:
+        """What the results say of calls beyond their records."""
+        found = {call_id: CallFacts(text=head) for call_id, head in self._heads.items()}
+        for call_id, structured in self.structured.items():
+            call = self._calls.get(call_id)
+            if call is None or (call.name not in _TELLING and structured.bashEditDiff is None):
+                continue
+            file = structured.file
+            created = None
+            if call.name == "Write" and structured.type is not None:
+                created = structured.type != "update"
+            found[call_id] = CallFacts(
+                structured.filePath or (file.filePath if file is not None else None),
+                created,
+                _changed(structured.bashEditDiff),
+                self._heads.get(call_id),
+                structured.commandName,
+                structured.success is False,
+            )
+        return found
 
 
 def _changed(diff: EditDiff | None) -> tuple[tuple[str, bool], ...]:
@@ -246,8 +245,7 @@ def _detail(call: ToolCall, structured: ToolUseResult) -> None:
                 details[key] = figure
     if structured.backgroundTaskId is not None:
         details["background_task_id"] = structured.backgroundTaskId
-    duration = amount(structured.totalDurationMs)
-    if duration is None:
-        duration = amount(structured.durationMs)
-    if duration is not None:
-        call.__dict__["duration_ms"] = duration
+    for stated in (structured.totalDurationMs, structured.durationMs):
+        if stated is not None and (duration := amount(stated)) is not None:
+            call.__dict__["duration_ms"] = duration
+            break

@@ -88,7 +88,6 @@ class Message(msgspec.Struct, gc=False):
 
     model: str | None = None
     id: str | None = None
-    role: str | None = None
     content: str | list[Block] | None = None
     stop_reason: str | None = None
     usage: Usage | None = None
