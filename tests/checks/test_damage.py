@@ -23,6 +23,7 @@ from tests.checks.judging import judge
 RECORDINGS = Path(__file__).parents[1] / "data" / "recordings"
 FILES = sorted(path for path in RECORDINGS.glob("*/*.jsonl"))
 NOISE: tuple[Any, ...] = ("\ufffd#7", None, -3, [[]], {"a": "b"})
+_READ_BY_SHAPE = ("is_error", "output_tokens", "usage", "toolUseResult")
 
 
 def demands(session: Session) -> list[tuple[str, Any]]:
@@ -66,8 +67,8 @@ def noisy(lines: list[str]) -> Iterator[tuple[str, list[str]]]:
     """Twenty lines or so, each with a result, a flag or a figure replaced by noise."""
     for at, line in list(enumerate(lines))[:: len(lines) // 20 + 1]:
         for key in ("content", "is_error", "input_tokens", "output_tokens", "stop_reason", "usage",
-                    "timestamp", "input", "name"):  # fmt: skip
-            for noise in NOISE if key in ("is_error", "output_tokens", "usage") else NOISE[:2]:
+                    "timestamp", "input", "name", "toolUseResult"):  # fmt: skip
+            for noise in NOISE if key in _READ_BY_SHAPE else NOISE[:2]:
                 entry = json.loads(line)
                 if replaced(entry, key, noise):
                     yield (

@@ -124,3 +124,45 @@ def test_what_an_agent_writes_about_notifications_is_no_news() -> None:
         assistant("msg_z", text(notification("completed")), stop_reason="end_turn"),
     ]
     assert launched("Bash", lines).outcome == "unknown"
+
+
+SKILL = tool("Skill", "toolu_1", skill="row-count")
+FORKED = 'Skill "row-count" completed (forked execution).\n\nResult:\nOne row.'
+ODD = ["\ufffd#7", None, -3, [[]], {"a": "b"}]
+
+
+@pytest.mark.parametrize("extra", ODD, ids=str)
+@pytest.mark.parametrize(("call", "said"), [(SKILL, FORKED), (WORKFLOW, "Started.")])
+def test_a_damaged_structured_result_leaves_it_open_whether_agents_ran(
+    call: dict[str, Any], said: str, extra: Any
+) -> None:
+    lines = [assistant("msg_1", call), result("toolu_1", said, is_error=False, extra=extra)]
+    session = parse_transcript(dump(*lines))
+    assert session.incomplete
+
+
+@pytest.mark.parametrize("extra", ODD, ids=str)
+def test_a_skill_whose_text_joined_the_conversation_ran_in_no_agent(extra: Any) -> None:
+    lines = [
+        assistant("msg_1", SKILL),
+        result("toolu_1", "Launching skill: row-count", is_error=False, extra=extra),
+    ]
+    assert parse_transcript(dump(*lines)).incomplete == ()
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (BASH, f"Command running in background with ID: {TASK}. Output is being written to: /t"),
+        (WORKFLOW, f"Workflow launched in background. Task ID: {TASK}\nSummary: Looks twice"),
+        (AGENT, "Async agent launched successfully.\nagentId: a1"),
+    ],
+)
+@pytest.mark.parametrize("extra", ODD[:-1], ids=str)
+def test_a_receipt_is_known_by_its_words_where_the_structured_result_is_damaged(
+    call: dict[str, Any], said: str, extra: Any
+) -> None:
+    lines = [assistant("msg_1", call), result("toolu_1", said, is_error=False, extra=extra)]
+    assert parse_transcript(dump(*lines)).tool_calls[0].outcome == "unknown"
+    ended = parse_transcript(dump(*lines, *told("failed", "exit code 2")))
+    assert ended.tool_calls[0].outcome == "failed"

@@ -95,6 +95,10 @@ class Agents:
             for call_id, result in structured.items()
             if result.taskType == "local_workflow" and call_id in calls
         }
+        for call in calls.values():
+            # Its structured result may be missing or damaged; that it ran is known all the same.
+            if call.name == "Workflow" and call.outcome not in ("failed", "denied"):
+                workflows.setdefault(call.id, figures.get(call.id))
         started = self._match(calls, structured)
         drafts = dict(self._drafts)
         for call in calls.values():
@@ -165,7 +169,8 @@ def _unfound(
     structured: Mapping[str, ToolUseResult],
 ) -> str | None:
     """What is missing of a workflow's agents; those that are only counted become drafts."""
-    run = structured[call_id].runId or call_id
+    result = structured.get(call_id)
+    run = (result.runId if result is not None else None) or call_id
     seen = sum(1 for draft in drafts.values() if draft.parent_call_id == call_id)
     if news is None or news.agents is None:
         return None if seen else f"the agents of workflow {run} are not at hand"

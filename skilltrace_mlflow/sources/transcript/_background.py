@@ -24,6 +24,10 @@ _NOTIFICATION = "<task-notification>"
 _TAG = re.compile(r"<(task-id|tool-use-id|status|summary)>(.*?)</\1>", re.DOTALL)
 _COUNT = re.compile(r"<(agent_count|subagent_tokens|tool_uses)>(\d+)</\1>")
 _EXIT_CODE = re.compile(r"exit code (-?\d+)")
+_RECEIPT = re.compile(
+    r"(?:Command running in background with ID:|Workflow launched in background\. Task ID:) (\w+)"
+    r"|Async agent launched successfully"
+)
 _STOPPED = frozenset(("cancelled", "killed", "stopped"))
 _RUNNING = frozenset(("pending", "running"))
 
@@ -90,6 +94,15 @@ class Background:
         if task is None:
             return False
         self._launched[task] = call_id
+        self.calls.add(call_id)
+        return True
+
+    def receipt_in_words(self, call_id: str, text: str) -> bool:
+        """The same by the text of a result that has no structured one, or a damaged one."""
+        found = _RECEIPT.match(text)
+        if found is None:
+            return False
+        self._launched[found.group(1) or call_id] = call_id
         self.calls.add(call_id)
         return True
 

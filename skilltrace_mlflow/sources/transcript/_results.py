@@ -37,6 +37,7 @@ __all__ = ["Results"]
 _TELLING = frozenset(
     tool.name for tool in TOOLS.values() if tool.reads or tool.writes or tool.skill
 )
+_INLINE = "Launching skill: "  # what a skill answers whose text joins the conversation
 _HEAD = 2500  # characters of a result that are enough to tell its kind
 
 
@@ -107,8 +108,12 @@ class Results:
         elif structured is not None and structured.interrupted is True:
             outcome, reason = "interrupted", "interrupted"
         elif structured is None:
-            if call is None or call.name == "Write":
-                self._heads[call_id] = text_of(decode_raw(block.content))[:_HEAD]
+            if call is None or call.name in TOOLS:
+                head = text_of(decode_raw(block.content))[:_HEAD]
+                if call is None or call.name == "Write":
+                    self._heads[call_id] = head
+                if self.background.receipt_in_words(call_id, head):
+                    outcome = "unknown"
         elif is_of_background(structured):
             if self.background.receipt(call_id, structured):
                 outcome = "unknown"
@@ -183,7 +188,22 @@ class Results:
             call = self._calls.get(call_id)
             if call is not None and call.outcome != "denied" and given != call.input:
                 fill(call, input=given, requested_input=call.input)
+        orphans.extend(
+            f"the structured result of Skill call {call.id} is missing or damaged: whether the"
+            " skill ran in a sub-agent is not known"
+            for call in self._calls.values()
+            if call.name == "Skill" and self._may_have_forked(call)
+        )
         return orphans
+
+    def _may_have_forked(self, call: ToolCall) -> bool:
+        """Whether a sub-agent may have run a skill without the record naming it."""
+        known = self.structured.get(call.id)
+        if call.outcome in ("failed", "denied") or call.load_result is None:
+            return False
+        if known is not None and (known.commandName or known.agentId):
+            return False
+        return not (call.result or "").startswith(_INLINE)
 
     def facts(self) -> dict[str, CallFacts]:
         """What the results say of calls beyond their records."""
