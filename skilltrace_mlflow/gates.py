@@ -17,16 +17,15 @@ from skilltrace_mlflow.expectations.manifest import gate_hint, gate_names
 from skilltrace_mlflow.expectations.names import (
     FIGURE_GATES,
     GATE_GROUPS,
-    RESPONSE_CHECKS,
     outcome_name,
 )
+from skilltrace_mlflow.responses import all_responses
 from skilltrace_mlflow.results import GateResult, TestResult
 from skilltrace_mlflow.text import cut
 
 __all__ = ["gates_concerning", "is_graded", "judge_gates", "parse_gate"]
 
 _WHOLE_TESTS = "pass_rate"
-_GRADED_RESPONSES = ("pattern_adherence", "routing_precision", "routing_recall")
 # Shares such as 9/10 and 0.9 differ in the last bit; a gate is not decided by it.
 _SLACK = 1e-9
 
@@ -133,7 +132,7 @@ def _members(name: str, seen: set[str], groups: Mapping[str, Sequence[str]]) -> 
         tier = name.removesuffix("_pass_rate")
         if tier in groups:
             return tuple(outcome_name(item) for item in groups[tier])
-        deterministic = {*all_checks(), *RESPONSE_CHECKS} - {"execution_success"}
+        deterministic = {*all_checks(), *all_responses()} - {"execution_success"}
         if tier == "tier1":
             return tuple(sorted(deterministic))
         if tier == "tier2":
@@ -237,10 +236,8 @@ def _figure(outcome: Outcome) -> float | None:
 
 def is_graded(name: str) -> bool:
     """Whether a check's score is its figure; of a scorer that is not ours, it is."""
-    spec = all_checks().get(name.removeprefix("session."))
-    if spec is not None:
-        return spec.graded
-    return name not in RESPONSE_CHECKS or name in _GRADED_RESPONSES
+    spec = all_checks().get(name.removeprefix("session.")) or all_responses().get(name)
+    return spec is None or spec.graded
 
 
 def _short(text: str) -> str:

@@ -128,7 +128,7 @@ class _Builder:
 
     def _with_rules(self, spec: ResponseSpec) -> ResponseSpec:
         """The check with the rules of the files that the manifest names beside it."""
-        from skilltrace_mlflow.responses.no_hallucinated_apis import load_rules
+        from skilltrace_mlflow.expectations.responses import load_rules
 
         rules: list[Any] = []
         for entry in self.manifest.scorers:

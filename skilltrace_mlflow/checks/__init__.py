@@ -4,9 +4,13 @@ from skilltrace_mlflow.checks._findings import NO_TRACE, Outcome, Verdict, unkno
 from skilltrace_mlflow.checks._registry import (
     CheckSpec,
     Example,
+    Spec,
     all_checks,
     check,
     get_check,
+    guarded,
+    register,
+    registered,
     run_check,
 )
 from skilltrace_mlflow.errors import ParameterError
@@ -20,12 +24,16 @@ __all__ = [
     "Outcome",
     "ParameterError",
     "Selector",
+    "Spec",
     "Verdict",
     "all_checks",
     "check",
     "check_regex",
     "get_check",
+    "guarded",
     "parse_selector",
+    "register",
+    "registered",
     "run_check",
     "unknown",
 ]

@@ -1,8 +1,9 @@
-"""What a check is, and the registry that everything else is derived from.
+"""What a check is, and the one registry that everything else is derived from.
 
 A check is one module in this folder: a frozen parameter class, a JSON Schema fragment for its YAML
 key, and one pure function decorated with `@check`. The YAML key, the JSON Schema, the MLflow
-scorer, the report's column and the reference page follow from the registration.
+scorer, the report's column and the reference page follow from the registration. Checks of the
+response text (`responses/`) stand in the same registry, so that no name or key is taken twice.
 """
 
 from __future__ import annotations
@@ -20,9 +21,13 @@ from skilltrace_mlflow.session import Scope, Session
 __all__ = [
     "CheckSpec",
     "Example",
+    "Spec",
     "all_checks",
     "check",
     "get_check",
+    "guarded",
+    "register",
+    "registered",
     "run_check",
 ]
 
@@ -32,6 +37,7 @@ _BADNESS = (Verdict.NOT_APPLICABLE, Verdict.PASS, Verdict.UNKNOWN, Verdict.FAIL,
 
 
 P = TypeVar("P")
+S = TypeVar("S", bound="Spec")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +46,8 @@ class Example:
 
     `value` is what stands under the check's key, `calls` the calls of a small session: dictionaries
     of `ToolCall` fields (`name`, `input`, `outcome`, `result`...); `session` further `Session`
-    fields as a builder takes them.
+    fields as a builder takes them. For a check of the response, `value` is a mapping of its keys,
+    `response` the text and `outputs` a test's.
     """
 
     value: Any
@@ -48,11 +55,39 @@ class Example:
     why: str
     calls: tuple[Mapping[str, Any], ...] = ()
     session: Mapping[str, Any] = field(default_factory=dict)
+    response: str | None = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckSpec:
-    """A registered check.
+class Spec:
+    """What every registered check has, whether it judges a trace or a response.
+
+    `parse` turns what is written into parameters, `judge` takes the evidence and them. `graded`
+    checks give MLflow their score, others yes/no. `summary` is the reference text.
+    """
+
+    name: str
+    parse: Callable[..., Any]
+    judge: Callable[[Any, Any], Outcome]
+    summary: str = ""
+    examples: tuple[Example, ...] = ()
+    graded: bool = False
+
+    @property
+    def schemas(self) -> Mapping[str, Mapping[str, Any]]:
+        """The keys that it reads, with their JSON Schemas."""
+        raise NotImplementedError
+
+    @property
+    def own_key(self) -> str | None:
+        """The key that no other check may read."""
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckSpec(Spec):
+    """A registered check of a trace.
 
     `schema` describes the value under `key`, short form and long form; `parse` turns a value that
     the schema allows into the parameters (raising ParameterError), `judge` is the check itself.
@@ -61,19 +96,12 @@ class CheckSpec:
     itself) that a test can only add to. `companions` are other keys of the expectations that the
     check reads (`ban_exceptions`); `parse` then gets them as `parse(value, **companions)`.
     A check that is not `scoped` speaks of the session as a whole and always sees all of it.
-    `graded` checks give MLflow their score, others yes/no. `implied` are the parameters by which a
-    check judges every session although nothing is written under its key, None for most; `ignored`
-    is the value under its key that turns it off then.
+    `implied` are the parameters by which a check judges every session although nothing is written
+    under its key, None for most; `ignored` is the value under its key that turns it off then.
     """
 
-    name: str
     key: str
     schema: Mapping[str, Any]
-    parse: Callable[..., Any]
-    judge: Callable[[Session, Any], Outcome]
-    summary: str
-    examples: tuple[Example, ...] = ()
-    graded: bool = False
     main: str | None = None
     additive: tuple[str, ...] = ()
     companions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -85,9 +113,42 @@ class CheckSpec:
         """Whether one of the names (of a `disabled` list) is this check's, by name or by key."""
         return self.name in names or self.key in names
 
+    @property
+    def schemas(self) -> Mapping[str, Mapping[str, Any]]:
+        """The check's key and its companions."""
+        return {self.key: self.schema, **self.companions}
 
-_REGISTRY: dict[str, CheckSpec] = {}
-_loaded = False
+    @property
+    def own_key(self) -> str | None:
+        """The check's key; companions may be shared."""
+        return self.key
+
+
+_REGISTRY: dict[str, Spec] = {}
+_loaded: set[str] = set()
+
+
+def register(spec: Spec) -> None:
+    """Add a check; ValueError for a name or a key that is taken."""
+    for other in _REGISTRY.values():
+        shared = set(spec.schemas) & set(other.schemas)
+        taken = shared & {spec.own_key, other.own_key}
+        taken |= {key for key in shared if spec.schemas[key] != other.schemas[key]}
+        if other.name == spec.name or taken:
+            keys = f" (key {', '.join(sorted(taken))!r})" if taken else ""
+            raise ValueError(f"check {spec.name!r}{keys} is already registered: {other.name}")
+    _REGISTRY[spec.name] = spec
+
+
+def registered(kind: type[S], package: str) -> Mapping[str, S]:
+    """Every check of that kind by name, sorted, once all modules of the package that do not start
+    with `_` are imported."""
+    if package not in _loaded:
+        for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+            if not module.name.startswith("_"):
+                importlib.import_module(f"{package}.{module.name}")
+        _loaded.add(package)
+    return {name: s for name, s in sorted(_REGISTRY.items()) if isinstance(s, kind)}
 
 
 def check(
@@ -111,7 +172,7 @@ def check(
     key that is taken.
     """
 
-    def register(judge: Callable[[Session, P], Outcome]) -> Callable[[Session, P], Outcome]:
+    def add(judge: Callable[[Session, P], Outcome]) -> Callable[[Session, P], Outcome]:
         spec = CheckSpec(
             name=name,
             key=key or name,
@@ -128,25 +189,15 @@ def check(
             implied=implied,
             ignored=ignored,
         )
-        for other in _REGISTRY.values():
-            if other.name == spec.name or other.key == spec.key:
-                raise ValueError(f"check {spec.name!r} (key {spec.key!r}) is already registered")
-        _REGISTRY[spec.name] = spec
+        register(spec)
         return judge
 
-    return register
+    return add
 
 
 def all_checks() -> Mapping[str, CheckSpec]:
-    """Every check by name, sorted: all modules of this folder that do not start with `_`."""
-    global _loaded
-    if not _loaded:
-        package = importlib.import_module(__package__ or "skilltrace_mlflow.checks")
-        for module in pkgutil.iter_modules(package.__path__):
-            if not module.name.startswith("_"):
-                importlib.import_module(f"{package.__name__}.{module.name}")
-        _loaded = True
-    return dict(sorted(_REGISTRY.items()))
+    """Every check of a trace by name, sorted."""
+    return registered(CheckSpec, "skilltrace_mlflow.checks")
 
 
 def get_check(name: str) -> CheckSpec:
@@ -204,16 +255,21 @@ def run_check(
                 unknown(f"scope {scope}: which agent made a call is not known: {reason}"),
                 check=spec.name,
             )
+    return guarded(spec.name, lambda: _judge(spec, session, parameters, scope))
+
+
+def guarded(name: str, judge: Callable[[], Outcome]) -> Outcome:
+    """The outcome of a check; what it raises, or an impossible score, is an `error` of its own."""
     try:
-        outcome = _judge(spec, session, parameters, scope)
+        outcome = judge()
     except Exception as error:  # a check's crash is a verdict on that check, not on the run
         message = f"{type(error).__name__}: {error}"
-        return Outcome(check=spec.name, verdict=Verdict.ERROR, rationale=message)
+        return Outcome(check=name, verdict=Verdict.ERROR, rationale=message)
     score = outcome.score
     if score is not None and not (math.isfinite(score) and 0.0 <= score <= 1.0):
         return Outcome(
-            check=spec.name,
+            check=name,
             verdict=Verdict.ERROR,
             rationale=f"the check returned the score {score!r}, which is not in [0, 1]",
         )
-    return replace(outcome, check=spec.name)
+    return replace(outcome, check=name)

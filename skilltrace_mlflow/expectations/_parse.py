@@ -15,10 +15,10 @@ from skilltrace_mlflow.expectations.documents import KeyPath, Problems
 from skilltrace_mlflow.expectations.explain import describe, find_problems
 from skilltrace_mlflow.expectations.names import (
     MLFLOW_SCORERS,
-    RESPONSE_CHECKS,
-    RESPONSE_KEYS,
     did_you_mean,
 )
+from skilltrace_mlflow.expectations.responses import response_keys
+from skilltrace_mlflow.responses import all_responses
 from skilltrace_mlflow.session import Scope
 
 __all__ = ["Expectation", "build", "check_disabled", "parse_expectations"]
@@ -62,8 +62,8 @@ def parse_expectations(
         problems.add(("trace_expectations",), f"got {describe(nested)}, expected a mapping")
     known = trace_keys()
     for key in raw:
-        if key not in known and key not in RESPONSE_KEYS and key not in _CONTAINERS:
-            hint = did_you_mean(str(key), [*known, *RESPONSE_KEYS, *_CONTAINERS])
+        if key not in known and key not in response_keys() and key not in _CONTAINERS:
+            hint = did_you_mean(str(key), [*known, *response_keys(), *_CONTAINERS])
             problems.add((str(key),), f"unknown key {key!r}; {hint}")
     for key in nested if isinstance(nested, Mapping) else ():
         if key not in known:
@@ -196,13 +196,13 @@ def check_disabled(
     known = {
         *checks,
         *(spec.key for spec in checks.values()),
-        *RESPONSE_CHECKS,
+        *all_responses(),
         *MLFLOW_SCORERS,
         *also,
     }
     for index, name in enumerate(names):
         if name not in known:
-            hint = did_you_mean(str(name), [*checks, *RESPONSE_CHECKS])
+            hint = did_you_mean(str(name), [*checks, *all_responses()])
             report((*path, index), f"no check is named {name!r}; {hint}", False)
 
 

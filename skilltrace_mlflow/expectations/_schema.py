@@ -14,7 +14,7 @@ from typing import Any
 from skilltrace_mlflow.checks import CheckSpec, all_checks
 from skilltrace_mlflow.expectations._agent import AGENT_SCHEMA
 from skilltrace_mlflow.expectations._merge import SCOPES
-from skilltrace_mlflow.expectations.names import RESPONSE_KEYS
+from skilltrace_mlflow.expectations.responses import response_keys
 from skilltrace_mlflow.expectations.trigger_prompts import TRIGGER_PROMPTS_SCHEMA
 
 __all__ = [
@@ -182,7 +182,7 @@ def ground_truth_schema() -> dict[str, Any]:
         "type": ["object", "null"],
         "properties": {
             **trace_schema(partial=True)["properties"],
-            **{key: _nullable(schema) for key, schema in RESPONSE_KEYS.items()},
+            **{key: _nullable(schema) for key, schema in response_keys().items()},
             "session_expectations": trace,
             "trace_expectations": trace,
         },

@@ -16,8 +16,8 @@ from skilltrace_mlflow.expectations._schema import ground_truth_schema, trace_ke
 from skilltrace_mlflow.expectations.documents import Document, KeyPath, Problems, load_document
 from skilltrace_mlflow.expectations.explain import describe, find_problems
 from skilltrace_mlflow.expectations.manifest import Manifest
-from skilltrace_mlflow.expectations.names import RESPONSE_KEYS, did_you_mean, misspelt
-from skilltrace_mlflow.expectations.patterns import response_problems
+from skilltrace_mlflow.expectations.names import did_you_mean, misspelt
+from skilltrace_mlflow.expectations.responses import response_keys, response_problems
 from skilltrace_mlflow.expectations.trigger_prompts import of_skill, trigger_cases
 
 __all__ = ["TestCase", "load_ground_truth", "select_cases"]
@@ -201,7 +201,7 @@ class _Reader:
         return cases
 
     def _top_level(self, data: Mapping[str, Any]) -> None:
-        of_tests = {*trace_keys(), *RESPONSE_KEYS, "expectations", *_CONTAINERS}
+        of_tests = {*trace_keys(), *response_keys(), "expectations", *_CONTAINERS}
         for key in data:
             if key in of_tests:
                 where = "under a test case's expectations, or in manifest.yaml for all of them"
@@ -261,7 +261,7 @@ class _Reader:
             session_expectations=built["session_expectations"],
             trace_expectations=merged["trace_expectations"],
             response_expectations={
-                key: raw[key] for key in RESPONSE_KEYS if raw.get(key) is not None
+                key: raw[key] for key in response_keys() if raw.get(key) is not None
             },
             disabled=tuple(dict.fromkeys((*self.manifest.disabled, *disabled))),
             category=metadata.get("category") or item.get("category"),
@@ -277,7 +277,7 @@ class _Reader:
 
     def _case_keys(self, item: Mapping[str, Any], path: KeyPath) -> list[str]:
         notices = []
-        belongs = {**dict.fromkeys(trace_keys()), **RESPONSE_KEYS}
+        belongs = {**dict.fromkeys(trace_keys()), **response_keys()}
         for key in item:
             if key in _CASE_KEYS:
                 continue

@@ -16,7 +16,8 @@ from skilltrace_mlflow.checks import ParameterError, Selector, all_checks, parse
 from skilltrace_mlflow.expectations._merge import split_scope
 from skilltrace_mlflow.expectations.ground_truth import TestCase
 from skilltrace_mlflow.expectations.manifest import Manifest
-from skilltrace_mlflow.expectations.names import GATE_GROUPS, RESPONSE_CHECKS
+from skilltrace_mlflow.expectations.names import GATE_GROUPS
+from skilltrace_mlflow.responses import all_responses
 
 __all__ = ["Findings", "lint"]
 
@@ -164,6 +165,7 @@ def _never_judged(manifest: Manifest, cases: Sequence[TestCase]) -> Iterator[str
         if isinstance(case.outputs.get("execution_success"), bool):
             answered.add("execution_success")
     checks = all_checks()
+    responses = all_responses()
 
     of_sessions = {item.spec.name for case in cases for item in case.session_expectations}
     of_sessions |= {c.name for c in checks.values() if c.key in manifest.session_expectations}
@@ -175,7 +177,7 @@ def _never_judged(manifest: Manifest, cases: Sequence[TestCase]) -> Iterator[str
             return name.removeprefix("session.") in of_sessions
         if name in checks:
             return checks[name].key in expected and checks[name].key not in manifest.disabled
-        keys: tuple[str, ...] = RESPONSE_CHECKS.get(name, ())
+        keys = tuple(responses[name].keys) if name in responses else ()
         if name == "execution_success":
             keys = ("execution_success",)
         if name == "no_hallucinated_apis":
@@ -185,13 +187,13 @@ def _never_judged(manifest: Manifest, cases: Sequence[TestCase]) -> Iterator[str
     for name in dict.fromkeys((*manifest.enabled, *manifest.trace_scorers)):
         if name in manifest.disabled:
             continue
-        if (name in checks or name in RESPONSE_CHECKS) and not judged(name):
-            key = checks[name].key if name in checks else " or ".join(RESPONSE_CHECKS[name])
+        if (name in checks or name in responses) and not judged(name):
+            key = checks[name].key if name in checks else " or ".join(responses[name].keys)
             lacking = f" (no {key})" if key else ""
             yield f"{name} is listed but nothing is expected of it{lacking}: not applicable"
     for name in manifest.quality_gates:
         members = GATE_GROUPS.get(name, (name,))
-        known = [m for m in members if m.removeprefix("session.") in {*checks, *RESPONSE_CHECKS}]
+        known = [m for m in members if m.removeprefix("session.") in {*checks, *responses}]
         if known and not any(judged(member) for member in known):
             yield f"quality_gates.{name}: no test expects anything of it, so the gate will fail"
 

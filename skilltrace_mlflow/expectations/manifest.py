@@ -22,11 +22,11 @@ from skilltrace_mlflow.expectations.names import (
     FIGURE_GATES,
     GATE_GROUPS,
     MLFLOW_SCORERS,
-    RESPONSE_CHECKS,
     did_you_mean,
     misspelt,
     snake_case,
 )
+from skilltrace_mlflow.responses import all_responses
 
 __all__ = [
     "Manifest",
@@ -135,7 +135,7 @@ def load_manifest(
 
 def gate_names(scorers: Iterable[ScorerEntry] = ()) -> set[str]:
     """Every name that `quality_gates` may use, given the scorers that are listed."""
-    names = {*all_checks(), *RESPONSE_CHECKS, *GATE_GROUPS, *FIGURE_GATES}
+    names = {*all_checks(), *all_responses(), *GATE_GROUPS, *FIGURE_GATES}
     names |= {f"session.{name}" for name in all_checks()}
     names |= {f"tier{n}_pass_rate" for n in (1, 2, 3)}
     names |= set(MLFLOW_SCORERS) | {snake_case(name) for name in MLFLOW_SCORERS}
@@ -158,7 +158,7 @@ def _default_dataset(folder: Path) -> tuple[Path, ...]:
 
 def scorer_problem(name: str) -> str | None:
     """Why nothing can be run by this name, None if something can."""
-    known = [*all_checks(), *RESPONSE_CHECKS, *sorted(MLFLOW_SCORERS)]
+    known = [*all_checks(), *all_responses(), *sorted(MLFLOW_SCORERS)]
     if name in known or CUSTOM_SCORER.fullmatch(name):
         return None  # `Guidelines:name` has the shape of a custom scorer
     if name.isidentifier() and name[:1].isupper() and _is_mlflow_scorer(name):
@@ -299,7 +299,7 @@ class _Reader:
         if problem is not None:
             self.report(path, problem)
             return None
-        if arguments and name in {*all_checks(), *RESPONSE_CHECKS} - {"no_hallucinated_apis"}:
+        if arguments and name in {*all_checks(), *all_responses()} - {"no_hallucinated_apis"}:
             self.report(
                 path, f"{name} takes no arguments here; its values stand under trace_expectations"
             )

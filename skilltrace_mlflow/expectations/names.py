@@ -1,7 +1,6 @@
 """Names that may stand in a manifest, and the nearest one to a name that is none.
 
-The response keys and response checks are listed here, not in `responses/`, because files are
-validated without importing anything that judges; a test holds the two together.
+Names of checks, their keys and schemas are not listed here: they follow from the registry.
 """
 
 from __future__ import annotations
@@ -9,102 +8,17 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 __all__ = [
     "CUSTOM_SCORER",
     "FIGURE_GATES",
     "GATE_GROUPS",
     "MLFLOW_SCORERS",
-    "RESPONSE_CHECKS",
-    "RESPONSE_KEYS",
     "did_you_mean",
     "misspelt",
     "outcome_name",
     "snake_case",
 ]
-
-# A blank text is contained in every response.
-_TEXTS = {"type": "array", "items": {"type": "string", "pattern": r"\S"}}
-_COUNT = {"type": "integer", "minimum": 0}
-
-RESPONSE_KEYS: Mapping[str, Mapping[str, Any]] = {
-    "assertions": {**_TEXTS, "description": "Statements a model judges the response by."},
-    "custom": {"type": "object", "description": "Free values for custom scorers."},
-    "databricks_outcomes": {
-        "type": "array",
-        "items": {"type": "object"},
-        "description": "State of a workspace after the run. Never judged here: always unknown.",
-    },
-    "expected_facts": {**_TEXTS, "description": "Texts that the response contains."},
-    "expected_patterns": {
-        "type": "array",
-        "description": "Regular expressions that the response matches.",
-        "items": {
-            "anyOf": [
-                {"type": "string", "minLength": 1},
-                {
-                    "type": "object",
-                    "properties": {
-                        "pattern": {"type": "string", "minLength": 1},
-                        "min_count": _COUNT,
-                        "max_count": _COUNT,
-                        "description": {"type": "string"},
-                    },
-                    "required": ["pattern"],
-                    "additionalProperties": False,
-                },
-            ]
-        },
-    },
-    "expected_response": {
-        "type": "string",
-        "description": "The answer that a model-based scorer compares with.",
-    },
-    "expected_skills": {
-        "type": "array",
-        "items": {"type": "string", "minLength": 1},
-        "uniqueItems": True,
-        "description": "Skills that the trace must show loaded; [] for none.",
-    },
-    "guidelines": {**_TEXTS, "description": "Rules a model judges the response by."},
-    "hallucinated_apis": {
-        "type": "array",
-        "description": "Further rules of no_hallucinated_apis.",
-        "items": {
-            "type": "object",
-            "properties": {
-                "pattern": {"type": "string", "minLength": 1},
-                "instead": {"type": "string"},
-                "languages": {"type": "array", "items": {"type": "string"}},
-                "unless": {"type": "string"},
-            },
-            "required": ["pattern"],
-            "additionalProperties": False,
-        },
-    },
-    "is_multi_skill": {
-        "type": "boolean",
-        "description": "Whether more than one skill must be loaded.",
-    },
-    "unexpected_facts": {**_TEXTS, "description": "Texts that the response must not contain."},
-}
-"""Keys of a test's `expectations` that concern the response, with their JSON Schema."""
-
-RESPONSE_CHECKS: Mapping[str, tuple[str, ...]] = {
-    "databricks_outcomes": ("databricks_outcomes",),
-    "execution_success": (),
-    "expected_facts_present": ("expected_facts", "unexpected_facts"),
-    "no_hallucinated_apis": ("hallucinated_apis",),
-    "pattern_adherence": ("expected_patterns",),
-    "python_syntax": (),
-    "routing_precision": ("expected_skills",),
-    "routing_recall": ("expected_skills",),
-    "skill_routing_accuracy": ("expected_skills", "is_multi_skill"),
-    "sql_syntax": (),
-    "yaml_syntax": (),
-}
-"""The deterministic response checks and the keys that make each of them run."""
 
 MLFLOW_SCORERS = frozenset(
     {

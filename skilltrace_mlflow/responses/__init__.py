@@ -2,10 +2,20 @@
 
 from skilltrace_mlflow.responses._base import (
     NO_RESPONSE,
+    TEXTS,
     Response,
     ResponseSpec,
     all_responses,
+    response_check,
     run_response,
 )
 
-__all__ = ["NO_RESPONSE", "Response", "ResponseSpec", "all_responses", "run_response"]
+__all__ = [
+    "NO_RESPONSE",
+    "TEXTS",
+    "Response",
+    "ResponseSpec",
+    "all_responses",
+    "response_check",
+    "run_response",
+]

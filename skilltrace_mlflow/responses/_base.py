@@ -1,26 +1,45 @@
-"""What a check of the response text is, and all of them by name.
+"""What a check of the response text is; it stands in the registry of all checks.
 
-A response check is one module in this folder with a tuple `SPECS`. Its keys and their schemas stand
-in `expectations`, so that files are validated without importing a parser.
+A response check is one module in this folder with a function decorated with `@response_check`. The
+keys that it reads, their JSON Schemas, the MLflow scorer, the report's column and the reference
+page follow from the registration.
 """
 
 from __future__ import annotations
 
-import importlib
-import math
-import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
-from skilltrace_mlflow.checks import Outcome, Verdict, unknown
-from skilltrace_mlflow.expectations.names import RESPONSE_CHECKS
+from skilltrace_mlflow.checks import (
+    Example,
+    Outcome,
+    ParameterError,
+    Spec,
+    guarded,
+    register,
+    registered,
+    unknown,
+)
 from skilltrace_mlflow.session import Session
 
-__all__ = ["NO_RESPONSE", "Response", "ResponseSpec", "all_responses", "run_response"]
+__all__ = [
+    "NO_RESPONSE",
+    "TEXTS",
+    "Response",
+    "ResponseSpec",
+    "all_responses",
+    "mistakes",
+    "response_check",
+    "run_response",
+]
 
 NO_RESPONSE = "No response available"
+# A blank text is contained in every response.
+TEXTS: Mapping[str, Any] = {"type": "array", "items": {"type": "string", "pattern": r"\S"}}
+
+KeyPath = tuple[str | int, ...]
+P = TypeVar("P")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,41 +57,81 @@ class Response:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ResponseSpec:
+class ResponseSpec(Spec):
     """A check of the response.
 
     `parse` turns a test's expectations into parameters, None where nothing is expected; it raises
-    ParameterError for what no schema can see. `keys` are the expectations it reads.
-    `needs_text` checks are `unknown` without a response text. `listed` checks expect something of
-    every response, so they run only where a manifest lists them or gates on them.
+    ParameterError for what no schema can see. `keys` are the expectations it reads, with their JSON
+    Schemas. `needs_text` checks are `unknown` without a response text. `listed` checks expect
+    something of every response, so they run only where a manifest lists them or gates on them.
+    `all_problems` names every mistake that no schema can see, where `parse` stops at the first.
     """
 
-    name: str
-    parse: Callable[[Mapping[str, Any]], Any]
-    judge: Callable[[Response, Any], Outcome]
-    keys: tuple[str, ...] = ()
-    summary: str = ""
-    graded: bool = False
+    keys: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     needs_text: bool = True
     listed: bool = False
+    all_problems: Callable[[Mapping[str, Any]], Iterator[tuple[KeyPath, str]]] | None = None
+
+    @property
+    def schemas(self) -> Mapping[str, Mapping[str, Any]]:
+        """The keys; several checks may read one."""
+        return self.keys
+
+    def problems(self, given: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str]]:
+        """Path and message of the mistakes in keys whose shape is right."""
+        if self.all_problems is not None:
+            yield from self.all_problems(given)
+            return
+        yield from mistakes(self.parse, given)
 
 
-@lru_cache(maxsize=1)
+def response_check(
+    *,
+    name: str,
+    parse: Callable[[Mapping[str, Any]], P | None],
+    keys: Mapping[str, Mapping[str, Any]] | None = None,
+    examples: tuple[Example, ...] = (),
+    graded: bool = False,
+    needs_text: bool = True,
+    listed: bool = False,
+    all_problems: Callable[[Mapping[str, Any]], Iterator[tuple[KeyPath, str]]] | None = None,
+) -> Callable[[Callable[[Response, P], Outcome]], Callable[[Response, P], Outcome]]:
+    """Register a check of the response; the decorated function's docstring is the reference text.
+
+    Raises ValueError for a name that is taken, or a key that another check describes otherwise.
+    """
+
+    def add(judge: Callable[[Response, P], Outcome]) -> Callable[[Response, P], Outcome]:
+        register(
+            ResponseSpec(
+                name=name,
+                parse=parse,
+                judge=judge,
+                summary=(judge.__doc__ or "").strip(),
+                examples=examples,
+                graded=graded,
+                keys=keys or {},
+                needs_text=needs_text,
+                listed=listed,
+                all_problems=all_problems,
+            )
+        )
+        return judge
+
+    return add
+
+
 def all_responses() -> Mapping[str, ResponseSpec]:
     """Every response check by name, sorted."""
-    package = importlib.import_module(__package__ or "skilltrace_mlflow.responses")
-    found: dict[str, ResponseSpec] = {}
-    for module in pkgutil.iter_modules(package.__path__):
-        if module.name.startswith("_"):
-            continue
-        loaded = importlib.import_module(f"{package.__name__}.{module.name}")
-        for spec in loaded.SPECS:
-            found[spec.name] = replace(
-                spec,
-                keys=RESPONSE_CHECKS[spec.name],
-                summary=spec.summary or (spec.judge.__doc__ or "").strip(),
-            )
-    return dict(sorted(found.items()))
+    return registered(ResponseSpec, "skilltrace_mlflow.responses")
+
+
+def mistakes(parse: Callable[..., Any], *arguments: Any) -> Iterator[tuple[KeyPath, str]]:
+    """Path and message of what `parse` refuses, nothing where it refuses nothing."""
+    try:
+        parse(*arguments)
+    except ParameterError as error:
+        yield error.path, str(error)
 
 
 def run_response(spec: ResponseSpec, response: Response, parameters: Any) -> Outcome:
@@ -81,16 +140,4 @@ def run_response(spec: ResponseSpec, response: Response, parameters: Any) -> Out
         return replace(unknown(NO_RESPONSE), check=spec.name)
     if spec.needs_text and response.doubt is not None:
         return replace(unknown(response.doubt), check=spec.name)
-    try:
-        outcome = spec.judge(response, parameters)
-    except Exception as error:  # a check's crash is a verdict on that check, not on the run
-        message = f"{type(error).__name__}: {error}"
-        return Outcome(check=spec.name, verdict=Verdict.ERROR, rationale=message)
-    score = outcome.score
-    if score is not None and not (math.isfinite(score) and 0.0 <= score <= 1.0):
-        return Outcome(
-            check=spec.name,
-            verdict=Verdict.ERROR,
-            rationale=f"the check returned the score {score!r}, which is not in [0, 1]",
-        )
-    return replace(outcome, check=spec.name)
+    return guarded(spec.name, lambda: spec.judge(response, parameters))

@@ -7,10 +7,10 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from skilltrace_mlflow.checks import Outcome
-from skilltrace_mlflow.responses._base import Response, ResponseSpec
+from skilltrace_mlflow.checks import Example, Outcome, Verdict
+from skilltrace_mlflow.responses._base import TEXTS, Response, response_check
 
-__all__ = ["SPECS"]
+__all__ = ["expected_facts_present"]
 
 # Marks of Markdown around a text: **bold**, *slanted*, `code`; bounded, since a text of lone stars
 # would be searched to its end for each.
@@ -27,7 +27,29 @@ def _parse(expectations: Mapping[str, Any]) -> Facts | None:
     return (wanted, unwanted) if wanted or unwanted else None
 
 
-def _judge(response: Response, parameters: Facts) -> Outcome:
+@response_check(
+    name="expected_facts_present",
+    parse=_parse,
+    keys={
+        "expected_facts": {**TEXTS, "description": "Texts that the response contains."},
+        "unexpected_facts": {**TEXTS, "description": "Texts that the response must not contain."},
+    },
+    examples=(
+        Example(
+            value={"expected_facts": ["MERGE INTO"], "unexpected_facts": ["overwrite"]},
+            response="Use **merge into** on the key.",
+            verdict=Verdict.PASS,
+            why="the text is there, in whatever case and markup; the other is not",
+        ),
+        Example(
+            value={"expected_facts": ["MERGE INTO"]},
+            response="Write with mode append.",
+            verdict=Verdict.FAIL,
+            why="the text is missing",
+        ),
+    ),
+)
+def expected_facts_present(response: Response, parameters: Facts) -> Outcome:
     """Every text of `expected_facts` occurs in the response, none of `unexpected_facts` does.
 
     Case, the kind of white space, invisible characters and Markdown's marks for bold, slanted and
@@ -57,6 +79,3 @@ def _fold(text: str) -> str:
     """One spelling of all that look alike: composed, without invisible characters, in one case."""
     seen = "".join(char for char in text if unicodedata.category(char) != "Cf")
     return " ".join(unicodedata.normalize("NFC", seen.casefold()).split())
-
-
-SPECS = (ResponseSpec(name="expected_facts_present", parse=_parse, judge=_judge),)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from skilltrace_mlflow.checks import Outcome, ParameterError, Verdict, check_regex
+from skilltrace_mlflow.checks import Example, Outcome, Verdict, check_regex
 from skilltrace_mlflow.errors import ConfigurationError
-from skilltrace_mlflow.responses._base import Response, ResponseSpec
+from skilltrace_mlflow.responses._base import Response, mistakes, response_check
 from skilltrace_mlflow.responses._blocks import Block, code_blocks
 from skilltrace_mlflow.responses._patterns import count_matches
 
-__all__ = ["SPECS", "ApiRule", "load_rules"]
+__all__ = ["RULES", "ApiRule", "no_hallucinated_apis", "parse_rules"]
 
 _BUILT_IN = Path(__file__).parent / "data" / "api_rules.yaml"
 
@@ -33,41 +33,39 @@ class ApiRule:
         return self.languages is None or block.language in self.languages
 
 
-def load_rules(path: Path) -> list[dict[str, Any]]:
-    """The raw rules of a file like the one that comes with the package.
-
-    Raises ConfigurationError or InputError where it is not such a file.
-    """
-    from skilltrace_mlflow.expectations.documents import Problems, load_document
-    from skilltrace_mlflow.expectations.explain import find_problems
-    from skilltrace_mlflow.expectations.names import RESPONSE_KEYS
-
-    document = load_document(path)
-    problems = Problems(document)
-    schema = {
+RULES: Mapping[str, Any] = {
+    "type": "array",
+    "description": "Further rules of no_hallucinated_apis.",
+    "items": {
         "type": "object",
-        "properties": {"rules": RESPONSE_KEYS["hallucinated_apis"]},
-        "required": ["rules"],
+        "properties": {
+            "pattern": {"type": "string", "minLength": 1},
+            "instead": {"type": "string"},
+            "languages": {"type": "array", "items": {"type": "string"}},
+            "unless": {"type": "string"},
+        },
+        "required": ["pattern"],
         "additionalProperties": False,
-    }
-    for where, message, at_key in find_problems(document.data, schema):
-        problems.add(where, message, at_key=at_key)
-    problems.raise_if_any()
-    rules: list[dict[str, Any]] = document.data["rules"]
-    try:
-        for index, rule in enumerate(rules):
-            _rule(rule, ("rules", index))
-    except ParameterError as error:
-        problems.add(error.path, str(error))
-    problems.raise_if_any()
-    return rules
+    },
+}
+"""JSON Schema of a list of raw rules, in a test or in a file."""
 
 
 @lru_cache(maxsize=1)
 def _built_in() -> tuple[ApiRule, ...]:
     if not _BUILT_IN.is_file():
         raise ConfigurationError(f"{_BUILT_IN} is missing from the installation")
-    return tuple(_rule(rule, ("rules", i)) for i, rule in enumerate(load_rules(_BUILT_IN)))
+    import yaml
+
+    document = yaml.safe_load(_BUILT_IN.read_text(encoding="utf-8"))
+    return parse_rules(document["rules"], ("rules",))
+
+
+def parse_rules(
+    raw: Sequence[Mapping[str, Any]], path: tuple[str | int, ...]
+) -> tuple[ApiRule, ...]:
+    """Raw rules whose shape is right as rules; ParameterError for a pattern that is none."""
+    return tuple(_rule(rule, (*path, index)) for index, rule in enumerate(raw))
 
 
 def _rule(raw: Mapping[str, Any], path: tuple[str | int, ...]) -> ApiRule:
@@ -85,11 +83,38 @@ def _rule(raw: Mapping[str, Any], path: tuple[str | int, ...]) -> ApiRule:
 
 def _parse(expectations: Mapping[str, Any]) -> tuple[ApiRule, ...]:
     more = expectations.get("hallucinated_apis") or ()
-    own = tuple(_rule(raw, ("hallucinated_apis", i)) for i, raw in enumerate(more))
-    return (*_built_in(), *own)
+    return (*_built_in(), *parse_rules(more, ("hallucinated_apis",)))
 
 
-def _judge(response: Response, parameters: tuple[ApiRule, ...]) -> Outcome:
+def _problems(given: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Path and message of every pattern that is none."""
+    for index, rule in enumerate(given["hallucinated_apis"]):
+        for key in ("pattern", "unless"):
+            yield from mistakes(check_regex, rule.get(key, ""), ("hallucinated_apis", index, key))
+
+
+@response_check(
+    name="no_hallucinated_apis",
+    parse=_parse,
+    keys={"hallucinated_apis": RULES},
+    listed=True,
+    all_problems=_problems,
+    examples=(
+        Example(
+            value={"hallucinated_apis": [{"pattern": "spark\\.magic", "instead": "spark.read"}]},
+            response="```python\nspark.read.table('events')\n```\n",
+            verdict=Verdict.PASS,
+            why="no rule fires, neither a built-in one nor the test's own",
+        ),
+        Example(
+            value={"hallucinated_apis": [{"pattern": "spark\\.magic", "instead": "spark.read"}]},
+            response="```python\nspark.magic('events')\n```\n",
+            verdict=Verdict.FAIL,
+            why="the test's own rule fires, and the rationale says what to write instead",
+        ),
+    ),
+)
+def no_hallucinated_apis(response: Response, parameters: tuple[ApiRule, ...]) -> Outcome:
     """No code block uses an API that does not exist or was replaced.
 
     The rules are a data file (`responses/data/api_rules.yaml`); `hallucinated_apis` of a test, or
@@ -113,6 +138,3 @@ def _judge(response: Response, parameters: tuple[ApiRule, ...]) -> Outcome:
         misses=tuple(misses),
         rationale="; ".join(misses) or f"none of {len(parameters)} rules fires",
     )
-
-
-SPECS = (ResponseSpec(name="no_hallucinated_apis", parse=_parse, judge=_judge, listed=True),)

@@ -2,27 +2,119 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from skilltrace_mlflow.checks import Outcome
-from skilltrace_mlflow.expectations.patterns import Pattern, parse_pattern_item
-from skilltrace_mlflow.responses._base import Response, ResponseSpec
+from skilltrace_mlflow.checks import (
+    Example,
+    Outcome,
+    ParameterError,
+    Verdict,
+    check_regex,
+)
+from skilltrace_mlflow.responses._base import Response, mistakes, response_check
 from skilltrace_mlflow.responses._patterns import count_matches
 
-__all__ = ["SPECS"]
+__all__ = ["Pattern", "parse_item", "pattern_adherence"]
+
+_COUNT = {"type": "integer", "minimum": 0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pattern:
+    """A regular expression and how often it must match."""
+
+    pattern: str
+    least: int = 1
+    most: int | None = None
+    description: str | None = None
+
+    @property
+    def label(self) -> str:
+        """What people call it."""
+        return self.description or self.pattern
+
+
+def parse_item(item: Any, path: tuple[str | int, ...] = ()) -> Pattern:
+    """An item of `expected_patterns`; ParameterError for one that is no pattern or can never hold.
+
+    The least number of matches is 1 unless written, but 0 where the most is 0: `max_count: 0` alone
+    means that the pattern must be absent.
+    """
+    if isinstance(item, str):
+        check_regex(item, path)
+        return Pattern(pattern=item)
+    check_regex(item["pattern"], (*path, "pattern"))
+    most = item.get("max_count")
+    least = item.get("min_count", 1 if most is None else min(1, most))
+    if most is not None and least > most:
+        raise ParameterError(
+            f"min_count {least} is more than max_count {most}, which nothing can meet",
+            path=(*path, "min_count"),
+        )
+    return Pattern(
+        pattern=item["pattern"], least=least, most=most, description=item.get("description")
+    )
 
 
 def _parse(expectations: Mapping[str, Any]) -> tuple[Pattern, ...] | None:
     items = expectations.get("expected_patterns")
     if not items:
         return None
-    return tuple(
-        parse_pattern_item(item, ("expected_patterns", index)) for index, item in enumerate(items)
-    )
+    return tuple(parse_item(item, ("expected_patterns", index)) for index, item in enumerate(items))
 
 
-def _judge(response: Response, parameters: tuple[Pattern, ...]) -> Outcome:
+def _problems(given: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    for index, item in enumerate(given["expected_patterns"]):
+        yield from mistakes(parse_item, item, ("expected_patterns", index))
+
+
+@response_check(
+    name="pattern_adherence",
+    parse=_parse,
+    graded=True,
+    keys={
+        "expected_patterns": {
+            "type": "array",
+            "description": "Regular expressions that the response matches.",
+            "items": {
+                "anyOf": [
+                    {"type": "string", "minLength": 1},
+                    {
+                        "type": "object",
+                        "properties": {
+                            "pattern": {"type": "string", "minLength": 1},
+                            "min_count": _COUNT,
+                            "max_count": _COUNT,
+                            "description": {"type": "string"},
+                        },
+                        "required": ["pattern"],
+                        "additionalProperties": False,
+                    },
+                ]
+            },
+        },
+    },
+    all_problems=_problems,
+    examples=(
+        Example(
+            value={
+                "expected_patterns": ["merge\\s+into", {"pattern": "overwrite", "max_count": 0}]
+            },
+            response="MERGE INTO events USING updates",
+            verdict=Verdict.PASS,
+            why="the first matches, the second must be absent",
+        ),
+        Example(
+            value={"expected_patterns": [{"pattern": "select", "min_count": 2}]},
+            response="SELECT 1",
+            verdict=Verdict.FAIL,
+            why="it matches once, not twice",
+        ),
+    ),
+)
+def pattern_adherence(response: Response, parameters: tuple[Pattern, ...]) -> Outcome:
     """Every pattern of `expected_patterns` matches often enough and not too often.
 
     An item is a regular expression, or `{pattern, min_count, max_count, description}`; the minimum
@@ -45,6 +137,3 @@ def _judge(response: Response, parameters: tuple[Pattern, ...]) -> Outcome:
         misses=tuple(misses),
         rationale="; ".join(misses) or f"{len(hits)} pattern(s) match",
     )
-
-
-SPECS = (ResponseSpec(name="pattern_adherence", parse=_parse, judge=_judge, graded=True),)

@@ -8,11 +8,11 @@ import sys
 import warnings
 from typing import Any
 
-from skilltrace_mlflow.checks import Outcome
-from skilltrace_mlflow.responses._base import Response, ResponseSpec
+from skilltrace_mlflow.checks import Example, Outcome, Verdict
+from skilltrace_mlflow.responses._base import Response, response_check
 from skilltrace_mlflow.responses._blocks import Block, judge_blocks
 
-__all__ = ["SPECS"]
+__all__ = ["python_syntax"]
 
 _LANGUAGES = ("ipython", "ipython3", "py", "py3", "pycon", "pyspark", "python", "python3")
 # Notebook lines that are no Python: `%pip install x`, `!ls`, `%%time`, `files = !ls`.
@@ -27,7 +27,26 @@ _OTHER_CELL = re.compile(
 _PROMPT = re.compile(r"(?:>>>|\.\.\.)(?: |$)")
 
 
-def _judge(response: Response, parameters: Any) -> Outcome:
+@response_check(
+    name="python_syntax",
+    parse=lambda expectations: (),
+    listed=True,
+    examples=(
+        Example(
+            value={},
+            response="```python\nx = spark.range(3)\n```\n",
+            verdict=Verdict.PASS,
+            why="the block parses",
+        ),
+        Example(
+            value={},
+            response="```python\ndef f(:\n```\n",
+            verdict=Verdict.FAIL,
+            why="the block does not parse",
+        ),
+    ),
+)
+def python_syntax(response: Response, parameters: Any) -> Outcome:
     """Every Python code block of the response parses.
 
     Notebook magics count as empty statements, a cell that begins with `%sql` or the like is none of
@@ -79,8 +98,3 @@ def _without_prompts(text: str) -> str:
         for line in text.split("\n")
     )
     return "\n".join(lines) + "\n"
-
-
-SPECS = (
-    ResponseSpec(name="python_syntax", parse=lambda expectations: (), judge=_judge, listed=True),
-)

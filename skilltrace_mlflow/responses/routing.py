@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from skilltrace_mlflow.checks import NO_TRACE, Outcome, Verdict, unknown
-from skilltrace_mlflow.responses._base import Response, ResponseSpec
+from skilltrace_mlflow.checks import NO_TRACE, Example, Outcome, Verdict, unknown
+from skilltrace_mlflow.responses._base import Response, response_check
+from skilltrace_mlflow.session import SkillUse
 
-__all__ = ["SPECS"]
+__all__ = ["Routing"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,17 +126,61 @@ def _list(names: frozenset[str]) -> str:
     return ", ".join(sorted(names)) or "none"
 
 
-SPECS = tuple(
-    ResponseSpec(
+_EXPECTED: Mapping[str, Any] = {
+    "type": "array",
+    "items": {"type": "string", "minLength": 1},
+    "uniqueItems": True,
+    "description": "Skills that the trace must show loaded; [] for none.",
+}
+_SEVERAL: Mapping[str, Any] = {
+    "type": "boolean",
+    "description": "Whether more than one skill must be loaded.",
+}
+_LOADED = {"skills": (SkillUse(name="bronze-ingestion", status="loaded"),)}
+
+
+def _register(name: str, figure: Figure, *, passes: str, fails: str) -> None:
+    """One of the three checks: they differ in their figure, and accuracy is yes or no."""
+    exact = figure is _accuracy
+    other = [] if figure is _precision or exact else ["bronze-ingestion", "dashboards"]
+    response_check(
         name=name,
         parse=_parse,
-        judge=_with(figure),
-        graded=figure is not _accuracy,
+        graded=not exact,
         needs_text=False,
-    )
-    for name, figure in (
-        ("skill_routing_accuracy", _accuracy),
-        ("routing_precision", _precision),
-        ("routing_recall", _recall),
-    )
+        keys={"expected_skills": _EXPECTED, **({"is_multi_skill": _SEVERAL} if exact else {})},
+        examples=(
+            Example(
+                value={"expected_skills": ["bronze-ingestion"]},
+                session=_LOADED,
+                verdict=Verdict.PASS,
+                why=passes,
+            ),
+            Example(
+                value={"expected_skills": other},
+                session=_LOADED,
+                verdict=Verdict.FAIL,
+                why=fails,
+            ),
+        ),
+    )(_with(figure))
+
+
+_register(
+    "skill_routing_accuracy",
+    _accuracy,
+    passes="exactly the expected skill was loaded",
+    fails="no skill was to be loaded",
+)
+_register(
+    "routing_precision",
+    _precision,
+    passes="what was loaded was expected",
+    fails="what was loaded was not expected; the score is 0",
+)
+_register(
+    "routing_recall",
+    _recall,
+    passes="what was expected was loaded",
+    fails="one of the two expected skills was loaded; the score is 0.5",
 )

@@ -6,12 +6,12 @@ import logging
 import re
 from typing import Any
 
-from skilltrace_mlflow.checks import Outcome
-from skilltrace_mlflow.responses._base import Response, ResponseSpec
+from skilltrace_mlflow.checks import Example, Outcome, Verdict
+from skilltrace_mlflow.responses._base import Response, response_check
 from skilltrace_mlflow.responses._blocks import Block, code_blocks, judge_blocks
 from skilltrace_mlflow.responses._sql_slips import find_slip
 
-__all__ = ["SPECS"]
+__all__ = ["sql_syntax"]
 
 _LANGUAGES = ("databricks", "databricks-sql", "sparksql", "sql")
 _HEADS = re.compile(
@@ -53,7 +53,26 @@ _TOKEN = re.compile(r"<Token [^>]*?text: ([^,]*),[^>]*>")
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def _judge(response: Response, parameters: Any) -> Outcome:
+@response_check(
+    name="sql_syntax",
+    parse=lambda expectations: (),
+    listed=True,
+    examples=(
+        Example(
+            value={},
+            response="```sql\nSELECT id FROM events\n```\n",
+            verdict=Verdict.PASS,
+            why="the statement parses",
+        ),
+        Example(
+            value={},
+            response="```sql\nSELECT FROM events WHERE\n```\n",
+            verdict=Verdict.FAIL,
+            why="nothing follows SELECT",
+        ),
+    ),
+)
+def sql_syntax(response: Response, parameters: Any) -> Outcome:
     """Every SQL code block of the response parses in sqlglot's Databricks dialect.
 
     Placeholders such as `${catalog}` count as names. Statements that sqlglot does not know are
@@ -190,6 +209,3 @@ def _head(statement: str) -> str:
 def _join(items: list[str]) -> str:
     unique = list(dict.fromkeys(items))
     return ", ".join(unique[:3]) + (", …" if len(unique) > 3 else "")
-
-
-SPECS = (ResponseSpec(name="sql_syntax", parse=lambda expectations: (), judge=_judge, listed=True),)

@@ -4,14 +4,33 @@ from __future__ import annotations
 
 from typing import Any
 
-from skilltrace_mlflow.checks import Outcome
-from skilltrace_mlflow.responses._base import Response, ResponseSpec
+from skilltrace_mlflow.checks import Example, Outcome, Verdict
+from skilltrace_mlflow.responses._base import Response, response_check
 from skilltrace_mlflow.responses._blocks import Block, judge_blocks
 
-__all__ = ["SPECS"]
+__all__ = ["yaml_syntax"]
 
 
-def _judge(response: Response, parameters: Any) -> Outcome:
+@response_check(
+    name="yaml_syntax",
+    parse=lambda expectations: (),
+    listed=True,
+    examples=(
+        Example(
+            value={},
+            response="```yaml\ntables: [events]\n```\n",
+            verdict=Verdict.PASS,
+            why="the block parses",
+        ),
+        Example(
+            value={},
+            response="```yaml\ntables: [events\n```\n",
+            verdict=Verdict.FAIL,
+            why="the list is never closed",
+        ),
+    ),
+)
+def yaml_syntax(response: Response, parameters: Any) -> Outcome:
     """Every YAML code block of the response parses; tags and several documents are fine, an alias
     without its anchor is not.
 
@@ -41,8 +60,3 @@ def _problem(block: Block) -> str | None:
     except yaml.YAMLError as error:
         return str(error).splitlines()[0]
     return None
-
-
-SPECS = (
-    ResponseSpec(name="yaml_syntax", parse=lambda expectations: (), judge=_judge, listed=True),
-)

@@ -23,7 +23,6 @@ from skilltrace_mlflow.expectations import (
 )
 from skilltrace_mlflow.expectations.documents import show
 from skilltrace_mlflow.expectations.explain import find_problems
-from skilltrace_mlflow.expectations.names import RESPONSE_KEYS
 from skilltrace_mlflow.responses import ResponseSpec, all_responses, run_response
 from skilltrace_mlflow.score import SESSION_PREFIX
 from skilltrace_mlflow.scorers._evidence import as_response, as_session
@@ -185,7 +184,7 @@ def _check_shapes(spec: ResponseSpec, wanted: Mapping[str, Any]) -> None:
         if value is None:
             continue
         value = list(value) if isinstance(value, tuple) else value
-        for path, message, _ in find_problems(value, RESPONSE_KEYS[key]):
+        for path, message, _ in find_problems(value, spec.keys[key]):
             raise ConfigurationError(f"expectations.{show((key, *path))}: {message}")
 
 

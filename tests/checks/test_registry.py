@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import jsonschema
@@ -20,6 +23,12 @@ from skilltrace_mlflow.checks import (
     run_check,
 )
 from skilltrace_mlflow.checks import _registry as base
+from skilltrace_mlflow.expectations import (
+    ground_truth_schema,
+    load_ground_truth,
+    load_manifest,
+)
+from skilltrace_mlflow.responses import all_responses, response_check
 from skilltrace_mlflow.session import Session
 from tests.builders import make_call, make_session
 from tests.checks.judging import judge, parse
@@ -169,7 +178,7 @@ class Words:
 
 @pytest.fixture
 def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(base, "_REGISTRY", dict(all_checks()))
+    monkeypatch.setattr(base, "_REGISTRY", {**all_checks(), **all_responses()})
 
 
 @pytest.mark.usefixtures("_own_registry")
@@ -210,6 +219,97 @@ class TestAddingACheck:
         self.register()
         with pytest.raises(ValueError, match="already registered"):
             self.register()
+
+
+MODULE = """
+from skilltrace_mlflow.checks import Outcome, check
+from skilltrace_mlflow.responses import response_check
+
+@check(
+    name="few_calls",
+    key="most_calls",
+    schema={"type": "integer", "minimum": 1},
+    parse=lambda value: value,
+)
+def few_calls(session, parameters):
+    "At most so many calls were made. A tally."
+    return Outcome.of(len(session.tool_calls) <= parameters, rationale="counted")
+
+@response_check(
+    name="short_answer",
+    parse=lambda expectations: expectations.get("most_words"),
+    keys={"most_words": {"type": "integer", "minimum": 1, "description": "Words at most."}},
+)
+def short_answer(response, parameters):
+    "The answer has at most so many words. A tally."
+    return Outcome.of(len(response.text.split()) <= parameters, rationale="counted")
+"""
+
+
+@pytest.mark.usefixtures("_own_registry")
+class TestAddingAModule:
+    """A file with a check of the trace and one of the response: everything else follows."""
+
+    @pytest.fixture(autouse=True)
+    def _module(self, _own_registry: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        (tmp_path / "own_checks.py").write_text(MODULE, encoding="utf-8")
+        monkeypatch.syspath_prepend(str(tmp_path))
+        monkeypatch.delitem(sys.modules, "own_checks", raising=False)
+        importlib.import_module("own_checks")
+
+    def test_keys_and_schemas_follow(self) -> None:
+        validator = jsonschema.Draft202012Validator(ground_truth_schema())
+
+        def valid(**expectations: int) -> bool:
+            case = {"id": "a", "expectations": expectations}
+            return validator.is_valid({"test_cases": [case]})
+
+        assert valid(most_calls=1, most_words=2)
+        assert not valid(most_calls=0)
+        assert not valid(most_words=0)
+
+    def test_files_may_name_them(self, tmp_path: Path) -> None:
+        (tmp_path / "manifest.yaml").write_text(
+            "quality_gates: {short_answer: 1, few_calls: 1}\n"
+            "scorers: {enabled: [short_answer, few_calls]}\n"
+        )
+        (tmp_path / "ground_truth.yaml").write_text(
+            "test_cases:\n- {id: a, inputs: {prompt: x}, "
+            "expectations: {most_words: 2, most_calls: 1}}\n"
+        )
+        manifest = load_manifest(tmp_path)
+        assert set(manifest.quality_gates) == {"short_answer", "few_calls"}
+        (case,) = load_ground_truth(manifest)
+        assert case.response_expectations == {"most_words": 2}
+        assert "few_calls" in [item.spec.name for item in case.expectations]
+
+    def test_scorers_follow(self) -> None:
+        from skilltrace_mlflow.scorers._adapter import make_scorer  # brings MLflow
+
+        short = make_scorer(all_responses()["short_answer"])
+        said = short(outputs={"response": "one two three"}, expectations={"most_words": 2})
+        assert (short.name, said.value) == ("short_answer", "no")
+        few = make_scorer(get_check("few_calls"), expectations={"most_calls": 1})
+        assert few.name == "few_calls"
+
+    def test_the_page_follows(self) -> None:
+        page = generate_checks_page.render()
+        assert "| [`most_calls`](#most_calls) | `few_calls` | At most so many calls were" in page
+        assert "| `most_words` | [`short_answer`](#short_answer) | The answer has at most" in page
+        assert "| `most_words` | integer ≥ 1: Words at most. |" in page
+
+    @pytest.mark.parametrize("key", ["most_calls", "tool_limits", "ban_exceptions"])
+    def test_a_key_of_another_check_is_refused(self, key: str) -> None:
+        with pytest.raises(ValueError, match=key):
+            response_check(name="another", parse=lambda e: (), keys={key: {"type": "integer"}})(
+                lambda response, parameters: Outcome.of(True)
+            )
+
+    def test_a_name_of_a_check_of_the_trace_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="few_calls"):
+            response_check(name="few_calls", parse=lambda e: ())(
+                lambda response, parameters: Outcome.of(True)
+            )
 
 
 class TestCrashes:

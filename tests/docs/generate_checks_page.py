@@ -13,7 +13,8 @@ from typing import Any
 
 import yaml
 
-from skilltrace_mlflow.checks import CheckSpec, Example, all_checks
+from skilltrace_mlflow.checks import CheckSpec, Example, Spec, all_checks
+from skilltrace_mlflow.responses import ResponseSpec, all_responses
 
 __all__ = ["PAGE", "render"]
 
@@ -63,6 +64,15 @@ or by matchers: `{$regex: …}`, `{$glob: …}`, `{$contains: …}`, `{$one_of: 
 
 """
 
+_RESPONSES = """\
+## Checks of the response
+
+They judge the text of the answer (and, for routing, which skills the trace shows loaded). Their \
+keys stand in the `expectations` of a test case. Without a response, or where the text may not be \
+the answer because its record has gaps, a check of the text is `unknown`.
+
+"""
+
 
 def render() -> str:
     """The whole page."""
@@ -72,7 +82,18 @@ def render() -> str:
     for name in names:
         spec = specs[name]
         table.append(f"| [`{spec.key}`](#{spec.key}) | `{name}` | {_first_sentence(spec)} |")
-    return _HEAD + "\n".join(table) + "\n\n" + "\n".join(_section(specs[n]) for n in names)
+    traces = "\n".join(_section(specs[name]) for name in names)
+    return _HEAD + "\n".join(table) + "\n\n" + traces + "\n" + _responses()
+
+
+def _responses() -> str:
+    """The part on checks of the response text."""
+    table = ["| keys | check | passes when |", "|---|---|---|"]
+    for name, spec in all_responses().items():
+        keys = ", ".join(f"`{key}`" for key in spec.keys) or "none"
+        table.append(f"| {keys} | [`{name}`](#{name}) | {_first_sentence(spec)} |")
+    sections = "\n".join(_response_section(spec) for spec in all_responses().values())
+    return _RESPONSES + "\n".join(table) + "\n\n" + sections
 
 
 def _section(spec: CheckSpec) -> str:
@@ -80,7 +101,27 @@ def _section(spec: CheckSpec) -> str:
     lines += [" ".join(part.split()) for part in _paragraphs(spec.summary)]
     lines += ["", *_parameters(spec), ""]
     for example in spec.examples:
-        lines += _example(spec, example)
+        lines += _example({spec.key: example.value}, example)
+    return "\n".join(lines)
+
+
+def _response_section(spec: ResponseSpec) -> str:
+    runs = "runs where a manifest lists it or gates on it" if spec.listed else "always runs"
+    if spec.keys and not spec.listed:
+        runs = "runs where a test has one of its keys"
+    graded = "A score" if spec.graded else "Yes or no"
+    lines = [f"### {spec.name}", "", f"{graded}; {runs}.", ""]
+    lines += [" ".join(part.split()) for part in _paragraphs(spec.summary)]
+    lines += [""]
+    if spec.keys:
+        lines += ["| key | meaning |", "|---|---|"]
+        lines += [
+            f"| `{key}` | {_describe(schema)}: {schema.get('description', '')} |"
+            for key, schema in spec.keys.items()
+        ]
+        lines += [""]
+    for example in spec.examples:
+        lines += _example(example.value, example)
     return "\n".join(lines)
 
 
@@ -100,7 +141,7 @@ def _kind(spec: CheckSpec) -> str:
     return "".join(parts)
 
 
-def _first_sentence(spec: CheckSpec) -> str:
+def _first_sentence(spec: Spec) -> str:
     text = " ".join(spec.summary.split())
     return text.split(". ")[0].split("; ")[0].rstrip(".")
 
@@ -145,17 +186,12 @@ def _describe(schema: Mapping[str, Any]) -> str:
     return " ".join([name, *bounds])
 
 
-def _example(spec: CheckSpec, example: Example) -> list[str]:
-    text = yaml.safe_dump(
-        {spec.key: example.value}, sort_keys=False, allow_unicode=True, width=90
-    ).rstrip()
+def _example(written: Mapping[str, Any], example: Example) -> list[str]:
+    text = yaml.safe_dump(dict(written), sort_keys=False, allow_unicode=True, width=90).rstrip()
     return [
         f"**{str(example.verdict).capitalize()}**: {example.why}.",
         "",
-        "```yaml",
-        text,
-        "```",
-        "",
+        *(["```yaml", text, "```", ""] if written else []),
         *[f"- {line}" for line in _session(example)],
         "",
     ]
@@ -171,7 +207,9 @@ def _session(example: Example) -> Iterator[str]:
         if "result" in call:
             parts.append(f"result `{call['result']}`")
         yield "call " + " ".join(parts)
-    for key, value in example.session.items():
+    if example.response is not None:
+        yield "response `" + " ".join(example.response.replace("`", "'").split()) + "`"
+    for key, value in (*example.session.items(), *example.outputs.items()):
         yield f"{key} `{_flow(value)}`"
 
 

@@ -125,7 +125,8 @@ MANIFESTS = {
     ),
     "selector that is none": (
         trace("required_tools: [Read, 'Bash(']"),
-        f"4:28: {TE}.required_tools[1]: 'Bash(': the bracket is not closed",
+        f"4:28: {TE}.required_tools[1]: 'Bash(' is no tool name, glob or permission rule: "
+        "the bracket is not closed",
     ),
     "misspelt key of the long form": (
         trace("required_tools: {tools: [Read], scop: main}"),

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from skilltrace_mlflow.checks import Outcome, ParameterError, Verdict
-from skilltrace_mlflow.expectations.names import RESPONSE_CHECKS, RESPONSE_KEYS
+from skilltrace_mlflow.checks import Example, Outcome, ParameterError, Verdict
+from skilltrace_mlflow.expectations.explain import find_problems
+from skilltrace_mlflow.expectations.responses import response_keys, response_problems
 from skilltrace_mlflow.responses import (
     NO_RESPONSE,
     Response,
@@ -38,11 +39,35 @@ def fenced(language: str, code: str) -> str:
     return f"Here it is:\n\n```{language}\n{code}\n```\n"
 
 
-def test_the_registry_and_the_names_that_files_may_use_agree() -> None:
-    assert set(all_responses()) == set(RESPONSE_CHECKS)
-    read = {key for keys in RESPONSE_CHECKS.values() for key in keys}
-    assert read | READ_ELSEWHERE == set(RESPONSE_KEYS)
+def test_every_key_is_read_by_a_check_or_by_scorers_of_others() -> None:
+    read = {key for spec in all_responses().values() for key in spec.keys}
+    assert not read & READ_ELSEWHERE
+    assert read | READ_ELSEWHERE == set(response_keys())
     assert all(spec.summary for spec in all_responses().values())
+
+
+EXAMPLES = [
+    pytest.param(spec, example, id=f"{name}-{number}")
+    for name, spec in all_responses().items()
+    for number, example in enumerate(spec.examples)
+]
+
+
+@pytest.mark.parametrize(("spec", "example"), EXAMPLES)
+def test_examples(spec: ResponseSpec, example: Example) -> None:
+    assert not list(response_problems(example.value))
+    for key, value in example.value.items():
+        assert not list(find_problems(value, spec.keys[key]))
+    session = make_session([], **example.session) if example.session else None
+    response = Response(text=example.response, outputs=example.outputs, session=session)
+    outcome = run_response(spec, response, spec.parse(example.value))
+    assert (outcome.verdict, outcome.check) == (example.verdict, spec.name), outcome.rationale
+
+
+@pytest.mark.parametrize("name", sorted(set(all_responses()) - {"databricks_outcomes"}))
+def test_every_check_has_an_example_that_passes_and_one_that_fails(name: str) -> None:
+    verdicts = {example.verdict for example in all_responses()[name].examples}
+    assert {PASS, FAIL} <= verdicts
 
 
 @pytest.mark.parametrize("name", [n for n, s in all_responses().items() if s.needs_text])
@@ -369,7 +394,7 @@ def test_a_test_can_add_rules_of_its_own() -> None:
 
 def test_a_rules_file_is_validated(tmp_path: Path) -> None:
     from skilltrace_mlflow.errors import ConfigurationError
-    from skilltrace_mlflow.responses.no_hallucinated_apis import load_rules
+    from skilltrace_mlflow.expectations.responses import load_rules
 
     path = tmp_path / "rules.yaml"
     path.write_text("rules:\n  - {patern: x}\n", encoding="utf-8")
@@ -494,7 +519,7 @@ def test_outcomes_in_a_workspace_are_never_taken_for_met() -> None:
     assert "disabled" in outcome.rationale
 
 
-@pytest.mark.parametrize("name", RESPONSE_CHECKS)
+@pytest.mark.parametrize("name", all_responses())
 def test_a_check_with_keys_says_nothing_where_they_are_absent(name: str) -> None:
     spec = all_responses()[name]
     if spec.listed or name == "execution_success":
