@@ -95,7 +95,7 @@ def file_scope(session: Session, parameters: FileScope) -> Outcome:
     Out of sight: what programs and scripts write by themselves (`python build.py`, `make`), and
     what git takes from other commits when it switches branches, pulls or merges.
     """
-    touched = [item for item in touched_files(session) if item.use.kind not in ("read", "list")]
+    touched = touched_files(session)
     settled = written_files(session)
     doubtful = unsettled_writes(session)
     findings = []

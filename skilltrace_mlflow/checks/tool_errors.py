@@ -134,15 +134,26 @@ def _unrecovered(
 
     A call whose input is not known may be the same as any other of its tool.
     """
+    if not failures:
+        return []
     last: dict[tuple[str, str | None], int] = {}
+    asked = [(current_name(failure.name), _given(failure)) for failure in failures]
+    marks = {(current_name(failure.name), _mark(failure)) for failure in failures}
+    tools = {tool for tool, _ in asked}
     for index, call in enumerate(calls):
         if call.outcome == "succeeded" or (not sure and call.outcome == "unknown"):
             tool = current_name(call.name)
-            last[tool, _given(call)] = last[tool, _ANY] = index
+            if tool not in tools:
+                continue
+            last[tool, _ANY] = index
+            if loose:
+                continue
+            mark = _mark(call)
+            if mark is None or (tool, mark) in marks:  # else it is no failed call's input
+                last[tool, _given(call)] = index
     places = {id(call): index for index, call in enumerate(calls)}
     found = []
-    for failure in failures:
-        tool, given = current_name(failure.name), _given(failure)
+    for failure, (tool, given) in zip(failures, asked, strict=True):
         if loose:
             recovering: list[str | None] = [_ANY]
         elif given is None:
@@ -155,6 +166,15 @@ def _unrecovered(
 
 
 _ANY = "any"  # no input is written like this: they are JSON or begin with `$`
+
+
+def _mark(call: ToolCall) -> int | None:
+    """Equal for calls that ask the same; None where `_given` is: a quick look before it."""
+    if call.input is None or call.input_truncated:
+        return None
+    if is_shell(call.name) and isinstance(command := call.input.get("command"), str):
+        return hash(" ".join(command.split()))
+    return sum([hash(value) for value in call.input.values() if type(value) is str])
 
 
 def _given(call: ToolCall) -> str | None:

@@ -203,8 +203,10 @@ class Walk(Words):
         """Feed each stage the output of the one before it."""
         flowing = stdin
         folder = self.folder
-        for stage in node.named_children:
+        for index, stage in enumerate(node.named_children):
             flowing = self.visit(stage, flowing)
+            if index == 0 and stage.type == "redirected_statement" and _has_list(stage):
+                folder = self.folder  # `cd a && b 2>&1 | c`: the grammar takes all for one stage
             self.folder = folder  # each stage is a shell of its own
         return flowing or ""
 
@@ -488,3 +490,7 @@ def _file_name(word: str) -> str:
     """The file that a word names: `x.sql`, `@x.sql`, `--file=x.sql`, `-fx.sql`, `source x.sql`."""
     parts = _FILE_IN_WORD.split(word.rstrip("; "))
     return posixpath.normpath(parts[-1]) if parts[-1] else ""
+
+
+def _has_list(node: Node) -> bool:
+    return any(child.type == "list" for child in node.named_children)

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 from skilltrace_mlflow.commands.command import UNKNOWN
 
-__all__ = ["MAY_HOLD_SQL", "sql_in_code"]
+__all__ = ["may_hold_sql", "sql_in_code"]
 
 # Functions and methods that run their first argument, their second, or are too common to be taken
 # for a database's unless what they are called on is named like one.
@@ -43,10 +43,10 @@ _SLASHES = frozenset(
     {"scala", "java", "javascript", "js", "typescript", "ts", "kotlin", "php", "go"}
 )
 
-MAY_HOLD_SQL = re.compile(
+_MAY_HOLD_SQL = re.compile(
     r"(?i)\b(?:" + "|".join(sorted(_FIRST | _SECOND | _COMMON)) + r")\s*\(|%%?\w*sql|%%bigquery"
 )
-"""What a text has that hands SQL over; a quick look before it is taken apart."""
+_PARTS = ("sql", "exec", "quer", "prepare", "dbsend")  # of which each of these words has one
 
 _TOKEN = re.compile(
     r"(?P<prefix>[A-Za-z]{0,3})(?P<triple>\"{3}|'{3})"
@@ -82,9 +82,17 @@ class _Piece:
     text: str
 
 
+def may_hold_sql(text: str) -> bool:
+    """Whether a text has what hands SQL over; a quick look before it is taken apart."""
+    if "(" not in text and "%" not in text:
+        return False
+    lower = text.lower()
+    return any(part in lower for part in _PARTS) and _MAY_HOLD_SQL.search(text) is not None
+
+
 def sql_in_code(code: str, language: str = "") -> Iterator[str]:
     """The texts that a program hands over as SQL; UNKNOWN for one that is not in sight."""
-    if not MAY_HOLD_SQL.search(code):
+    if not may_hold_sql(code):
         return
     code = _NOTEBOOK.sub("", code)
     magics = list(_MAGIC.finditer(code))

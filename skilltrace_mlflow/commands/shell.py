@@ -80,6 +80,7 @@ def read_line(tool: str, text: str) -> Script:
     return read_script(text)
 
 
+@lru_cache(maxsize=1024)
 def reads_posix(tool: str) -> bool:
     """Whether the tool's command lines are for a POSIX shell, as far as its name says."""
     return not (_POWERSHELL.search(tool) or _CMD.search(tool))

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Any
 
 from skilltrace_mlflow.commands._sql_clients import CLIENTS, INTERPRETERS, Client
-from skilltrace_mlflow.commands._sql_in_code import MAY_HOLD_SQL, sql_in_code
+from skilltrace_mlflow.commands._sql_in_code import may_hold_sql, sql_in_code
 from skilltrace_mlflow.commands._sql_tokens import SqlText
 from skilltrace_mlflow.commands.command import UNKNOWN, Command
 from skilltrace_mlflow.commands.shell import read_line, reads_posix
@@ -68,7 +68,11 @@ _CLIENT_NAMES = re.compile(
     r"|\b(?:curl|wget|http|https|xh)\b.*(?i:statement|query|sql)",
     re.DOTALL,
 )
-_FED = re.compile(r"<\(|\|")
+# A line that has none of these as a whole word names no client.
+_CLIENT_WORDS = frozenset(re.split(r"\W", name)[0] for name in CLIENTS) | {
+    "iex", "curl", "wget", "http", "https", "xh",
+}  # fmt: skip
+_PLAIN_WORDS = re.compile(r"\w+")
 _PYTHON = re.compile(r"(?:python|pypy|ipython)[\d.]*")
 
 
@@ -166,16 +170,22 @@ def _statements(
 
 def hands_over_sql(line: str) -> bool:
     """Whether a line feeds a client or a program what it may not show: `<(…)`, a pipe, `sql(q)`."""
-    fed = _FED.search(line) or MAY_HOLD_SQL.search(line)
-    return fed is not None and bool(_of_line(line))
+    return ("|" in line or "<(" in line or may_hold_sql(line)) and bool(_of_line(line))
 
 
 @lru_cache(maxsize=4096)
 def _of_line(line: str, tool: str = "Bash") -> list[SqlText]:
     coded = "-e" in line.lower() and not reads_posix(tool)  # -EncodedCommand
-    if not (coded or _CLIENT_NAMES.search(line) or MAY_HOLD_SQL.search(line)):
+    if not (coded or _names_client(line) or may_hold_sql(line)):
         return []
     return list(_of_commands(read_line(tool, line).commands))
+
+
+def _names_client(line: str) -> bool:
+    lower = line.lower()
+    if "-enc" not in lower and _CLIENT_WORDS.isdisjoint(_PLAIN_WORDS.findall(lower)):
+        return False
+    return _CLIENT_NAMES.search(line) is not None
 
 
 def _of_commands(commands: Sequence[Command]) -> Iterator[SqlText]:

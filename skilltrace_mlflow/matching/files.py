@@ -14,9 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from skilltrace_mlflow.commands.changes import folder_after, may_change_files
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
 from skilltrace_mlflow.commands.file_use import FileUse, file_uses
-from skilltrace_mlflow.commands.shell import read_script
 from skilltrace_mlflow.matching.mcp_files import mcp_uses
 from skilltrace_mlflow.matching.selectors import Selector, calls_by_name, shell_lines
 from skilltrace_mlflow.patterns.paths import RulePath, is_absolute, relative_to
@@ -34,20 +34,6 @@ __all__ = [
     "unsettled_writes",
     "written_files",
 ]
-
-
-# Lines that may write; 2>&1 and > /dev/null, which stand in every other line, write no file.
-_WRITES = re.compile(
-    r">(?!&\d|\s*/dev/null)|\b(?:7z|apply|am|bsdtar|bunzip2|bzip2|checkout|clean|clone|code|cp|dd|ed|"
-    r"emacs|ex|gunzip|gzip|install|ln|micro|mkdir|mkfifo|mv|nano|nvim|openssl|patch|reset|restore|rm|"
-    r"rmdir|rsync|scp|shred|split|sponge|stash|subl|tar|tee|touch|truncate|unlink|unxz|unzip|vim?|"
-    r"wget|xxd|xz|zip|zstd)\b|(?:^|\s)(?:--?output|--in-?place|--remote-name|--dump-header|"
-    r"--cookie-jar)|\bfind\b.*\s-(?:delete|exec|ok|fls|fprint)|"
-    r"\b(?:sed|perl|ruby|yq)\b.*\s-\w*i|\bawk\b.*\binplace|"
-    r"\b(?:curl|iconv|shuf|sort|tree|git)\b.*\s-\w*[oOcDJ]|\buniq\s+[^-\s|;&]",
-    re.DOTALL,
-)
-_MOVES = re.compile(r"\b(?:cd|pushd|popd)\b")
 
 
 class PathTest(Protocol):
@@ -125,17 +111,14 @@ def attempted_files(session: Session, *, reading: bool) -> list[Touched]:
 
 
 def _of_lines(session: Session, reading: bool) -> Iterator[Touched]:
-    moves: dict[str, list[str]] = {}  # by agent: earlier lines that may have changed its directory
+    moves: dict[str, _Moves] = {}  # by agent
     for call, found in shell_lines(session):
         if found is None:
             continue
         line = found.text
-        if not reading and not (_WRITES.search(line) or _WRITES.search(found.bare)):
-            if _MOVES.search(line):
-                moves.setdefault(call.agent, []).append(line)
-            continue
-        moved = call.cwd is None and _moved(moves.get(call.agent, []), session.cwd)
-        for use in file_uses(line):
+        earlier = moves.get(call.agent) if call.cwd is None else None
+        moved = earlier is not None and earlier.moved
+        for use in file_uses(line) if reading or may_change_files(found) else ():
             certain = call.outcome == "succeeded" and use.certain
             certain = certain and (is_absolute(use.path) or not moved)
             yield Touched(
@@ -146,8 +129,8 @@ def _of_lines(session: Session, reading: bool) -> Iterator[Touched]:
                 call=call,
                 placed=is_absolute(use.path) or not moved,
             )
-            if moved and not is_absolute(use.path):
-                for folder in _folders(moves[call.agent]):
+            if earlier is not None and moved and not is_absolute(use.path):
+                for folder in earlier.folders():
                     elsewhere = replace(use, path=posixpath.join(folder, use.path), inside=None)
                     yield Touched(
                         use=elsewhere,
@@ -157,8 +140,7 @@ def _of_lines(session: Session, reading: bool) -> Iterator[Touched]:
                         call=call,
                         placed=False,
                     )
-        if _MOVES.search(line):
-            moves.setdefault(call.agent, []).append(line)
+        moves.setdefault(call.agent, _Moves(session.cwd)).follow(line)
 
 
 def _of_servers(session: Session) -> Iterator[Touched]:
@@ -197,20 +179,28 @@ def _directory(session: Session, call: ToolCall) -> str | None:
     return call.cwd or session.cwd
 
 
-def _moved(lines: list[str], cwd: str | None) -> bool:
-    """Whether one of the lines left its shell in another directory than the session's."""
-    ends = (read_script(line).folder for line in lines)
-    return any(folder and relative_to(folder, cwd) != "." for folder in ends)
+class _Moves:
+    """Where an agent's lines may have left its shell; `moved`: elsewhere than it began."""
 
+    def __init__(self, cwd: str | None) -> None:
+        self.cwd = cwd
+        self.moved = False
+        self._folder = ""
+        self._found: dict[str, None] = {}
 
-def _folders(lines: list[str]) -> list[str]:
-    """The directories that lines may have left their shell in, one after the other."""
-    folder = ""
-    found: list[str] = []
-    for line in lines:
-        folder = posixpath.normpath(posixpath.join(folder, read_script(line).folder or "."))
-        found.append(folder)
-    return list(dict.fromkeys(item for item in found if item != "."))[-8:]
+    def follow(self, line: str) -> None:
+        """Take note of the directory that a line ends in."""
+        folder = folder_after(line)
+        if not folder:
+            return
+        self.moved = self.moved or relative_to(folder, self.cwd) != "."
+        self._folder = posixpath.normpath(posixpath.join(self._folder, folder))
+        if self._folder != ".":
+            self._found.setdefault(self._folder)
+
+    def folders(self) -> list[str]:
+        """The last few of the directories, in the order in which they were first entered."""
+        return list(self._found)[-8:]
 
 
 def meets(patterns: Sequence[PathTest], touched: Touched) -> bool | None:

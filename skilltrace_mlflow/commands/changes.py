@@ -1,0 +1,98 @@
+"""A cheap look at a shell line: can it change any file?
+
+Most lines cannot, and reading one costs a hundred times this look. As with `prefilter` it errs to
+one side: a line of which `file_uses` says that it writes, moves or deletes is never ruled out.
+"""
+
+from __future__ import annotations
+
+import re
+
+from skilltrace_mlflow.commands.file_programs import PROGRAMS
+from skilltrace_mlflow.commands.prefilter import Line
+from skilltrace_mlflow.commands.shell import read_script
+
+__all__ = ["folder_after", "may_change_files"]
+
+_WORDS = re.compile(r"\w+")
+_GLUED = re.compile(r"-[A-Za-z](\w+)")
+# cd /repo && …: by far the most common way to move
+_PLAIN_MOVE = re.compile(r"cd (/[\w./-]*\w) && ([^()]*)", re.DOTALL)
+_SINGLE_AND = re.compile(r"(?<![&>])&(?![&>\d])")
+_CHANGING = ("write", "edit", "delete", "folder", "copy")
+_IN_PLACE = re.compile(r"-\w*i|inplace")
+_OUTPUT = re.compile(r"-\w*o")
+_GIT = frozenset(
+    ["rm", "mv", "restore", "checkout", "stash", "reset", "clean", "apply", "am", "clone"]
+)
+_TO_NOWHERE = re.compile(r"[\d&]?>&[12](?=[\s;&|)'\"]|$)|[\d&]?>>?\s*/dev/null(?=[\s;&|)'\"]|$)")
+_BEHIND_UNIQ = re.compile(r"(?:uniq|xxd)\b([^|;&\n)]*)")
+
+
+def _always() -> frozenset[str]:
+    """Words of the names of programs that change what their operands name."""
+    names = {
+        name
+        for name, row in PROGRAMS.items()
+        if any(role in row.operands for role in _CHANGING) or row.writes
+    }
+    names -= {"uniq", "xxd", *_WITH_OUTPUT}
+    return frozenset(_WORDS.findall(" ".join(names))) | {
+        "7z", "bsdtar", "dd", "tar", "unzip",
+    }  # fmt: skip
+
+
+_WITH_OUTPUT = frozenset(("sort", "shuf", "iconv", "tree", "du"))
+_WITH_IN_PLACE = frozenset(("sed", "perl", "ruby", "awk", "gawk", "yq"))
+_ALWAYS = _always()
+
+
+def may_change_files(line: Line) -> bool:
+    """Whether the line may write, move or delete a file that it names."""
+    if line.composes or "<>" in line.text:
+        return True
+    if ">" in line.text and ">" in _TO_NOWHERE.sub("", line.text):
+        return True
+    bare = line.bare
+    words = _WORDS.findall(bare)
+    if "-" in bare:
+        words += _GLUED.findall(bare)  # env -Srm
+    if "\\\n" in line.text:
+        words += _WORDS.findall(line.text)  # a comment's end is joined to no word
+    if not _ALWAYS.isdisjoint(words):
+        return True
+    if "git" in words and (not _GIT.isdisjoint(words) or _OUTPUT.search(bare)):
+        return True
+    if "find" in words and ("-delete" in bare or "-fprint" in bare or "-fls" in bare):
+        return True
+    if not _WITH_OUTPUT.isdisjoint(words) and _OUTPUT.search(bare):
+        return True
+    if not _WITH_IN_PLACE.isdisjoint(words) and _IN_PLACE.search(bare):
+        return True
+    return ("uniq" in words or "xxd" in words) and _names_two(line)
+
+
+def _names_two(line: Line) -> bool:
+    """Whether uniq or xxd may be given a second operand, which it writes."""
+    if "uniq" not in line.text and "xxd" not in line.text:
+        return True  # spelled with quotes
+    return any(
+        len(tail.split()) > 1 or not tail.isprintable() or any(mark in tail for mark in "'\"\\")
+        for tail in _BEHIND_UNIQ.findall(line.text)
+    )
+
+
+def folder_after(line: str) -> str:
+    """The directory that a line leaves its shell in, relative to the one it began in."""
+    if "cd" not in line and "pushd" not in line and "popd" not in line:
+        return ""
+    plain = _PLAIN_MOVE.fullmatch(line)
+    if plain is not None and _stays(plain[2]):
+        return plain[1]
+    return read_script(line).folder
+
+
+def _stays(rest: str) -> bool:
+    """Whether what follows the move certainly moves no further."""
+    moves = "cd" in rest or "popd" in rest or "pushd" in rest or "`" in rest
+    return not moves and _SINGLE_AND.search(rest) is None
