@@ -103,7 +103,8 @@ def tool_errors(session: Session, parameters: ToolErrors) -> Outcome:
         loose = parameters.loose
         least = len(_unrecovered(calls, failed, sure=False, loose=loose))
         possible = [c for c in calls if id(c) in maybe]
-        most = len(_unrecovered(calls, possible, sure=True, loose=loose))
+        settled = len(possible) == len(failed) and not any(map(_hidden, calls))
+        most = least if settled else len(_unrecovered(calls, possible, sure=True, loose=loose))
         limit = Limit(most=parameters.most_unrecovered)
         finding = limit.judge("failed without recovery", least, max(least, most))
         # the call that recovered may be one that the record has lost
@@ -166,6 +167,11 @@ def _unrecovered(
 
 
 _ANY = "any"  # no input is written like this: they are JSON or begin with `$`
+
+
+def _hidden(call: ToolCall) -> bool:
+    """Whether the call's outcome or its input is not known: then it may have recovered another."""
+    return call.outcome == "unknown" or call.input is None or call.input_truncated
 
 
 def _mark(call: ToolCall) -> int | None:

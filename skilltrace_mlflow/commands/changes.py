@@ -25,6 +25,7 @@ _OUTPUT = re.compile(r"-\w*o")
 _GIT = frozenset(
     ["rm", "mv", "restore", "checkout", "stash", "reset", "clean", "apply", "am", "clone"]
 )
+_GIT_WITH_OUTPUT = frozenset(("diff", "log", "show", "format", "archive"))
 _TO_NOWHERE = re.compile(r"[\d&]?>&[12](?=[\s;&|)'\"]|$)|[\d&]?>>?\s*/dev/null(?=[\s;&|)'\"]|$)")
 _BEHIND_UNIQ = re.compile(r"(?:uniq|xxd)\b([^|;&\n)]*)")
 
@@ -61,8 +62,11 @@ def may_change_files(line: Line) -> bool:
         words += _WORDS.findall(line.text)  # a comment's end is joined to no word
     if not _ALWAYS.isdisjoint(words):
         return True
-    if "git" in words and (not _GIT.isdisjoint(words) or _OUTPUT.search(bare)):
-        return True
+    if "git" in words:
+        if not _GIT.isdisjoint(words):
+            return True
+        if not _GIT_WITH_OUTPUT.isdisjoint(words) and _OUTPUT.search(bare):
+            return True
     if "find" in words and ("-delete" in bare or "-fprint" in bare or "-fls" in bare):
         return True
     if not _WITH_OUTPUT.isdisjoint(words) and _OUTPUT.search(bare):

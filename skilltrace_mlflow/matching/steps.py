@@ -281,7 +281,7 @@ def output_meets(session: Session, expected: Any, call: ToolCall) -> tuple[bool 
 
 def _lookup(value: Any, dotted: str) -> Any:
     """What stands under a dotted name; a key that itself has dots is found too."""
-    if isinstance(value, Mapping):
+    if isinstance(value, (dict, Mapping)):  # the concrete type first: it costs a tenth
         if dotted in value or not isinstance(dotted, str):
             return value.get(dotted, ABSENT)
         head, dot, rest = dotted.partition(".")

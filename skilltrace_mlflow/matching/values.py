@@ -89,6 +89,8 @@ def _check_matcher(key: str, item: Any, path: tuple[str | int, ...]) -> None:
 
 def value_matches(expected: Any, actual: Any) -> bool:
     """Whether `actual` is what `expected` asks for; RegexTimeoutError for a runaway pattern."""
+    if type(expected) is str:
+        return isinstance(actual, str) and expected == actual
     if isinstance(expected, Mapping):
         if _is_matcher(expected):
             return all(_holds(key, item, actual) for key, item in expected.items())
