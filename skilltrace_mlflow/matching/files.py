@@ -9,7 +9,6 @@ a target wider than the pattern (`rm -rf *`), a name that is filled in at run ti
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -87,16 +86,17 @@ def unsettled_writes(session: Session) -> list[str | None]:
 
 
 def touched_files(session: Session) -> list[Touched]:
-    """What command lines and MCP tools did with files; refused calls did nothing."""
+    """What command lines and MCP tools wrote, moved and deleted; refused calls did nothing."""
     return [
         item
         for item in attempted_files(session, reading=False)
-        if item.call.outcome != "denied" or item.call.maybe_ran
+        if item.use.kind not in ("read", "list")
+        and (item.call.outcome != "denied" or item.call.maybe_ran)
     ]
 
 
 def attempted_files(session: Session, *, reading: bool) -> list[Touched]:
-    """As `touched_files`, with what refused calls would have done.
+    """As `touched_files`, with what lines read and what refused calls would have done.
 
     Without `reading` lines that cannot write are not looked at, which most are.
     """
