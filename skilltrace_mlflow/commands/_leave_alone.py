@@ -14,7 +14,7 @@ _NAMES = """
     aws az base64 basename bat bc black brew bun bunzip2 bzip2 cal cargo cat cd chgrp chmod chown
     cksum clang cmake cmp code column comm conda continue cp createdb crontab csplit curl cut
     databricks date dd declare df diff dig dirname dirs dnf docker dpkg dpkg-query dropdb dropuser
-    du echo ed egrep emacs ex expand export expr false fd fdfind fg fgrep file find flake8 flatpak
+    du echo ed egrep emacs ex expand export expr false fd fdfind fg fgrep file find flake8
     fmt fold free gawk gcc gcloud gem getent gh git glab go grep groupadd groups gsutil gunzip gzip
     hash head helm help hexdump history host hostname id ifconfig info install ip isort jobs join jq
     kill killall kubectl less let ln local locale locate ls lsof mamba man mapfile md5sum micro
@@ -22,7 +22,7 @@ _NAMES = """
     openssl pacman pandoc paste patch pgrep ping pip pkg-config pkill popd port pr print printenv
     printf psql pushd pwd pyright pytest rcs read readarray readlink readonly realpath reboot
     redis-cli rename return rg rm rmdir rpm rsync ruff rustc rustup scp sed select seq service set
-    sha1sum sha256sum shasum shift shopt shred shutdown sleep snap snow sort split sqlite3 ss stat
+    sha1sum sha256sum shasum shift shopt shred shutdown sleep snow sort split sqlite3 ss stat
     strings stty subl sum svn systemctl tac tail tar tee terraform test tldr tofu top touch tr tree
     true truncate tsc tsort type typeset ulimit umask umount unalias uname unexpand uniq unlink
     unset unxz unzip uptime useradd userdel usermod vault vi vim view wait wc wget whatis whereis

@@ -305,6 +305,9 @@ class Walk(Words):
         text = "" if value is None else self.words_of(value)
         if value is not None and value.type == "array":
             text = UNKNOWN_WORDS
+        if name is not None and name.type == "subscript":  # a[$(…)]=1
+            for child in name.named_children[1:]:
+                self.words_of(child)
         if name is None or name.type != "variable_name":
             return
         key = text_of(name)

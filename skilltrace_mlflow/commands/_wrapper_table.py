@@ -25,13 +25,15 @@ __all__ = [
 class Prefix:
     """A command whose operands are a command: the options that take a value, the flags that do
     not, how many operands come first, and whether assignments may. `program` is what the operands
-    are the arguments of, where it is not among them (`minikube kubectl -- get pods`)."""
+    are the arguments of, where it is not among them (`minikube kubectl -- get pods`). `joins`: the
+    operands are joined and read by a shell, as ssh does."""
 
     valued: str = ""
     flags: str = ""
     operands: int = 0
     assignments: bool = False
     program: str = ""
+    joins: bool = False
 
 
 _WHERE = "-n -p -r --name --prefix --root-prefix --cwd -e -a --attach --env"
@@ -56,7 +58,14 @@ _LAUNCHERS: Mapping[str, Prefix] = {
     ),
     "limactl shell": Prefix(valued="--workdir --shell", flags="--debug", operands=1),
     "lima": Prefix(),
-    "colima ssh": Prefix(valued="-p --profile"),
+    "colima ssh": Prefix(valued="-p --profile", joins=True),
+    "ip netns exec": Prefix(operands=1),
+    "launchctl asuser": Prefix(operands=1),
+    "nomad alloc exec": Prefix(valued="-task -job -e", operands=1),
+    "sandbox-exec": Prefix(valued="-f -n -p -D"),
+    "flatpak run": Prefix(
+        valued="--command --branch --arch --cwd --env --filesystem --share --socket", operands=1
+    ),
     "multipass exec": Prefix(valued="-d --working-directory", operands=1),
     "orb": Prefix(valued="-m -u -w --machine --user --workdir"),
     "orbctl run": Prefix(valued="-m -u -w --machine --user --workdir"),
@@ -81,7 +90,7 @@ _LAUNCHERS: Mapping[str, Prefix] = {
     },
     "microk8s helm": Prefix(program="helm"),
     "microk8s helm3": Prefix(program="helm"),
-    "minikube ssh": Prefix(valued="-p -n --profile --node"),
+    "minikube ssh": Prefix(valued="-p -n --profile --node", joins=True),
     "kubecolor": Prefix(program="kubectl"),
     "docker container exec": Prefix(
         valued="-e -u -w --env --user --workdir --env-file --detach-keys",
@@ -99,6 +108,7 @@ _LAUNCHERS: Mapping[str, Prefix] = {
     "pueue add": Prefix(
         valued="-w -d -g -a -l -o -p --working-directory --delay --group --after --label",
         flags="-i -s -e -u --immediate --stashed --escape --print-task-id",
+        joins=True,
     ),
     "tsp": Prefix(valued="-L -D -W -N", flags="-n -f -m -d -B -g -E"),
     "nq": Prefix(flags="-c -q"),
@@ -112,7 +122,7 @@ _LAUNCHERS: Mapping[str, Prefix] = {
     ),
     "ssh-agent": Prefix(valued="-a -E -t", flags="-c -s -D -d"),
     "mosh": Prefix(valued="-p --port --ssh --server --client --predict", operands=1),
-    "tsh ssh": Prefix(valued="-l -p --login --port --cluster --proxy", operands=1),
+    "tsh ssh": Prefix(valued="-l -p --login --port --cluster --proxy", operands=1, joins=True),
     "nomad exec": Prefix(valued="-task -job -e", operands=1),
     "cpulimit": Prefix(valued="-l -p -e --limit"),
     "chrt": Prefix(valued="-T -P -D", flags="-b -f -i -o -r -d -a", operands=1),
@@ -136,7 +146,7 @@ _LAUNCHERS: Mapping[str, Prefix] = {
     "uv tool run": Prefix(valued="--from --with --python -p --index --index-url"),
     "yarn workspace": Prefix(operands=1, program="yarn"),
     "yarn workspaces foreach exec": Prefix(),
-    "lerna exec": Prefix(valued="--scope --ignore --concurrency"),
+    "lerna exec": Prefix(valued="--scope --ignore --concurrency", joins=True),
     "nx exec": Prefix(),
     "railway run": Prefix(valued="-s -e --service --environment"),
     "teller run": Prefix(valued="-c --config"),
@@ -227,7 +237,7 @@ PREFIXES: Mapping[str, Prefix] = {
     "mamba run": Prefix(valued="-n -p --name --prefix --cwd", flags="--no-capture-output -v"),
     "mise exec": Prefix(),
     "direnv exec": Prefix(operands=1),
-    "adb shell": Prefix(),
+    "adb shell": Prefix(joins=True),
     "arch": Prefix(),
     "asdf exec": Prefix(),
     "aws-vault exec": Prefix(valued="-d --duration --region", operands=1),
@@ -245,7 +255,7 @@ PREFIXES: Mapping[str, Prefix] = {
     "envchain": Prefix(operands=1),
     "fakeroot": Prefix(),
     "gosu": Prefix(operands=1),
-    "heroku run": Prefix(valued="-a --app -r --remote -s --size"),
+    "heroku run": Prefix(valued="-a --app -r --remote -s --size", joins=True),
     "infisical run": Prefix(valued="--env --path"),
     "lxc exec": Prefix(operands=1),
     "lxc-attach": Prefix(valued="-n --name"),
@@ -321,6 +331,8 @@ TEXT_OPTION: Mapping[str, tuple[str, ...]] = {
     "aws": ("--command",),
     "az": ("--scripts", "--command-to-execute", "--exec-command"),
     "env": ("-S", "--split-string"),
+    "doctl": ("--ssh-command",),
+    "entr": ("-s",),
     "expect": ("-c",),
     "flock": ("-c", "--command"),
     "fly": ("-C", "--command"),
@@ -335,6 +347,7 @@ TEXT_OPTION: Mapping[str, tuple[str, ...]] = {
     "sbatch": ("--wrap",),
     "script": ("-c", "--command"),
     "sg": ("-c",),
+    "snap": ("-c",),
     "su": ("-c", "--command"),
     "tar": ("--to-command", "--use-compress-program", "-I"),
     "vagrant": ("-c", "--command"),
@@ -345,8 +358,8 @@ TEXT_OPERANDS = frozenset(["concurrently", "hyperfine"])
 TYPED_INTO = frozenset(["at", "batch", "su"])
 # Programs that `wrappers` reads in ways of their own.
 _OWN_WAYS = (
-    ". autossh cmd coproc coverage eval fd fdfind find flock git nix parallel powershell pwsh "
-    "source sops ssh tmux trap watch"
+    ". autossh cmd coproc coverage eval fd fdfind find flock git nix osascript parallel powershell "
+    "pwsh source sops ssh tmux trap watch"
 )
 # The name of every program that may run another one.
 CARRIERS = frozenset(

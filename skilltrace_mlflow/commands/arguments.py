@@ -26,13 +26,16 @@ from skilltrace_mlflow.commands.options import Table, deepens, has_subcommands, 
 __all__ = [
     "Arguments",
     "Given",
+    "other_names",
     "plain_operand",
     "read_arguments",
     "same_program",
+    "takes_place_of",
     "takes_subcommand",
 ]
 
 _PIP = re.compile(r"pip[23](?:\.\d+)?")
+_SAME = {"gmake": "make", "helm3": "helm", "kubecolor": "kubectl", "py.test": "pytest"}
 _VERSION = re.compile(r"(?<=[\w.])@[\w.^~*+-]+$")  # ruff@latest, npm@10
 
 # Programs whose options are words behind one dash: letters of such a word are no flags.
@@ -47,6 +50,22 @@ _SUBCOMMANDS = {
     "pacman", "pnpm", "prisma", "pulumi", "rails", "rustup", "snap", "snow", "supabase",
     "systemctl", "tofu", "vault", "vercel", "wrangler", "yarn", "yum",
 }  # fmt: skip
+# Programs that are made to take another one's place.
+_DROP_INS: Mapping[str, tuple[str, ...]] = {
+    "docker": ("podman", "nerdctl"),
+    "docker-compose": ("podman-compose",),
+    "kubectl": ("oc",),
+    "terraform": ("tofu", "opentofu", "terragrunt"),
+}
+# Programs whose own options end at their first operand, by subcommand: what follows it is another
+# program's. ssh takes options behind the host as well.
+_CONTAINERS = {"run": 1, "exec": 1, "create": 1, "compose run": 1, "compose exec": 1}
+_OWN_OPTIONS_END: Mapping[str, Mapping[str, int]] = {
+    **dict.fromkeys(("docker", "podman", "nerdctl"), _CONTAINERS),
+    "ssh": {"": 2},
+}
+# How many words name what a program does, where it has groups of subcommands throughout.
+_LEVELS = {"aws": 2, "gh": 2}
 _OFF = {"false", "False", "FALSE", "f", "F", "0"}
 
 
@@ -70,18 +89,24 @@ class Arguments:
     """What stands behind a program's name.
 
     `starts` are the indexes in `operands` at which a subcommand can stand; `open_ended` is true
-    where words that may be options are filled in at run time.
+    where words that may be options are filled in at run time. `levels` is how many words from a
+    start on name the subcommand.
     """
 
     options: tuple[Given, ...] = ()
     operands: tuple[str, ...] = ()
     starts: tuple[int, ...] = ()
     open_ended: bool = False
+    levels: int = 1
     flags: frozenset[str] = field(init=False, compare=False)
 
     def __post_init__(self) -> None:
         names = frozenset(name for option in self.options for name in option.names)
         object.__setattr__(self, "flags", names)
+
+    def uncertain(self, operand: str) -> bool:
+        """Whether an operand may be the value of an option that nobody knows."""
+        return any(option.behind == operand for option in self.options)
 
     def values(self, name: str) -> tuple[str, ...]:
         """The values of an option, by any of its names, in order."""
@@ -98,7 +123,18 @@ def same_program(program: str) -> str:
     """The name under which one program is compared: `pip3.11` and `pip@24` are `pip`."""
     if "@" in program:
         program = _VERSION.sub("", program)
-    return "pip" if _PIP.fullmatch(program) else program
+    return "pip" if _PIP.fullmatch(program) else _SAME.get(program, program)
+
+
+def takes_place_of(program: str, other: str) -> bool:
+    """Whether a program does what another one does, given the same words."""
+    return program in _DROP_INS.get(other, ())
+
+
+def other_names(program: str) -> tuple[str, ...]:
+    """The names under which a program, or one that takes its place, may stand in a line."""
+    same = (name for name, known in _SAME.items() if known == program)
+    return (*same, *_DROP_INS.get(program, ()))
 
 
 def plain_operand(operand: str) -> str:
@@ -124,6 +160,7 @@ def read_arguments(program: str, words: Sequence[str]) -> Arguments:
         options=tuple(options),
         operands=operands,
         starts=tuple(reading.starts),
+        levels=max(len(reading.path), _LEVELS.get(program, 1)),
         open_ended=any(UNKNOWN_WORDS in word for word in words)
         or any(UNKNOWN in name for option in options for name in option.names),  # rm -r$FORCE
     )
@@ -142,6 +179,7 @@ class _Reading:
         self.starts: list[int] = []
         self.settled = False  # whether the subcommand has certainly been seen
         self.ended = False  # whether `--` was
+        self.own = 0  # how many operands name the subcommand
         self.may_be_value = False  # whether the last option may take the next word
 
     def take(self, waiting: list[str]) -> None:
@@ -233,6 +271,10 @@ class _Reading:
             if deeper or (not self.path and self.settled):
                 self.path.append(word)
                 self.table = table_of(self.program, tuple(self.path))
+                self.own = len(self.operands) + 1
+        end = _OWN_OPTIONS_END.get(self.program, {}).get(" ".join(self.path))
+        if end is not None and self.table.complete and not self.may_be_value:
+            self.ended = self.ended or len(self.operands) + 1 - self.own >= end
         self.may_be_value = False
         kinds = same_kind(self.program, word)
         self.operands.extend(kinds)
@@ -261,7 +303,7 @@ def _implied(
             if any(word.startswith(":") and len(word) > 1 for word in operands):
                 found.append("-d/--delete")
     elif program in ("kill", "killall", "pkill"):
-        given = [o.value for o in options if o.names & {"-s", "-n"} and o.value]
+        given = [o.value for o in options if o.names & {"-s", "-n", "--signal"} and o.value]
         found = [name for name in map(_signal, given) if name]
     elif program == "tar" and operands and operands[0].isalpha() and not options:
         table = table_of("tar", ())  # tar xzf a.tgz

@@ -15,16 +15,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from skilltrace_mlflow.commands._leave_alone import LEAVE_ALONE
 from skilltrace_mlflow.commands._option_match import could_become, option_meets, same_operand
 from skilltrace_mlflow.commands._powershell_names import CMDLETS, looks_like_cmdlet
 from skilltrace_mlflow.commands.arguments import (
     Arguments,
+    other_names,
     plain_operand,
     read_arguments,
     same_program,
+    takes_place_of,
     takes_subcommand,
 )
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
@@ -38,6 +40,7 @@ from skilltrace_mlflow.commands.wrappers import (
     is_known,
     is_shell_program,
     program_of,
+    runs_operands,
 )
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.text import cut
@@ -113,7 +116,8 @@ class CommandPattern:
         program = same_program(program_of(command.words[0]))
         sure: bool | None = True
         if program != part.program:
-            if not could_become(program, part.program):
+            replaces = takes_place_of(program, part.program)
+            if not replaces and not could_become(program, part.program):
                 return _behind(part, program, command)
             sure = None
         if (
@@ -123,8 +127,7 @@ class CommandPattern:
             and (command.carried or command.words[0] == UNKNOWN_WORDS)
         ):
             return None  # a whole script that is not known
-        actual = read_arguments(part.program, command.words[1:])
-        met = _arguments_meet(part, actual)
+        met = _words_meet(part, command.words[1:])
         return met if not met else sure
 
 
@@ -146,7 +149,13 @@ def parse_command_pattern(text: str) -> CommandPattern:
         for word in parts[0].arguments.operands
         if "*" not in word and not has_other_names(parts[0].program, word)
     ]
-    hint = Program(name=parts[0].program, words=tuple(map(plain_operand, operands)))
+    if any(option.names & _RENAMING for option in parts[0].arguments.options):
+        operands = []
+    hint = Program(
+        name=parts[0].program,
+        words=tuple(map(plain_operand, operands)),
+        others=other_names(parts[0].program),
+    )
     return CommandPattern(text=text.strip(), parts=parts, hint=hint)
 
 
@@ -197,7 +206,10 @@ def _why(part: _Part, command: Command) -> str:
     """Why a command of known words is in doubt; empty where its words are not known."""
     if any(UNKNOWN in word or UNKNOWN_WORDS in word for word in command.words):
         return ""
-    if same_program(program_of(command.words[0])) == part.program:
+    program = same_program(program_of(command.words[0]))
+    if takes_place_of(program, part.program):
+        return f"where {program} takes the place of {part.program}"
+    if program == part.program:
         return "whose options are in no table and may be the same"
     return f"where {command.words[0]} is not known and may run its operands"
 
@@ -207,26 +219,85 @@ def _behind(part: _Part, program: str, command: Command) -> bool | None:
 
     None where a tail of them is the pattern, or is a shell's `-c` text that runs it.
     """
-    if program in LEAVE_ALONE or is_known(program):
-        return False
     words = command.words
-    for at in range(1, len(words)):
+    start: int | None = 1
+    if is_known(program):
+        start = runs_operands(words)
+    elif program in LEAVE_ALONE:
+        start = None
+    for at in range(start, len(words)) if start is not None else ():
         name = program_of(words[at])
         if same_program(name) == part.program:
-            if _arguments_meet(part, read_arguments(part.program, words[at + 1 :])) is not False:
+            if _words_meet(part, words[at + 1 :]) is not False:
                 return None
         elif is_shell_program(name):
             texts = [t for t in carried(Command(words=words[at:])) if isinstance(t, str)]
             inner = (c for text in texts for c in read_script(text).commands)
             if any(_runs(part, c) is not False for c in inner):
                 return None
+        elif any(_runs(part, c) is not False for c in _line_in(words, at)):
+            return None
     return False
+
+
+# Options that say something: their text is nobody's command.
+_SAYING = re.compile(
+    r"-[mtbdn]|--?(?:\w+-)?(?:message|msg|title|body|text|desc|description|notes?|comment|summary|"
+    r"reason|name|label|prompt|query|subject|content|acceptance|design|context|append-\w+)"
+)
+_TAKING = re.compile(r"-[cex]|--?[\w-]*(?:cmd|command|exec|run|script|shell|hook|before|after)\w*")
+
+
+def _line_in(words: Sequence[str], at: int) -> Sequence[Command]:
+    """The commands that a word of several words may be the line of: `frob -c 'rm -rf x'`.
+
+    Behind an option that takes commands these are all of the line's; else the first of them, as
+    a text that says something about a command seldom begins with it.
+    """
+    word, before = words[at], words[at - 1]
+    option, sign, value = word.partition("=")
+    if sign and option.startswith("-") and " " not in option:
+        word, before = value, option
+    if len(word.split(None, 1)) < 2 or _SAYING.fullmatch(before):
+        return ()
+    found = read_script(word).commands
+    if _TAKING.fullmatch(before):
+        return found
+    while found and program_of(found[0].words[0]) in ("cd", "set", "export"):
+        found = found[1:]
+    end = next((i for i, command in enumerate(found) if i and not command.carried), len(found))
+    return found[:end]
 
 
 def _runs(part: _Part, command: Command) -> bool | None:
     if same_program(program_of(command.words[0])) != part.program:
         return False
-    return _arguments_meet(part, read_arguments(part.program, command.words[1:]))
+    return _words_meet(part, command.words[1:])
+
+
+_RENAMING = {"destroy", "-destroy"}  # terraform apply -destroy is terraform destroy
+
+
+def _words_meet(part: _Part, words: Sequence[str]) -> bool | None:
+    """Whether the words behind the program are the pattern's, in one of their forms."""
+    actual = read_arguments(part.program, words)
+    met = _arguments_meet(part, actual)
+    if met or part.program not in ("terraform", "tofu"):
+        return met
+    wanted = part.arguments
+    if "destroy" in wanted.operands[:1] and actual.operands[:1] == ("apply",):
+        if actual.flags & _RENAMING:
+            other = replace(actual, operands=("destroy", *actual.operands[1:]))
+            return _arguments_meet(part, other) or met
+    elif wanted.flags & _RENAMING and actual.operands[:1] == ("destroy",):
+        destroy = next(o for o in wanted.options if o.names & _RENAMING)
+        other = replace(
+            actual,
+            operands=("apply", *actual.operands[1:]),
+            options=(*actual.options, destroy),
+        )
+        return _arguments_meet(part, other) or met
+    return met
 
 
 def _arguments_meet(part: _Part, actual: Arguments) -> bool | None:
@@ -240,7 +311,7 @@ def _arguments_meet(part: _Part, actual: Arguments) -> bool | None:
     operands = list(wanted.operands)
     if not operands:
         return verdict
-    found = _operands_meet(part.program, operands, actual)
+    found = _operands_meet(part, operands, actual)
     if found is True:
         return verdict
     if found is None or actual.open_ended:
@@ -248,10 +319,12 @@ def _arguments_meet(part: _Part, actual: Arguments) -> bool | None:
     return False
 
 
-def _operands_meet(program: str, wanted: Sequence[str], actual: Arguments) -> bool | None:
+def _operands_meet(part: _Part, wanted: Sequence[str], actual: Arguments) -> bool | None:
     starts: Sequence[int] = range(len(actual.operands))
-    if takes_subcommand(program):
+    levels = 0
+    if takes_subcommand(part.program):
         starts = actual.starts
+        levels = part.arguments.levels
     best: bool | None = False
     for start in starts:
         at, doubtful, index = start, False, 0
@@ -264,6 +337,10 @@ def _operands_meet(program: str, wanted: Sequence[str], actual: Arguments) -> bo
                 index += 1
             elif index == 0:
                 break
+            elif index < levels:  # another subcommand of the group
+                if not actual.uncertain(operand):
+                    break
+                doubtful = True
             at += 1
         if index == len(wanted):
             if not doubtful:

@@ -106,10 +106,14 @@ def _word(name: str) -> re.Pattern[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Program:
-    """A program's name, and words that have to stand in the line too, to be looked for."""
+    """A program's name, and words that have to stand in the line too, to be looked for.
+
+    `others` are names under which the same may be run.
+    """
 
     name: str
     words: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
     def may_run(self, line: str) -> bool:
         """Whether the line may run the program with the words."""
@@ -131,7 +135,9 @@ class Program:
             return True
         if bare is None:
             bare = _unquoted(line)
-        return self.name in bare and bare != line and bool(_word(self.name).search(bare))
+        if self.name in bare and bare != line and _word(self.name).search(bare):
+            return True
+        return any(name in bare for name in self.others)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from skilltrace_mlflow.commands._wrapper_table import (
 )
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
 
-__all__ = ["carried", "is_known", "is_shell_program", "program_of"]
+__all__ = ["carried", "is_known", "is_shell_program", "program_of", "runs_operands"]
 
 Carried = tuple[str, ...] | str
 
@@ -36,7 +36,9 @@ _OWN_ARGUMENTS = {
     "zig",
 }  # fmt: skip
 _RUNNING = {"attach", "debug", "exec", "run", "shell", "ssh", "x"}
+_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _PYTHON = re.compile(r"(?:python|pypy|py$)[\d.]*")
+_DO_SHELL = re.compile(r'do shell script "((?:[^"\\]|\\.)*)"')
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=", re.DOTALL)
 _SSH_VALUED = {f"-{letter}" for letter in "bBcDEeFIiJLlmOopQRSWw"}
 
@@ -90,6 +92,11 @@ def carried(command: Command) -> list[Carried]:
         found.extend(_python(rest[rest.index("-m") :]))
     elif program == "sops" and rest[:1] in (["exec-env"], ["exec-file"]):
         found.extend(rest[2:])
+    elif program == "aws":
+        found.extend(_documents(rest))
+    elif program == "osascript":
+        scripts = (text for text in _values(rest, ("-e",)) if isinstance(text, str))
+        found.extend(said for text in scripts for said in _DO_SHELL.findall(text))
     elif program == "expect":
         found.extend(t.replace("spawn ", "") for t in _values(rest, ("-c",)) if isinstance(t, str))
     elif program == "tar":
@@ -119,6 +126,17 @@ def carried(command: Command) -> list[Carried]:
 def is_shell_program(program: str) -> bool:
     """Whether a program is a shell."""
     return program in SHELLS
+
+
+def runs_operands(words: Sequence[str]) -> int | None:
+    """Where the words that a known program may run begin, in a way of it that is in no table.
+
+    `nomad alloc exec x rm`: behind a word that says so. None where the tables know what runs.
+    """
+    program = program_of(words[0])
+    if program in _OWN_ARGUMENTS or carried(Command(words=tuple(words))):
+        return None
+    return next((at + 1 for at, word in enumerate(words) if at and word in _RUNNING), None)
 
 
 def is_known(program: str) -> bool:
@@ -154,6 +172,8 @@ def _prefixed(program: str, rest: list[str]) -> list[Carried]:
         tails = _tails(words[at:], known)
         if known.program:
             return [(known.program, *tail) for tail in tails]
+        if known.joins:
+            return [*tails, *(" ".join(tail) for tail in tails)]
         if words[0] == "hatch":
             tails = [(tail[0].rpartition(":")[2], *tail[1:]) for tail in tails]
         if words[:2] == ["uv", "run"] and "-m" in words:
@@ -179,7 +199,8 @@ def _behind_path(words: Sequence[str], path: Sequence[str]) -> int | None:
 
 def _entrypoints(words: list[str], known: Prefix) -> list[Carried]:
     """`docker run --entrypoint rm image -rf x`: the program with what follows the image."""
-    programs = [text for text in _values(words, ("--entrypoint",)) if isinstance(text, str)]
+    options = ("--entrypoint", *(("--command",) if "--command" in known.valued.split() else ()))
+    programs = [text for text in _values(words, options) if isinstance(text, str)]
     tails = _tails(words, replace(known, operands=0)) if programs else []
     return [(*text.split(), *tail[1:]) for text in programs if text for tail in tails]
 
@@ -398,6 +419,21 @@ def _watch(words: list[str]) -> list[Carried]:
     while index < len(words) and words[index].startswith("-"):
         index += 2 if words[index] in ("-n", "--interval") else 1
     return [" ".join(words[index:])] if words[index:] else []
+
+
+def _documents(words: list[str]) -> list[Carried]:
+    """The lines in the parameters of a document: `aws ssm send-command --parameters …`."""
+    found: list[Carried] = []
+    for text in _values(words, ("--parameters",)):
+        lines = text.partition("commands=")[2] if isinstance(text, str) else ""
+        if isinstance(text, str) and '"commands"' in text:
+            lines = text.partition('"commands"')[2].lstrip(" :")
+        if lines.startswith(("[", '"')):
+            found.extend(one.replace('\\"', '"') for one in _QUOTED.findall(lines))
+            found.extend(lines.strip("[]}").split(",") if '"' not in lines else ())
+        elif lines:
+            found.append(lines)
+    return found
 
 
 def _flock(words: list[str]) -> list[Carried]:
