@@ -7,7 +7,6 @@ functions of the user's own.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -25,9 +24,7 @@ from skilltrace_mlflow.score import SESSION_PREFIX, Target, judge_traces
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.load import Evidence
 
-__all__ = ["trace_eval"]
-
-_log = logging.getLogger(__name__)
+__all__ = ["judge_with_gates", "trace_eval"]
 
 
 def trace_eval(
@@ -110,9 +107,7 @@ def trace_eval(
         if not keep_sessions:
             kept = tuple(result.without_session() for result in evaluation.results)
             evaluation = replace(evaluation, results=kept)
-    done = _with_gates(evaluation, manifest, options.fail_under)
-    _log.info("%s: %d results, %d gates", done.skill, len(done.results), len(done.gates))
-    return done
+    return judge_with_gates(evaluation, manifest, options.fail_under)
 
 
 def _fetch(options: EvaluationOptions) -> Iterator[Evidence]:
@@ -152,8 +147,8 @@ def _expected(manifest: Manifest, target: Target) -> Mapping[str, Any]:
     return {**case.trace_expectations, **case.response_expectations}
 
 
-def _with_gates(
-    evaluation: Evaluation, manifest: Manifest, asked: Mapping[str, float]
+def judge_with_gates(
+    evaluation: Evaluation, manifest: Manifest, asked: Mapping[str, float] | None = None
 ) -> Evaluation:
     """The gates on what was judged here, and on trace checks that nothing expects anywhere (they
     fail). Those on responses, and on what only other test cases expect, are left to `mlflow-eval`;
@@ -173,7 +168,7 @@ def _with_gates(
         spared, _ = gates_concerning(vain, elsewhere, groups=manifest.tiers)
         gates.update({name: value for name, value in vain.items() if name not in spared})
         others = tuple(name for name in others if name not in gates)
-    gates.update(asked)
+    gates.update(asked or {})
     notes = list(evaluation.notes)
     left = [name for name in others if name not in gates]
     if left:

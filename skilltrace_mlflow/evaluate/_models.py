@@ -22,22 +22,25 @@ __all__ = ["ModelJudges"]
 class ModelJudges:
     """Runs `scorers` on the rows of one run; `notes` say what stopped them.
 
-    With `resumed`, what the run holds already is not asked for again.
+    With `resumed`, what the run holds already is not asked for again; with `of_any_run`, nor what
+    stands on the trace from another one.
     """
 
     scorers: Sequence[Scorer]
     skill: str
     store: RunStore
     resumed: bool = False
+    of_any_run: bool = False
     notes: list[str] = field(default_factory=list)
 
     def judge(self, rows: Iterable[Row]) -> None:
         """Let MLflow judge these rows, one per attempt, with its own rate limits; every one has a
         trace. Raises EvaluationError if the time is up before the last.
         """
+        again = self.resumed or self.of_any_run
         for batch in rounds(rows):
             self.store.deadline.require("all models had judged")
-            left = [row for row in batch if not (self.resumed and self._has_judged(row))]
+            left = [row for row in batch if not (again and self._has_judged(row))]
             if not left:
                 continue
             before = {made.assessment_id for _, made in self._feedbacks(left)}
@@ -49,12 +52,12 @@ class ModelJudges:
                 )
             self._mark(left, before)
 
-    def outcomes(self, rows: Mapping[tuple[str, int], Row]) -> dict[tuple[str, int], list[Outcome]]:
-        """What the store says by now of each (test id, attempt) of these rows."""
+    def outcomes(self, rows: Mapping[int, Row]) -> dict[int, list[Outcome]]:
+        """What the store says by now of each of these rows, by the number of its attempt."""
         held = self.store.assessments({row.trace_id for row in rows.values() if row.trace_id})
         return {
-            key: self._outcomes(self._of(row.found, held.get(row.trace_id or "", ())))
-            for key, row in rows.items()
+            number: self._outcomes(self._of(row.found, held.get(row.trace_id or "", ())))
+            for number, row in rows.items()
         }
 
     def missing(self) -> list[Outcome]:
@@ -109,8 +112,11 @@ class ModelJudges:
         return list(newest.values())
 
     def _is_ours(self, assessment: Any) -> bool:
-        source = (assessment.metadata or {}).get(SOURCE_RUN)
-        return assessment.feedback is not None and source == self.store.run_id
+        if assessment.feedback is None:
+            return False
+        if self.of_any_run and assessment.valid is not False and identity_of(assessment):
+            return True
+        return (assessment.metadata or {}).get(SOURCE_RUN) == self.store.run_id
 
     def _outcomes(self, mine: Sequence[Any]) -> list[Outcome]:
         outcomes: list[Outcome] = []

@@ -82,6 +82,10 @@ class Item:
         """Whether `assessment`, of the same identity, says what this item says."""
         return _gist(assessment) == _gist(self.feedback())
 
+    def repeats(self, assessment: Assessment) -> bool:
+        """Whether `assessment`, of the same identity, says it for the same reason, too."""
+        return self.stands_in(assessment) and assessment.rationale == self.feedback().rationale
+
 
 @dataclass(kw_only=True)
 class Row:
@@ -89,7 +93,9 @@ class Row:
 
     `expectations` is what MLflow keeps on the trace; `trace_id` is filled in as soon as it is
     known. `lineage` is the run whose earlier verdicts are superseded, None for those of every run.
-    `done` are the items that an interrupted run left standing.
+    `done` are the items that an interrupted run left standing. `number` is the place of the attempt
+    among all of them: the same test may be met again on another trace. `stood_under` is the run of
+    the verdicts that were left out since they stand already.
     """
 
     found: Attempt
@@ -99,6 +105,8 @@ class Row:
     trace_id: str | None = None
     lineage: str | None = None
     done: set[Identity] = field(default_factory=set)
+    number: int = 0
+    stood_under: str | None = None
 
     def __post_init__(self) -> None:
         if self.trace is not None:
@@ -116,9 +124,9 @@ class Row:
         prompt = {} if case.prompt is None else {"prompt": case.prompt}
         return {**case.inputs, **prompt, "test_id": case.id, "attempt": self.found.attempt}
 
-    def superseded(self) -> dict[Identity, str]:
-        """Ids of the verdicts that stand on the trace, the newest of each identity."""
-        found: dict[Identity, tuple[int, str]] = {}
+    def standing(self) -> dict[Identity, Assessment]:
+        """The verdicts of the lineage that stand on the trace: the newest of each identity."""
+        found: dict[Identity, tuple[tuple[int, str], Assessment]] = {}
         for assessment in self.trace.info.assessments if self.trace is not None else ():
             identity = identity_of(assessment)
             if identity is None or assessment.valid is False or not assessment.assessment_id:
@@ -127,9 +135,32 @@ class Row:
             source = (assessment.metadata or {}).get(SOURCE_RUN)
             if self.lineage is not None and source != self.lineage:
                 continue
-            entry = (assessment.create_time_ms or 0, assessment.assessment_id)
-            found[identity] = max(found.get(identity, entry), entry)
-        return {identity: assessment_id for identity, (_, assessment_id) in found.items()}
+            age = (assessment.create_time_ms or 0, assessment.assessment_id)
+            if identity not in found or found[identity][0] < age:
+                found[identity] = (age, assessment)
+        return {identity: assessment for identity, (_, assessment) in found.items()}
+
+    def superseded(self) -> dict[Identity, str]:
+        """Ids of the verdicts that stand on the trace, the newest of each identity."""
+        return {
+            identity: str(assessment.assessment_id)
+            for identity, assessment in self.standing().items()
+        }
+
+    def drop_standing(self, *, besides: str | None = None) -> None:
+        """Leave out every item that stands on the trace in the same words, unless it is the run
+        `besides` that gave it.
+        """
+        stands = self.standing()
+        left = []
+        for item in self.items:
+            found = stands.get(item.identity)
+            source = None if found is None else (found.metadata or {}).get(SOURCE_RUN)
+            if found is None or source == besides or not item.repeats(found):
+                left.append(item)
+            else:
+                self.stood_under = source
+        self.items = left
 
     def feedbacks(self) -> list[Feedback]:
         """Every item that is not done yet, as an assessment."""

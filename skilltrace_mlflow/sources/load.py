@@ -7,17 +7,18 @@ wrote with `Trace.to_json()`.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
 from pathlib import Path
 
 from skilltrace_mlflow.errors import ConfigurationError, InputError, TraceNotFoundError
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.atif import is_atif, session_from_atif
 from skilltrace_mlflow.sources.locate import find_local_session, local_sessions
+from skilltrace_mlflow.sources.mlflow._generation import AGENT_ID_TAG
 from skilltrace_mlflow.sources.mlflow.stored import StoredTraces
 from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace, session_from_trace
 from skilltrace_mlflow.sources.session_json import is_whole, session_from_json
@@ -25,6 +26,9 @@ from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
 __all__ = [
     "Evidence",
+    "StoredEvidence",
+    "evidence_between",
+    "evidence_of_whole",
     "latest_local",
     "latest_of_experiment",
     "load_file",
@@ -35,15 +39,14 @@ __all__ = [
     "short_name",
 ]
 
-_log = logging.getLogger(__name__)
-
 _DOCUMENT_ENDING = ".json"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
-    """A session and where it came from; `name` is short, `source` whole, `trace_id` MLflow's.
+    """A session and where it came from; `name` is short, `source` whole, `trace_id` MLflow's, and
+    `tags` those of the trace.
 
     `whole_session` is false where it is one turn (one trace) of a session; `fetch_whole` then gets
     the rest of it, where there is a store to ask.
@@ -54,6 +57,7 @@ class Evidence:
     session: Session
     trace_id: str | None = None
     run_id: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict, compare=False)
     whole_session: bool = True
     fetch_whole: Callable[[], Session] | None = field(default=None, compare=False, repr=False)
 
@@ -64,7 +68,6 @@ def load_file(path: str | os.PathLike[str]) -> Evidence:
     Raises InputError if the file is missing, a folder, or none of these.
     """
     text = str(path)
-    _log.debug("reading %s", text)
     if text == "-":
         return Evidence(name="stdin", source="-", session=parse_transcript("-"))
     file = Path(path).expanduser()
@@ -124,6 +127,74 @@ def sessions_of_run(
             whole_session=False,
             fetch_whole=_rest_of(turns, tracking_uri),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredEvidence:
+    """What an experiment holds of a stretch of time: a turn each, with its background agents.
+
+    `unfinished` are the traces that are not wholly stored, with the time at which they began.
+    """
+
+    evidence: tuple[Evidence, ...]
+    unfinished: tuple[tuple[str, datetime], ...] = ()
+
+
+def evidence_between(
+    experiment: str | None, start: datetime, end: datetime, *, tracking_uri: str | None = None
+) -> StoredEvidence:
+    """The turns of an experiment that began in [start, end), oldest first.
+
+    Raises ConfigurationError for an unknown experiment, EvaluationError if the store does not
+    answer.
+    """
+    from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+
+    mlflow_store.probe(tracking_uri)
+    found = mlflow_store.fetch_traces_between(experiment, start, end, tracking_uri=tracking_uri)
+    turns = [
+        StoredTraces(traces=(trace,))
+        for trace in found.traces
+        if AGENT_ID_TAG not in trace.info.tags  # it is judged with the turn that started it
+    ]
+    return StoredEvidence(
+        evidence=tuple(
+            Evidence(
+                name=turn.first_id,
+                source=turn.first_id,
+                session=mlflow_store.with_agents(turn, tracking_uri=tracking_uri).session(),
+                trace_id=turn.first_id,
+                tags=dict(turn.traces[0].info.tags),
+                whole_session=False,
+                fetch_whole=_rest_of(turn, tracking_uri),
+            )
+            for turn in turns
+        ),
+        unfinished=tuple(
+            (str(info.trace_id), datetime.fromtimestamp(info.request_time / 1000, timezone.utc))
+            for info in found.unfinished
+        ),
+    )
+
+
+def evidence_of_whole(item: Evidence, *, tracking_uri: str | None = None) -> Evidence:
+    """The whole session that a stored turn belongs to, under the name of its first turn."""
+    from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+
+    if item.whole_session or item.trace_id is None:
+        return item
+    trace = mlflow_store.fetch_trace(item.trace_id, tracking_uri=tracking_uri)
+    turns = mlflow_store.whole_session(StoredTraces(traces=(trace,)), tracking_uri=tracking_uri)
+    first = turns.first_id
+    return replace(
+        item,
+        name=first,
+        source=first,
+        trace_id=first,
+        session=turns.session(),
+        whole_session=True,
+        fetch_whole=None,
+    )
 
 
 def _rest_of(turns: StoredTraces, tracking_uri: str | None) -> Callable[[], Session]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import tempfile
 import time
 from collections import Counter
@@ -23,13 +22,13 @@ from skilltrace_mlflow.checks.completion import ending_notes
 from skilltrace_mlflow.comparison.run_results import REPORT_ARTIFACT, RESULTS_ARTIFACT
 from skilltrace_mlflow.errors import EvaluationError
 from skilltrace_mlflow.evaluate._deadline import Deadline
+from skilltrace_mlflow.evaluate._figures import run_metrics
 from skilltrace_mlflow.evaluate._find import experiment_of
 from skilltrace_mlflow.evaluate._judge import AttemptJudges, expectations_of
 from skilltrace_mlflow.evaluate._mlflow import log_rows, rounds
 from skilltrace_mlflow.evaluate._models import ModelJudges
 from skilltrace_mlflow.evaluate._resume import SKILL_TAG, STATUS_TAG, Plan
 from skilltrace_mlflow.evaluate._rows import Attempt, Item, Row
-from skilltrace_mlflow.evaluate._run_metrics import run_metrics
 from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore, first_line
 from skilltrace_mlflow.evaluate._surroundings import few_workers, lifted_rate_limit
 from skilltrace_mlflow.evaluate._verify import complete, standing
@@ -40,8 +39,6 @@ from skilltrace_mlflow.score import SESSION_PREFIX
 
 __all__ = ["EvaluationRun"]
 
-_log = logging.getLogger(__name__)
-
 
 @dataclass(kw_only=True)
 class EvaluationRun:
@@ -49,7 +46,9 @@ class EvaluationRun:
     another thread at any time, for when it is interrupted or takes too long.
 
     `find` gives the attempts, `experiment` the id of the experiment to fall back on. `plan` is what
-    somebody needs to finish the run later, None where nobody can.
+    somebody needs to finish the run later, None where nobody can. With `only_new`, verdicts that
+    stand on their traces already are left as they are, and nothing is logged, not even a run, where
+    all of them do.
     """
 
     skill: str
@@ -64,6 +63,7 @@ class EvaluationRun:
     run_id: str | None = None
     resumed: bool = False
     supersede: bool = False
+    only_new: bool = False
     progress: Callable[[int, int], None] | None = None
     tracking_uri: str = ""
     notes: list[str] = field(default_factory=list)
@@ -78,16 +78,17 @@ class EvaluationRun:
     def run(self) -> None:
         """Everything. Raises SkillTraceError where nothing could be evaluated at all."""
         self.attempts = list(self.find())
-        _log.info("%s: %d attempts to judge", self.skill, len(self.attempts))
         self.outcomes = self.judges.judge(self.attempts, self.deadline, progress=self.progress)
         if all(found.error is not None for found in self.attempts):
             return  # nothing to log; a run without rows would only look like an evaluation
+        if self.only_new:
+            self.rows = self._rows()
+            if not self._leave_standing():
+                return
         store = self._open()
         self.store = store
-        self.rows = self._rows()
-        _log.info(
-            "run %s in experiment %s: %d rows", store.run_id, store.experiment_id, len(self.rows)
-        )
+        if not self.only_new:
+            self.rows = self._rows()
         self._adopt_earlier(store)
         self._correct_expectations(store)
         self._log_rows(store)
@@ -95,7 +96,6 @@ class EvaluationRun:
         self._models(store)
         self.deadline.require("the assessments were verified")
         self.incomplete += complete(self.rows, store)
-        _log.info("run %s: verified, %d assessments missing", store.run_id, len(self.incomplete))
         self._close(store)
 
     def evaluation(self) -> Evaluation:
@@ -175,7 +175,7 @@ class EvaluationRun:
         ours: dict[str, bool] = {name: spec.graded for name, spec in all_checks().items()}
         ours |= {name: response.graded for name, response in all_responses().items()}
         seen: set[str] = set()
-        for found, outcomes in zip(self.attempts, self.outcomes, strict=True):
+        for number, (found, outcomes) in enumerate(zip(self.attempts, self.outcomes, strict=True)):
             if found.error is not None:
                 continue
             items = [
@@ -203,15 +203,28 @@ class EvaluationRun:
                 elsewhere = [i for i in items if i.outcome.check.startswith(SESSION_PREFIX)]
                 items = [item for item in items if item not in elsewhere]
             lineage = None if self.supersede else self.run_id
-            row = Row(found=found, trace=found.trace, items=items, lineage=lineage)
+            row = Row(found=found, trace=found.trace, items=items, lineage=lineage, number=number)
             if row.trace_id is None or row.trace_id not in seen:
                 # MLflow keeps one value per name on a trace: the first test's.
                 row.expectations = expectations_of(found.case, traces=self.judges.traces)
                 seen.add(row.trace_id or "")
             rows.append(row)
             if elsewhere:
-                rows.append(Row(found=found, trace=first, items=elsewhere, lineage=lineage))
+                rows.append(
+                    Row(found=found, trace=first, items=elsewhere, lineage=lineage, number=number)
+                )
         return rows
+
+    def _leave_standing(self) -> bool:
+        """Leave out the verdicts that stand already; whether there is anything left to do.
+
+        A run to be taken up again has: what it had not got to is not on the traces. So has one with
+        models as judges, whose verdicts are read from the store.
+        """
+        for row in self.rows:
+            row.drop_standing(besides=self.run_id)
+        asks = self.run_id is not None or bool(self.judges.models)
+        return asks or any(row.items for row in self.rows)
 
     def _adopt_earlier(self, store: RunStore) -> None:
         """What an interrupted run left standing is done; its traces are used again."""
@@ -316,18 +329,22 @@ class EvaluationRun:
         """What MLflow's own scorers say, added to the outcomes."""
         if not self.judges.models:
             return
-        rows = {row.key: row for row in reversed(self.rows) if row.trace_id is not None}
+        rows = {row.number: row for row in reversed(self.rows) if row.trace_id is not None}
         for row in rows.values():
             if row.trace is None:
                 row.trace = store.trace(str(row.trace_id))
         judges = ModelJudges(
-            scorers=self.judges.models, skill=self.skill, store=store, resumed=self.resumed
+            scorers=self.judges.models,
+            skill=self.skill,
+            store=store,
+            resumed=self.resumed,
+            of_any_run=self.only_new,
         )
         judges.judge(reversed(rows.values()))
         self.notes += judges.notes
         said = judges.outcomes(rows)
-        for index, found in enumerate(self.attempts):
-            extra = said.get((found.case.id, found.attempt), judges.missing())
+        for index in range(len(self.attempts)):
+            extra = said.get(index, judges.missing())
             merged = (*self.outcomes[index], *extra)
             self.outcomes[index] = tuple(sorted(merged, key=lambda outcome: outcome.check))
 
@@ -372,7 +389,8 @@ class EvaluationRun:
 
     def _results(self) -> tuple[TestResult, ...]:
         judged: Sequence[tuple[Outcome, ...]] = self.outcomes or [() for _ in self.attempts]
-        homes = {row.key: row.trace_id for row in reversed(self.rows)}
+        homes = {row.number: row.trace_id for row in reversed(self.rows)}
+        earlier = {row.number: row.stood_under for row in reversed(self.rows) if not row.items}
         return tuple(
             TestResult(
                 test_id=found.case.id,
@@ -381,8 +399,8 @@ class EvaluationRun:
                 outcomes=outcomes if found.error is None else (),
                 session=found.session,
                 whole_session=found.whole_session,
-                trace_id=homes.get((found.case.id, found.attempt)),
-                run_id=self.run_id,
+                trace_id=homes.get(number),
+                run_id=earlier.get(number) or self.run_id,
                 source=found.source,
                 category=found.case.category,
                 prompt=found.case.prompt,
@@ -393,7 +411,7 @@ class EvaluationRun:
                 error=found.error,
                 bad_input=found.bad_input,
             )
-            for found, outcomes in zip(self.attempts, judged, strict=True)
+            for number, (found, outcomes) in enumerate(zip(self.attempts, judged, strict=True))
         )
 
 
