@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-__all__ = ["main", "mlflow_eval_main"]
+__all__ = ["job_main", "main", "mlflow_eval_main"]
 
 
 def main() -> None:
@@ -22,10 +22,21 @@ def mlflow_eval_main() -> None:
     _exit(["mlflow-eval", *sys.argv[1:]])
 
 
+def job_main() -> None:
+    """Entry point of `skilltrace-job`, what scheduled jobs run."""
+    from skilltrace_mlflow.cli._app import run
+    from skilltrace_mlflow.cli.job import command
+
+    _leave(run(sys.argv[1:], command, "skilltrace-job"))
+
+
 def _exit(arguments: list[str]) -> None:
     from skilltrace_mlflow.cli._app import run
 
-    code = run(arguments)
+    _leave(run(arguments))
+
+
+def _leave(code: int) -> None:
     _leave_now_if_something_hangs(code)
     # A Databricks wheel task counts any SystemExit as a failure, exit code 0 included.
     if code:

@@ -89,15 +89,20 @@ def app(ctx: click.Context, debug: bool) -> None:
     ctx.obj = {"debug": debug}
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run the command line and return its exit code; errors become one line each."""
+def run(
+    arguments: Sequence[str], command: click.Command = app, name: str = "skilltrace-mlflow"
+) -> int:
+    """Run the command line and return its exit code; errors become one line each.
+
+    `command` is another entry point than the group of all commands, and `name` what it is called.
+    """
     arguments = list(arguments)
     debug = "--debug" in arguments
     if debug:  # accepted anywhere, since a user adds it to the end of a command that failed
         arguments = ["--debug", *(a for a in arguments if a != "--debug")]
     with _quiet_pipe():
         try:
-            result = app.main(args=arguments, standalone_mode=False, prog_name="skilltrace-mlflow")
+            result = command.main(args=arguments, standalone_mode=False, prog_name=name)
             sys.stdout.flush()
         except click.exceptions.Exit as stop:
             return stop.exit_code

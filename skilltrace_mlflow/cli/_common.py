@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +17,7 @@ from skilltrace_mlflow.text import plain
 
 if TYPE_CHECKING:
     from skilltrace_mlflow.comparison.compare import Comparison
+    from skilltrace_mlflow.comparison.records import ResultRecord
     from skilltrace_mlflow.results import Evaluation
 
 __all__ = [
@@ -33,8 +33,8 @@ __all__ = [
     "progress_bar",
     "resolve_format",
     "result_options",
+    "results_of",
     "verbosity_options",
-    "write_files",
     "write_result",
 ]
 
@@ -45,17 +45,11 @@ FORMATS = ("table", "json", "jsonl", "junit", "markdown")
 
 
 class _OutputFile(ExpandedPath):
-    """A file for a result; an ending that names none of `formats` is refused before anything is
-    done.
-    """
-
-    def __init__(self, formats: Sequence[str]) -> None:
-        super().__init__(dir_okay=False)
-        self.formats = formats
+    """A file for a result; an ending that names no format is refused before anything is done."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = super().convert(value, param, ctx)
-        resolve_format(path, self.formats)
+        resolve_format(path)
         return path
 
 
@@ -83,50 +77,23 @@ def format_option(*formats: str, default: str | None = None) -> Callable[[F], F]
     )
 
 
-def output_option(*formats: str) -> Callable[[F], F]:
-    """`--output FILE`, repeatable, as `outputs`: written as well as printed, in the format that
-    its ending names. `formats` are those that the command knows; without them, a result's.
-    """
-    known = formats or tuple(_RESULT_FORMATS)
+def output_option(function: F) -> F:
+    """`--output FILE`, written whole or not at all."""
     return click.option(
         "--output",
-        "outputs",
-        multiple=True,
-        type=_OutputFile(known),
+        type=_OutputFile(dir_okay=False),
         metavar="FILE",
-        help=f"Write the result to FILE as well (repeatable); the ending ({_endings(known)}) names "
-        "its format.",
-    )
+        help="Write the result to FILE as well; the ending (.jsonl, .json, .xml, .md, .html) "
+        "names its format.",
+    )(function)
 
 
 def verbosity_options(function: F) -> F:
     """`-q` and `-v`."""
-    function = click.option(
-        "-v",
-        "--verbose",
-        is_flag=True,
-        callback=_show_log,
-        help="Say more on standard error, the package's log included.",
-    )(function)
+    function = click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")(
+        function
+    )
     return click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")(function)
-
-
-def _show_log(ctx: click.Context, _parameter: click.Parameter, verbose: bool) -> bool:
-    """Show what the package logs, until the command is over."""
-    if verbose:
-        import logging
-
-        class Notes(logging.Handler):
-            def emit(self, record: logging.LogRecord) -> None:
-                note(self.format(record))
-
-        handler, logger = Notes(), logging.getLogger("skilltrace_mlflow")
-        handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
-        ctx.call_on_close(partial(logger.setLevel, logger.level))
-        ctx.call_on_close(partial(logger.removeHandler, handler))
-        logger.addHandler(handler)
-        logger.setLevel(logging.DEBUG)
-    return verbose
 
 
 class _Baseline(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.2
@@ -137,9 +104,9 @@ class _Baseline(click.ParamType):  # type: ignore[type-arg] # not generic before
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, Any]:
-        from skilltrace_mlflow.comparison.run_results import is_run_id, load_results
+        from skilltrace_mlflow.comparison.run_results import is_run_id
 
-        return value, None if is_run_id(value) else load_results(value)
+        return value, None if is_run_id(value) else results_of(value)
 
 
 def load_baseline(
@@ -148,11 +115,19 @@ def load_baseline(
     """The results of `--baseline`, those of a run fetched: before anything costly is done, and
     without losing its result to a run that is not there.
     """
-    from skilltrace_mlflow.comparison.run_results import load_results
-
     if baseline is None or baseline[1] is not None:
         return baseline
-    return baseline[0], load_results(baseline[0], tracking_uri=tracking_uri)
+    return baseline[0], results_of(baseline[0], tracking_uri)
+
+
+def results_of(source: str, tracking_uri: str | None = None) -> tuple[ResultRecord, ...]:
+    """Earlier results: a JSONL file, an MLflow run, or an outcome table, perhaps at one run."""
+    from skilltrace_mlflow.comparison.run_results import load_results
+    from skilltrace_mlflow.databricks.delta import load_outcomes, names_table
+
+    if names_table(source):
+        return load_outcomes(source)
+    return load_results(source, tracking_uri=tracking_uri)
 
 
 def result_options(function: F) -> F:
@@ -177,8 +152,8 @@ def result_options(function: F) -> F:
             "--baseline",
             type=_Baseline(),
             metavar="RUN_OR_FILE",
-            help="Compare with an earlier evaluation (a run's id or a JSONL file); --report shows "
-            "what got better and worse.",
+            help="Compare with an earlier evaluation (a run's id, a JSONL file or TABLE@RUN); "
+            "--report shows what got better and worse.",
         ),
         click.option(
             "--include-trace", is_flag=True, help="Put the whole trace into each result line."
@@ -188,46 +163,25 @@ def result_options(function: F) -> F:
     return function
 
 
-_FORMAT_OF_ENDING = {
+_ENDINGS = {
     ".html": "html",
     ".json": "json",
     ".jsonl": "jsonl",
     ".md": "markdown",
     ".txt": "table",
     ".xml": "junit",
-    ".yaml": "yaml",
-    ".yml": "yaml",
 }
-_RESULT_FORMATS = (*FORMATS, "html")
 
 
-def resolve_format(path: Path, formats: Sequence[str] = _RESULT_FORMATS) -> str:
-    """The one of `formats` that a file's ending names; ConfigurationError for an ending that names
-    none of them.
-    """
-    found = _FORMAT_OF_ENDING.get(path.suffix.lower())
-    if found is None or found not in formats:
+def resolve_format(path: Path) -> str:
+    """The format that a file's ending names; ConfigurationError for one that names none."""
+    try:
+        return _ENDINGS[path.suffix.lower()]
+    except KeyError:
         raise ConfigurationError(
-            f"--output {path}: the ending {path.suffix!r} names no format of this command; "
-            f"use one of {_endings(formats)}"
-        )
-    return found
-
-
-def _endings(formats: Sequence[str]) -> str:
-    return ", ".join(ending for ending, name in _FORMAT_OF_ENDING.items() if name in formats)
-
-
-def write_files(
-    outputs: Sequence[Path], text_of: Callable[[str], str], *, quiet: bool = False
-) -> None:
-    """Write each file of `--output`, as the text that `text_of` makes of its format."""
-    from skilltrace_mlflow.report import write_atomic
-
-    for path in outputs:
-        write_atomic(path, text_of(_FORMAT_OF_ENDING[path.suffix.lower()]))
-        if not quiet:
-            note(f"written to {path}")
+            f"--output {path}: the ending {path.suffix!r} names no format; "
+            f"use one of {', '.join(sorted(_ENDINGS))}"
+        ) from None
 
 
 def write_result(text: str) -> None:
@@ -264,7 +218,7 @@ def emit(
     evaluation: Evaluation,
     *,
     output_format: str,
-    outputs: Sequence[Path] = (),
+    output: Path | None = None,
     report: Path | None = None,
     dump_traces: Path | None = None,
     include_trace: bool = False,
@@ -282,9 +236,10 @@ def emit(
         for path in dump_sessions(evaluation, dump_traces):
             if verbose:
                 note(f"trace written to {path}")
-    write_files(
-        outputs, lambda name: render(evaluation, name, include_trace=include_trace), quiet=quiet
-    )
+    if output is not None:
+        write_atomic(
+            output, render(evaluation, resolve_format(output), include_trace=include_trace)
+        )
     comparison = None if baseline is None else _compared(evaluation, *baseline, quiet=quiet)
     if report is not None:
         write_atomic(report, render(evaluation, "html", comparison=comparison))

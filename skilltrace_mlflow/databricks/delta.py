@@ -7,33 +7,51 @@ row stands in it already.
 from __future__ import annotations
 
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skilltrace_mlflow.databricks.outcomes import COLUMNS, KEY, VERDICT, Column, create_table_sql
+from skilltrace_mlflow.comparison.records import ResultRecord
+from skilltrace_mlflow.databricks.outcomes import (
+    OUTCOMES,
+    TableShape,
+    create_table_sql,
+    records_of_rows,
+)
 from skilltrace_mlflow.errors import ConfigurationError, InputError
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from deltalake import DeltaTable
 
-__all__ = ["LocalTable", "OutcomeTable", "SparkTable", "is_delta_folder", "open_table"]
+__all__ = [
+    "LocalTable",
+    "OutcomeTable",
+    "SparkTable",
+    "is_delta_folder",
+    "load_outcomes",
+    "names_table",
+    "open_table",
+]
 
 Rows = Sequence[Mapping[str, Any]]
+_RUN_ID = re.compile(r"[0-9a-fA-F]{32}")
+_VIEW = "skilltrace_fresh_rows"
 
 
 class OutcomeTable(ABC):
-    """A table of outcomes that rows are merged into."""
+    """A table that rows are merged into, of outcomes unless another shape is given."""
 
     name: str
+    shape: TableShape = OUTCOMES
 
     @abstractmethod
     def merge(self, rows: Rows) -> int:
         """Bring the table up to these rows; how many were new or changed.
 
-        Rows of the same `KEY` must not differ within `rows`: the last one counts.
+        Rows of the same key must not differ within `rows`: the last one counts.
         """
 
     @abstractmethod
@@ -46,20 +64,20 @@ class OutcomeTable(ABC):
         return max(rows, key=lambda row: row["scored_at"])["run_id"] if rows else None
 
 
-def open_table(place: str | os.PathLike[str]) -> OutcomeTable:
+def open_table(place: str | os.PathLike[str], shape: TableShape = OUTCOMES) -> OutcomeTable:
     """The table at a place: a path on this machine or a Volume, else `catalog.schema.table`.
 
     Raises ConfigurationError where the package that a place needs is not installed.
     """
     text = os.fspath(place)
     if "/" in text or "\\" in text or Path(text).exists():
-        return LocalTable(text)
+        return LocalTable(text, shape)
     parts = text.split(".")
     if len(parts) not in (2, 3) or not all(part.strip("`") for part in parts):
         raise ConfigurationError(
             f"table {text!r}: give catalog.schema.table, or a folder (./outcomes) on this machine"
         )
-    return SparkTable(text)
+    return SparkTable(text, shape)
 
 
 def is_delta_folder(path: str | os.PathLike[str]) -> bool:
@@ -67,10 +85,34 @@ def is_delta_folder(path: str | os.PathLike[str]) -> bool:
     return (Path(path) / "_delta_log").is_dir()
 
 
+def names_table(source: str) -> bool:
+    """Whether `source` names an outcome table, perhaps with a run behind it (`TABLE@RUN`)."""
+    place, at, run_id = source.rpartition("@")
+    if at and place and _RUN_ID.fullmatch(run_id) and not Path(source).expanduser().exists():
+        return True
+    return is_delta_folder(Path(source).expanduser())
+
+
+def load_outcomes(source: str) -> tuple[ResultRecord, ...]:
+    """The results in `TABLE@RUN`, or of the newest run of a table in a folder.
+
+    Raises InputError if the table holds nothing of that run.
+    """
+    place, at, run_id = source.rpartition("@")
+    if not (at and _RUN_ID.fullmatch(run_id)):
+        place, run_id = source, ""
+    table = open_table(place)
+    wanted = run_id or table.latest_run()
+    rows = [] if wanted is None else table.read(run_id=wanted)
+    if not rows:
+        raise InputError(f"{place}: the table holds no outcome of run {wanted or '(any)'}")
+    return records_of_rows(rows)
+
+
 class LocalTable(OutcomeTable):
     """A Delta table in a folder, without a JVM."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], shape: TableShape = OUTCOMES) -> None:
         try:
             import deltalake
         except ImportError as error:
@@ -80,17 +122,25 @@ class LocalTable(OutcomeTable):
             ) from error
         self._deltalake = deltalake
         self.path = Path(path).expanduser()
+        self.shape = shape
         self.name = str(path)
 
     def merge(self, rows: Rows) -> int:
-        fresh = _unlike(_by_key(rows), self.read())
+        fresh = _unlike(_by_key(rows, self.shape), self.read(), self.shape)
         if not fresh:
             return 0
         table = self._table(create=True)
         assert table is not None  # noqa: S101 - it was created
-        on = " AND ".join(f"t.`{name}` = s.`{name}`" for name in KEY)
+        import pyarrow as pa
+
+        on = " AND ".join(f"t.`{name}` = s.`{name}`" for name in self.shape.key)
         (
-            table.merge(_arrow(fresh), predicate=on, source_alias="s", target_alias="t")
+            table.merge(
+                pa.Table.from_pylist(fresh, schema=_schema(self.shape)),
+                predicate=on,
+                source_alias="s",
+                target_alias="t",
+            )
             .when_matched_update_all()
             .when_not_matched_insert_all()
             .execute()
@@ -121,26 +171,29 @@ class LocalTable(OutcomeTable):
             raise InputError(
                 f"{self.path}: is not empty and holds no Delta table; name a new folder"
             )
-        return self._deltalake.DeltaTable.create(str(self.path), schema=_schema(), mode="ignore")
+        return self._deltalake.DeltaTable.create(
+            str(self.path), schema=_schema(self.shape), mode="ignore"
+        )
 
 
 class SparkTable(OutcomeTable):
     """A Delta table of a catalog, through the Spark session that runs here."""
 
-    def __init__(self, name: str, spark: Any = None) -> None:
+    def __init__(self, name: str, shape: TableShape = OUTCOMES, *, spark: Any = None) -> None:
         self.name = name
+        self.shape = shape
         self._spark = spark if spark is not None else _active_spark()
 
     def merge(self, rows: Rows) -> int:
-        wanted = _by_key(rows)
+        wanted = _by_key(rows, self.shape)
         if not wanted:
             return 0
-        self._spark.sql(create_table_sql(self.name))
-        fresh = _unlike(wanted, self._matching(wanted))
+        self._spark.sql(create_table_sql(self.name, self.shape))
+        fresh = _unlike(wanted, self._matching(wanted), self.shape)
         if not fresh:
             return 0
-        self._frame(fresh).createOrReplaceTempView("skilltrace_fresh_outcomes")
-        self._spark.sql(merge_sql(self.name, "skilltrace_fresh_outcomes"))
+        self._frame(fresh).createOrReplaceTempView(_VIEW)
+        self._spark.sql(merge_sql(self.name, _VIEW, self.shape))
         return len(fresh)
 
     def read(self, *, run_id: str | None = None) -> list[dict[str, Any]]:
@@ -153,49 +206,47 @@ class SparkTable(OutcomeTable):
 
     def _matching(self, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         """The rows of the table with a key of these, and nothing else of it."""
-        keys = self._frame(rows).select(*KEY)
-        frame = self._spark.table(self.name).join(keys, on=list(KEY), how="left_semi")
+        keys = self._frame(rows).select(*self.shape.key)
+        frame = self._spark.table(self.name).join(keys, on=list(self.shape.key), how="left_semi")
         return [row.asDict() for row in frame.collect()]
 
     def _frame(self, rows: Sequence[dict[str, Any]]) -> Any:
-        schema = ", ".join(f"`{c.name}` {c.type}" for c in COLUMNS)
+        schema = ", ".join(f"`{c.name}` {c.type}" for c in self.shape.columns)
         return self._spark.createDataFrame(
-            [tuple(row[c.name] for c in COLUMNS) for row in rows], schema
+            [tuple(row[c.name] for c in self.shape.columns) for row in rows], schema
         )
 
 
-def merge_sql(table: str, source: str) -> str:
+def merge_sql(table: str, source: str, shape: TableShape = OUTCOMES) -> str:
     """The MERGE of a view of fresh rows into the table, in Databricks SQL."""
-    on = " AND ".join(f"t.`{name}` = s.`{name}`" for name in KEY)
+    on = " AND ".join(f"t.`{name}` = s.`{name}`" for name in shape.key)
     return (
         f"MERGE INTO {table} AS t USING {source} AS s ON {on} "
         "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
     )
 
 
-def _by_key(rows: Rows) -> list[dict[str, Any]]:
-    latest = {tuple(row[name] for name in KEY): dict(row) for row in rows}
+def _by_key(rows: Rows, shape: TableShape) -> list[dict[str, Any]]:
+    latest = {tuple(row[name] for name in shape.key): dict(row) for row in rows}
     return list(latest.values())
 
 
-def _unlike(rows: Sequence[dict[str, Any]], present: Rows) -> list[dict[str, Any]]:
-    """The rows that are not there yet, or there with another verdict or other figures."""
-    compared = [c.name for c in COLUMNS if c.name in VERDICT or _is_figure(c)]
-    there = {
-        tuple(row[name] for name in KEY): tuple(row[name] for name in compared) for row in present
-    }
-    return [
-        row
-        for row in rows
-        if there.get(tuple(row[name] for name in KEY)) != tuple(row[name] for name in compared)
-    ]
+def _unlike(
+    rows: Sequence[dict[str, Any]], present: Rows, shape: TableShape
+) -> list[dict[str, Any]]:
+    """The rows that are not there yet, or there with another content."""
+
+    def key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[name] for name in shape.key)
+
+    def content(row: Mapping[str, Any]) -> tuple[Any, ...]:
+        return tuple(row[name] for name in shape.compared)
+
+    there = {key(row): content(row) for row in present}
+    return [row for row in rows if there.get(key(row)) != content(row)]
 
 
-def _is_figure(column: Column) -> bool:
-    return column.type in ("BIGINT", "DOUBLE") or column.name == "at_least"
-
-
-def _schema() -> pa.Schema:
+def _schema(shape: TableShape) -> pa.Schema:
     import pyarrow as pa
 
     types = {
@@ -205,20 +256,11 @@ def _schema() -> pa.Schema:
         "DOUBLE": pa.float64(),
         "TIMESTAMP": pa.timestamp("us", tz="UTC"),
     }
-    return pa.schema(
-        [
-            pa.field(
-                c.name, types[c.type], nullable=not c.required, metadata={"comment": c.comment}
-            )
-            for c in COLUMNS
-        ]
-    )
-
-
-def _arrow(rows: Sequence[dict[str, Any]]) -> pa.Table:
-    import pyarrow as pa
-
-    return pa.Table.from_pylist([dict(row) for row in rows], schema=_schema())
+    fields = [
+        pa.field(c.name, types[c.type], nullable=not c.required, metadata={"comment": c.comment})
+        for c in shape.columns
+    ]
+    return pa.schema(fields)
 
 
 def _active_spark() -> Any:

@@ -25,7 +25,9 @@ from skilltrace_mlflow.score import SESSION_PREFIX
 __all__ = [
     "COLUMNS",
     "KEY",
+    "OUTCOMES",
     "Column",
+    "TableShape",
     "create_table_sql",
     "expectation_digests",
     "outcome_rows",
@@ -92,15 +94,34 @@ COLUMNS: tuple[Column, ...] = (
 KEY = ("trace_id", "skill", "test_id", "attempt", "check", "expectations_digest")
 """What identifies a row."""
 
-VERDICT = ("verdict", "score", "rationale", "details")
-"""What makes an existing row a different one: the verdict, not the time at which it was reached."""
+
+@dataclass(frozen=True, kw_only=True)
+class TableShape:
+    """The shape of a table: its columns, what identifies a row, and what makes a row another one.
+
+    A row whose `compared` columns are the same as those of the row in the table is not written
+    again: the time at which the same verdict was reached once more is no change.
+    """
+
+    columns: tuple[Column, ...]
+    key: tuple[str, ...]
+    compared: tuple[str, ...]
 
 
-def create_table_sql(table: str) -> str:
+_UNCOMPARED = {*KEY, "session_id", "scored_at", "package_version", "run_id"}
+OUTCOMES = TableShape(
+    columns=COLUMNS,
+    key=KEY,
+    compared=tuple(c.name for c in COLUMNS if c.name not in _UNCOMPARED),
+)
+"""The outcome table: a verdict is compared with its figures and its reason, not with its time."""
+
+
+def create_table_sql(table: str, shape: TableShape = OUTCOMES) -> str:
     """`CREATE TABLE IF NOT EXISTS` for a table named `catalog.schema.name`, in Databricks SQL."""
     columns = ",\n".join(
         f"  `{c.name}` {c.type}{' NOT NULL' if c.required else ''} COMMENT {_literal(c.comment)}"
-        for c in COLUMNS
+        for c in shape.columns
     )
     return f"CREATE TABLE IF NOT EXISTS {table} (\n{columns}\n) USING DELTA"
 
@@ -161,11 +182,24 @@ def outcome_rows(
 
 
 def records_of_rows(rows: Iterable[Mapping[str, Any]]) -> tuple[ResultRecord, ...]:
-    """Rows as the records that two evaluations are compared by, one per skill, test and attempt."""
-    groups: dict[tuple[str, str, int], list[Mapping[str, Any]]] = {}
-    for row in rows:
-        groups.setdefault((row["skill"], row["test_id"], int(row["attempt"])), []).append(row)
-    return tuple(_record(key, found) for key, found in groups.items())
+    """Rows as the records that two evaluations are compared by, one per trace, skill and test.
+
+    Where a test was met on several traces with the same number of attempt, they are numbered anew.
+    Of several verdicts by different expectations the newest counts.
+    """
+    traces: dict[tuple[str, str, int], dict[str, list[Mapping[str, Any]]]] = {}
+    for row in sorted(rows, key=lambda row: (row["scored_at"], row["trace_id"])):
+        key = (row["skill"], row["test_id"], int(row["attempt"]))
+        traces.setdefault(key, {}).setdefault(row["trace_id"], []).append(row)
+    found: list[ResultRecord] = []
+    numbers: dict[tuple[str, str], set[int]] = {}
+    for (skill, test_id, attempt), by_trace in sorted(traces.items()):
+        taken = numbers.setdefault((skill, test_id), set())
+        for group in by_trace.values():
+            number = attempt if attempt not in taken else max(taken) + 1
+            taken.add(number)
+            found.append(_record((skill, test_id, number), group))
+    return tuple(found)
 
 
 def _record(key: tuple[str, str, int], rows: Sequence[Mapping[str, Any]]) -> ResultRecord:
@@ -177,9 +211,9 @@ def _record(key: tuple[str, str, int], rows: Sequence[Mapping[str, Any]]) -> Res
         for row in rows
         if row["check"] != WHOLE_TEST
     }
-    verdicts = {row["verdict"] for row in rows}
+    verdicts = {row["verdict"] for row in {row["check"]: row for row in rows}.values()}
     worst = next((v for v in ("fail", "error", "unknown", "pass") if v in verdicts), "unknown")
-    first = rows[0]
+    first = rows[-1]
     return ResultRecord(
         test_id=test_id,
         attempt=attempt,

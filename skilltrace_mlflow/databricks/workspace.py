@@ -1,0 +1,105 @@
+"""What is asked of a Databricks workspace itself, by `databricks-sdk` alone.
+
+Hosts, profiles and credentials are found as the SDK finds them: arguments of the environment
+(`DATABRICKS_HOST`, …), else `~/.databrickscfg`, else the job or notebook that this runs in.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from skilltrace_mlflow.errors import ConfigurationError, EvaluationError, SkillTraceError
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
+
+__all__ = ["export_secrets", "told", "workspace"]
+
+
+def workspace(*, profile: str | None = None) -> WorkspaceClient:
+    """A client for the workspace that the SDK is configured for; `profile` names one of
+    `~/.databrickscfg`. Raises ConfigurationError where there is none.
+    """
+    from databricks.sdk import WorkspaceClient
+    from databricks.sdk.core import Config
+
+    with told("Databricks"):
+        return WorkspaceClient(
+            config=Config(profile=profile, http_timeout_seconds=20, retry_timeout_seconds=20)
+        )
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """The SDK's exceptions as ours, with the way out; `what` names what was wanted."""
+    from databricks.sdk.errors import (
+        NotFound,
+        PermissionDenied,
+        ResourceDoesNotExist,
+        Unauthenticated,
+    )
+    from databricks.sdk.errors.base import DatabricksError
+    from requests import RequestException
+
+    try:
+        yield
+    except SkillTraceError:
+        raise
+    except (NotFound, ResourceDoesNotExist) as error:
+        raise ConfigurationError(f"{what}: is not there ({_line(error)})") from None
+    except Unauthenticated as error:
+        raise ConfigurationError(
+            f"{what}: the workspace did not accept the credentials ({_line(error)}); the token may "
+            "have expired: databricks auth login"
+        ) from None
+    except PermissionDenied as error:
+        raise ConfigurationError(
+            f"{what}: not allowed ({_line(error)}); ask for the grant, or check the token with "
+            "databricks auth describe"
+        ) from None
+    except ValueError as error:  # no or contradictory configuration
+        raise ConfigurationError(
+            f"{what}: {_line(error)}; set one up with databricks auth login --host "
+            "https://<workspace>, or name it with DATABRICKS_CONFIG_PROFILE"
+        ) from None
+    except (DatabricksError, RequestException, OSError, TimeoutError) as error:
+        raise EvaluationError(
+            f"{what}: the workspace did not answer ({_line(error)}); is the host right?"
+        ) from None
+
+
+def export_secrets(assignments: Sequence[str]) -> None:
+    """Set environment variables of this process from secrets, each given as `NAME=SCOPE/KEY`.
+
+    Serverless jobs have no environment variables of their own. Raises ConfigurationError for
+    another form, and for a secret that is not there or not to be read.
+    """
+    wanted = [_assignment(text) for text in assignments]
+    if not wanted:
+        return
+    client = workspace()
+    for name, scope, key in wanted:
+        with told(f"secret {scope}/{key}"):
+            value = client.secrets.get_secret(scope, key).value
+        if value is None:
+            raise ConfigurationError(f"secret {scope}/{key}: is empty")
+        os.environ[name] = base64.b64decode(value).decode("utf-8")
+
+
+def _assignment(text: str) -> tuple[str, str, str]:
+    name, _, place = text.strip().partition("=")
+    scope, _, key = place.partition("/")
+    if not (name.isidentifier() and scope and key):
+        raise ConfigurationError(
+            f"--secret {text!r}: write NAME=SCOPE/KEY, such as OPENAI_API_KEY=judges/openai"
+        )
+    return name, scope, key
+
+
+def _line(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text[:200] if text else type(error).__name__
