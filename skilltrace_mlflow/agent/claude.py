@@ -95,8 +95,7 @@ class _Call:
         self.agent = agent
         self.task = task
         self.command = agent.command(task, binary)
-        # Not .jsonl: whoever searches the folder for sessions would count this one twice.
-        self.stream = task.record / "stream.ndjson"
+        self.stream = task.record / "stream.jsonl"
         self.errors = task.record / "stderr.txt"
         self.init: Mapping[str, Any] | None = None
         self.result: Mapping[str, Any] | None = None

@@ -83,31 +83,46 @@ test_cases:
     "else ./skills.",
 )
 @click.option("--force", is_flag=True, help="Overwrite files that are there already.")
-def command(skill: str, skills_dir: Path | None, force: bool) -> int:
+@click.option(
+    "--bundle",
+    is_flag=True,
+    help="Write a Databricks bundle as well: bundle.yml and a dashboard, beside the skills.",
+)
+def command(skill: str, skills_dir: Path | None, force: bool, bundle: bool) -> int:
     """Write a commented manifest.yaml and a ground_truth.yaml with one test case for SKILL.
 
     Both are valid as written; the JSON Schemas that their first lines name are written beside them.
+    A bundle may be added later: what is there of the skill is then left as it is.
     """
     folder = _folder(skill, skills_dir)
     files = {
-        "manifest.yaml": _MANIFEST.format(skill=json.dumps(folder.name)),
-        "ground_truth.yaml": _GROUND_TRUTH.format(identifier=_identifier(folder.name)),
-        **_schemas(),
+        folder / "manifest.yaml": _MANIFEST.format(skill=json.dumps(folder.name)),
+        folder / "ground_truth.yaml": _GROUND_TRUTH.format(identifier=_identifier(folder.name)),
+        **{folder / name: text for name, text in _schemas().items()},
     }
     taken = [folder / name for name in ("manifest.yaml", "ground_truth.yaml")]
     taken = [path for path in taken if path.exists()]
+    if bundle:
+        from skilltrace_mlflow.databricks.bundle import bundle_files
+
+        if taken and not force:
+            files, taken = {}, []
+        skills = folder.resolve().parent
+        files |= bundle_files(_below(skills.parent), skills, replacing=force)
     if taken and not force:
         raise ConfigurationError(
             f"{taken[0]} exists already; overwrite it with --force, or choose another skill"
         )
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, text in files.items():
-            _write(folder / name, text)
+        for path, text in files.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write(path, text)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written: {error.strerror or error}") from None
-    write_result("".join(f"{folder / name}\n" for name in files))
+    write_result("".join(f"{path}\n" for path in files))
     note(f"next: edit them, then skilltrace-mlflow validate {folder}")
+    if bundle:
+        note("and set the variables at the top of bundle.yml, then databricks bundle validate")
     return 0
 
 
@@ -122,6 +137,14 @@ def _folder(skill: str, skills_dir: Path | None) -> Path:
     if skills_dir is not None:
         return skills_dir / skill
     return (skills_root() or Path("skills")) / skill
+
+
+def _below(folder: Path) -> Path:
+    """The folder, relative to the current one where it lies in it: shorter to read."""
+    try:
+        return folder.relative_to(Path.cwd())
+    except ValueError:
+        return folder
 
 
 def _schemas() -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -12,10 +11,8 @@ from skilltrace_mlflow.cli._common import (
     colourful,
     format_option,
     note,
-    output_option,
     progress_bar,
     verbosity_options,
-    write_files,
     write_result,
 )
 from skilltrace_mlflow.cli._options import store_options
@@ -37,14 +34,12 @@ _MAX_PROMPT = 200
     help="List the N newest.",
 )
 @format_option("table", "json", "jsonl")
-@output_option("table", "json", "jsonl")
 @store_options
 @verbosity_options
 def command(
     local: bool,
     limit: int,
     output_format: str,
-    outputs: tuple[Path, ...],
     experiment: str | None,
     tracking_uri: str | None,
     quiet: bool,
@@ -64,19 +59,14 @@ def command(
             if local
             else _stored(experiment, tracking_uri, limit)
         )
-    write_files(outputs, lambda name: _rendered(rows, name), quiet=quiet)
-    if rows or output_format != "table":
-        write_result(_rendered(rows, output_format, color=colourful()))
+    if output_format == "json":
+        write_result(json.dumps(rows, indent=2, ensure_ascii=False))
+    elif output_format == "jsonl":
+        write_result("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    elif rows:
+        write_result(_table(rows))
     elif not quiet:
         note("no sessions on this machine" if local else "no traces in this experiment")
-
-
-def _rendered(rows: list[dict[str, Any]], output_format: str, *, color: bool = False) -> str:
-    if output_format == "json":
-        return json.dumps(rows, indent=2, ensure_ascii=False)
-    if output_format == "jsonl":
-        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    return _table(rows, color=color)
 
 
 def _local(limit: int, progress: Any, *, verbose: bool) -> list[dict[str, Any]]:
@@ -155,7 +145,7 @@ def _foreign(identity: str, seconds: float, preview: str | None) -> dict[str, An
     }
 
 
-def _table(rows: list[dict[str, Any]], *, color: bool) -> str:
+def _table(rows: list[dict[str, Any]]) -> str:
     import io
     import shutil
 
@@ -167,7 +157,7 @@ def _table(rows: list[dict[str, Any]], *, color: bool) -> str:
     table = Table(box=SIMPLE)
     # A pipe gets whole lines, and ids are never cut: they are there to be copied.
     width = max(shutil.get_terminal_size((160, 24)).columns, 120)
-    longest = max((len(row["id"]) for row in rows), default=len("id"))
+    longest = max(len(row["id"]) for row in rows)
     table.add_column("id", no_wrap=True, min_width=longest)
     table.add_column("time", no_wrap=True, min_width=16)
     table.add_column("session", no_wrap=True, overflow="ellipsis", max_width=8)
@@ -189,5 +179,5 @@ def _table(rows: list[dict[str, Any]], *, color: bool) -> str:
         )
         table.add_row(*(Text(plain(cell)) for cell in cells))
     out = io.StringIO()
-    Console(file=out, force_terminal=color, width=width).print(table)
+    Console(file=out, force_terminal=colourful(), width=width).print(table)
     return out.getvalue()

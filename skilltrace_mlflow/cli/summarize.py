@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from skilltrace_mlflow.cli._common import (
-    colourful,
     format_option,
     note,
-    output_option,
     verbosity_options,
-    write_files,
     write_result,
 )
 from skilltrace_mlflow.cli._options import ExpandedPath
@@ -43,7 +40,9 @@ _MANY_BYTES = 20_000_000  # below it, starting processes costs more than they sa
     help="Divide the totals by model, by day, or both; JSON has totals only with it.",
 )
 @format_option("table", "json", "jsonl")
-@output_option("table", "json", "jsonl")
+@click.option(
+    "--output", type=ExpandedPath(dir_okay=False), metavar="FILE", help="Write there instead."
+)
 @verbosity_options
 @click.pass_context
 def command(
@@ -52,7 +51,7 @@ def command(
     inputs: bool,
     by: tuple[str, ...],
     output_format: str,
-    outputs: tuple[Path, ...],
+    output: Path | None,
     quiet: bool,
     verbose: bool,
 ) -> None:
@@ -64,16 +63,13 @@ def command(
     repeat it. A file that cannot be read is reported, the others are printed, and the exit code
     is 2.
     """
-    from skilltrace_mlflow.errors import InputError, SkillTraceError
+    from skilltrace_mlflow.errors import SkillTraceError
     from skilltrace_mlflow.report.totals import Totals
     from skilltrace_mlflow.sources.locate import find_sessions
 
     named: list[Path] = []
     for file in files:
         named += find_sessions(file) if file.is_dir() else [file]
-    if not named:
-        where = ", ".join(map(str, files))
-        raise InputError(f"{where}: no Claude Code session (a .jsonl file) in this directory")
     several = len(files) > 1 or any(file.is_dir() for file in files)
     found: list[tuple[str, dict[str, Any]]] = []
     totals = Totals()
@@ -95,12 +91,15 @@ def command(
         totals.add(read.rows, complete=bool(read.data["usage_complete"]))
     if found:
         sums = totals.to_dict(by) if several else None
+        text = _render(found, output_format, sums=sums, by=by)
+        if output is None:
+            write_result(text)
+        else:
+            from skilltrace_mlflow.report import write_atomic
 
-        def rendered(name: str, *, color: bool = False) -> str:
-            return _render(found, name, sums=sums, by=by, color=color)
-
-        write_files(outputs, rendered, quiet=quiet)
-        write_result(rendered(output_format, color=colourful()))
+            write_atomic(output, text)
+    elif not named:
+        note(f"no session in {', '.join(map(str, files))}")
     if failed:
         ctx.exit(failed)
 
@@ -167,7 +166,6 @@ def _render(
     *,
     sums: Mapping[str, Any] | None,
     by: Sequence[str],
-    color: bool,
 ) -> str:
     if output_format == "jsonl":
         lines = [json.dumps({"file": name, **data}) for name, data in found]
@@ -180,9 +178,9 @@ def _render(
             return json.dumps(objects[0], indent=2)
         whole = {"sessions": objects, "totals": sums} if by else objects
         return json.dumps(whole, indent=2)
-    tables = [_table(name, data, color=color) for name, data in found]
+    tables = [_table(name, data) for name, data in found]
     if sums is not None:
-        tables.append(_totals_table(sums, by, color=color))
+        tables.append(_totals_table(sums, by))
     return "\n".join(tables)
 
 
@@ -201,7 +199,7 @@ def _cost(cost: float | None, *, complete: bool) -> str:
     return f"${cost:,.4f}" if complete else f"at least ${cost:,.4f}"
 
 
-def _totals_table(sums: Mapping[str, Any], by: Sequence[str], *, color: bool) -> str:
+def _totals_table(sums: Mapping[str, Any], by: Sequence[str]) -> str:
     rows = [
         ("sessions", f"{sums['sessions']:,}"),
         ("API messages", f"{sums['messages']:,}, each counted once"),
@@ -215,10 +213,10 @@ def _totals_table(sums: Mapping[str, Any], by: Sequence[str], *, color: bool) ->
             cost = _cost(group["cost_usd"], complete=group["cost_complete"])
             tokens = _tokens(group["tokens"], complete=group["usage_complete"])
             rows.append((key, f"{cost}: {tokens}"))
-    return _printed("totals", rows, color=color)
+    return _printed("totals", rows)
 
 
-def _table(name: str, data: dict[str, Any], *, color: bool) -> str:
+def _table(name: str, data: dict[str, Any]) -> str:
     tools, files = data["tools"], data["files"]
     seconds = data["duration_seconds"]
     cost = data["cost_usd"]
@@ -256,7 +254,7 @@ def _table(name: str, data: dict[str, Any], *, color: bool) -> str:
         rows.append(("skills", ", ".join(f"{s['name']} ({s['status']})" for s in data["skills"])))
     if data["compactions"]:
         rows.append(("compactions", str(data["compactions"])))
-    return _printed(name, rows, color=color)
+    return _printed(name, rows)
 
 
 def _agent(agent: Mapping[str, Any]) -> str:
@@ -269,7 +267,7 @@ def _agent(agent: Mapping[str, Any]) -> str:
     return f"{kind} ({agent['tool_calls']} calls)"
 
 
-def _printed(name: str, rows: Sequence[tuple[str, str]], *, color: bool) -> str:
+def _printed(name: str, rows: Sequence[tuple[str, str]]) -> str:
     import io
 
     from rich.box import SIMPLE
@@ -282,9 +280,16 @@ def _printed(name: str, rows: Sequence[tuple[str, str]], *, color: bool) -> str:
     table.add_column(overflow="fold")
     for key, value in rows:
         table.add_row(key, Text(plain(value)))
-    console = Console(file=io.StringIO(), force_terminal=color, width=_width())
+    console = Console(file=io.StringIO(), force_terminal=_color(), width=_width())
     console.print(table)
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def _color() -> bool:
+    import os
+    import sys
+
+    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
 def _width() -> int:

@@ -18,7 +18,6 @@ from skilltrace_mlflow.cli._common import (
     note_remarks,
     output_option,
     progress_bar,
-    resolve_format,
     result_options,
     verbosity_options,
 )
@@ -56,7 +55,7 @@ __all__ = ["command"]
 @door_options(TRACE_EVAL)
 @result_options
 @format_option()
-@output_option()
+@output_option
 @verbosity_options
 def command(
     skill: str | None,
@@ -69,7 +68,7 @@ def command(
     report: Path | None,
     baseline: tuple[str, Any] | None,
     output_format: str,
-    outputs: tuple[Path, ...],
+    output: Path | None,
     quiet: bool,
     verbose: bool,
     **given: Any,
@@ -87,7 +86,7 @@ def command(
         raise click.UsageError("Give either SKILL or --manifest FILE.")
     _require_one(traces, trace_dir, options)
     baseline = load_baseline(baseline, options.tracking_uri)
-    page = any(resolve_format(path) == "html" for path in outputs)
+    page = output is not None and output.suffix.lower() == ".html"
     with progress_bar("scoring", quiet=quiet) as progress:
         evaluation = trace_eval(
             source,
@@ -114,7 +113,7 @@ def command(
     emit(
         evaluation,
         output_format=output_format,
-        outputs=outputs,
+        output=output,
         report=report,
         dump_traces=dump_traces,
         include_trace=include_trace,

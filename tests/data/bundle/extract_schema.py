@@ -2,8 +2,8 @@
 
     python tests/data/bundle/extract_schema.py FULL_SCHEMA.json
 
-Keeps every definition that is reachable once resources are narrowed to jobs, drops descriptions,
-and rewrites the `\\p{L}` classes that Python's `re` does not know.
+Keeps every definition that is reachable once resources are narrowed to RESOURCES, drops
+descriptions, and rewrites the `\\p{L}` and `\\p{N}` classes that Python's `re` does not know.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ TEXTS = (
     "markdownExamples",
 )
 ROOT = ("artifacts", "bundle", "include", "resources", "sync", "targets", "variables", "workspace")
-TARGET_DROPPED = ("resources",)
+RESOURCES = ("alerts", "dashboards", "jobs")
 
 
 def strip(node: Any) -> Any:
@@ -34,7 +34,7 @@ def strip(node: Any) -> Any:
     if isinstance(node, list):
         return [strip(item) for item in node]
     if isinstance(node, str):
-        return node.replace("\\p{L}", "A-Za-z")
+        return node.replace("\\p{L}", "A-Za-z").replace("\\p{N}", "0-9")
     return node
 
 
@@ -58,8 +58,8 @@ def extract(schema: dict[str, Any]) -> dict[str, Any]:
     schema = strip(schema)
     schema["properties"] = {name: schema["properties"][name] for name in ROOT}
     resources = lookup(schema, schema["properties"]["resources"]["$ref"])
-    kept = {"jobs": resources["oneOf"][0]["properties"]["jobs"]}
-    resources["oneOf"][0]["properties"] = kept
+    known = resources["oneOf"][0]["properties"]
+    resources["oneOf"][0]["properties"] = {name: known[name] for name in RESOURCES}
     wanted: set[str] = set()
     open_ends = references(schema["properties"])
     while open_ends:
