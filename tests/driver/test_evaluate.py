@@ -586,10 +586,13 @@ def test_scorers_that_mlflow_runs_judge_each_test_on_a_trace_for_itself(
     again = evaluate_skill(skill, resume=first.run_id, allow_custom=True)
     assert said(again) == expected
     assert len(verdicts(again)) == 2
-    later = evaluate_skill(skill, include_traces=True, allow_custom=True)
+    later = evaluate_skill(skill, include_traces=True, allow_custom=True, supersede=True)
     assert said(later) == expected
     assert verdicts(again, valid=True) == []
     assert len(verdicts(later, valid=True)) == len(verdicts(later)) == 2
+    another = evaluate_skill(skill, include_traces=True, allow_custom=True)
+    assert said(another) == expected
+    assert len(verdicts(later, valid=True)) == 2  # unasked, a run empties no other
 
 
 def test_responses_and_traces_are_judged_in_one_run(store: str, tmp_path: Path) -> None:

@@ -50,6 +50,10 @@ _MORE: Mapping[str, tuple[Any, ...]] = {
     "permissions": ({"allow": ["Bash", "Read", "Write", "Agent", "Skill"]}, {"deny": ["Read"]}),
     "repeated_calls": ({"max_identical": 9}, {"max_identical": 1}, {"max_total": 1}),
     "required_commands": (["git status"], ["make test"]),
+    "should_trigger": (
+        {"skill": "review", "expected": True},
+        {"skill": "review", "expected": False},
+    ),
     "required_skills": (["review"], ["deploy"]),
     "required_tools": (["Read", "Write"], ["WebFetch"]),
     "subagents": ({"max": 1}, {"max": 0}, {"banned": ["Plan"]}, {"required": ["Explore"]}),
