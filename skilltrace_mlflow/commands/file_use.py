@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from skilltrace_mlflow.commands._git_files import git_uses
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command, Redirect
 from skilltrace_mlflow.commands.file_programs import PROGRAMS, FileProgram
-from skilltrace_mlflow.commands.shell import read_script
+from skilltrace_mlflow.commands.shell import read_line
 from skilltrace_mlflow.commands.wrappers import program_of
 
 __all__ = ["FileUse", "Kind", "file_uses", "uses_of", "uses_of_redirect"]
@@ -56,11 +56,14 @@ class FileUse:
 
 
 @lru_cache(maxsize=4096)
-def file_uses(line: str) -> tuple[FileUse, ...]:
-    """What a line does with files, in the order of its commands; each use once."""
-    script = read_script(line)
-    found: list[FileUse] = []
-    for command in script.commands:
+def file_uses(line: str, tool: str = "Bash") -> tuple[FileUse, ...]:
+    """What a line does with files, in the order of its commands; each use once.
+
+    `tool` runs the line and says in which language it is.
+    """
+    script = read_line(tool, line)
+    found: list[FileUse] = list(script.uses)
+    for command in script.commands if script.parser != "powershell" else ():
         # `{}` stands for what find and xargs found: their own reading says so
         found.extend(use for use in uses_of(command) if "{}" not in use.path)
     for redirect in script.redirects:

@@ -9,10 +9,13 @@ script files are out of sight.
 
 from __future__ import annotations
 
+import posixpath
 import re
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.commands._powershell_names import (
     CMDLETS,
@@ -24,6 +27,9 @@ from skilltrace_mlflow.commands._powershell_names import (
 )
 from skilltrace_mlflow.commands._powershell_words import MOST, Segment, resolved, segments
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
+
+if TYPE_CHECKING:
+    from skilltrace_mlflow.commands.file_use import FileUse
 
 __all__ = ["commands", "nested", "read_powershell"]
 
@@ -45,15 +51,19 @@ _RUN_TEXT = frozenset({"create", "invokescript", "newscriptblock", "addscript"})
 _IGNORED = frozenset({"confirm", "debug", "verbose", "whatif"})
 _UNREAD = Command(words=(UNKNOWN_WORDS,), carried=True)
 _NESTED = threading.local()
+_WHOLE = re.compile(r"[A-Za-z]:|[\\/~$]")
 
 
 @lru_cache(maxsize=1024)
-def read_powershell(text: str) -> tuple[tuple[Command, ...], tuple[str, ...]]:
-    """The commands of a script, and the files that its redirections write. Never raises."""
+def read_powershell(
+    text: str,
+) -> tuple[tuple[Command, ...], tuple[str, ...], tuple[FileUse, ...]]:
+    """The commands of a script, the files that its redirections write, and what its commands do
+    with files. Never raises."""
     clean = text.replace(UNKNOWN, "").replace(UNKNOWN_WORDS, "").replace("\0", "")
     reader = _Reader()
     reader.script(clean, fed=None, carried=False)
-    return tuple(reader.found), tuple(dict.fromkeys(reader.writes))
+    return tuple(reader.found), tuple(dict.fromkeys(reader.writes)), tuple(reader.uses)
 
 
 def commands(text: str, stdin: str | None = None) -> tuple[Command, ...]:
@@ -83,6 +93,8 @@ class _Reader:
     def __init__(self) -> None:
         self.found: list[Command] = []
         self.writes: list[str] = []
+        self.uses: list[FileUse] = []
+        self.folder = ""  # where the commands run, relative to where the script began
         self.values: dict[str, str] = {}
         self.aliases: dict[str, str] = {}
         self.depth = 0
@@ -109,7 +121,11 @@ class _Reader:
             recursing = any(
                 c.words[0] == "get-childitem" and "--recurse" in c.words for c in self.found[start:]
             )
-            self.writes.extend(word for raw in segment.writes for word in self.read(raw))
+            written = (word for raw in segment.writes for word in self.read(raw))
+            self.writes.extend(
+                word if _WHOLE.match(word) else posixpath.join(self.folder, word)
+                for word in written
+            )
             for inner in segment.blocks:
                 self.script(inner, fed=None, carried=False)
         self.depth -= 1
@@ -218,6 +234,8 @@ class _Reader:
     def simple(
         self, words: Sequence[tuple[str, bool]], source: str, stdin: str | None, *, recursing: bool
     ) -> str | None:
+        from skilltrace_mlflow.commands._powershell_files import folder_after, uses_of_cmdlet
+        from skilltrace_mlflow.commands.file_use import uses_of
         from skilltrace_mlflow.commands.wrappers import program_of
 
         given = words[0][0]
@@ -235,9 +253,12 @@ class _Reader:
         lower = lower.removesuffix(".cmd").removesuffix(".bat")
         if full is None and not looks_like_cmdlet(program_of(given).title()):
             command = self.add((lower, *(word for word, _ in rest)), source, stdin)
+            self.uses.extend(uses_of(replace(command, folder=self.folder)))
             self.carry(command)
             return UNKNOWN
         full = full or lower
+        self.uses.extend(uses_of_cmdlet(full, rest, self.folder))
+        self.folder = folder_after(full, rest, self.folder)
         cmdlet = CMDLETS.get(full)
         flags, letters, operands = _arguments(cmdlet, rest)
         if recursing and full == "remove-item":  # gci -Recurse | ri

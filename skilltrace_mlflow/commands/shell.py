@@ -11,9 +11,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.commands import _shell_segments, _shell_tree
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command, Redirect
+
+if TYPE_CHECKING:
+    from skilltrace_mlflow.commands.file_use import FileUse
 
 __all__ = ["Script", "read_line", "read_script", "reads_posix"]
 
@@ -28,7 +32,8 @@ class Script:
     """The commands of a line in order, its redirections, and how it was read.
 
     `folder` is the directory the line ends in, relative to where it began. `uncalled` are the
-    commands of functions that the line defines and never calls.
+    commands of functions that the line defines and never calls. `uses` is what PowerShell's commands
+    do with files; for other shells the commands' words say it.
     `parser` is `tree-sitter`, `powershell` and `cmd` for those languages, `segments` (no parser
     installed) or `segments: syntax error` (both were used: what the tree holds, and the segments).
     """
@@ -37,6 +42,7 @@ class Script:
     redirects: tuple[Redirect, ...] = ()
     folder: str = ""
     uncalled: tuple[Command, ...] = ()
+    uses: tuple[FileUse, ...] = ()
     parser: str = "tree-sitter"
 
 
@@ -69,9 +75,9 @@ def read_line(tool: str, text: str) -> Script:
     if _POWERSHELL.search(tool):
         from skilltrace_mlflow.commands.powershell import read_powershell
 
-        commands, writes = read_powershell(text)
+        commands, writes, uses = read_powershell(text)
         redirects = tuple(Redirect(path=path, way=">") for path in writes)
-        return Script(commands=commands, redirects=redirects, parser="powershell")
+        return Script(commands=commands, redirects=redirects, uses=uses, parser="powershell")
     if _CMD.search(tool):
         from skilltrace_mlflow.commands.other_shells import cmd_commands
 

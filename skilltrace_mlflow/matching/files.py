@@ -16,6 +16,7 @@ from typing import Protocol
 from skilltrace_mlflow.commands.changes import folder_after, may_change_files
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
 from skilltrace_mlflow.commands.file_use import FileUse, file_uses
+from skilltrace_mlflow.commands.shell import reads_posix
 from skilltrace_mlflow.matching.mcp_files import mcp_uses
 from skilltrace_mlflow.matching.selectors import Selector, calls_by_name, shell_lines
 from skilltrace_mlflow.patterns.paths import RulePath, is_absolute, relative_to
@@ -118,7 +119,8 @@ def _of_lines(session: Session, reading: bool) -> Iterator[Touched]:
         line = found.text
         earlier = moves.get(call.agent) if call.cwd is None else None
         moved = earlier is not None and earlier.moved
-        for use in file_uses(line) if reading or may_change_files(found) else ():
+        looked = reading or not reads_posix(call.name) or may_change_files(found)
+        for use in file_uses(line, call.name) if looked else ():
             certain = call.outcome == "succeeded" and use.certain
             certain = certain and (is_absolute(use.path) or not moved)
             yield Touched(
