@@ -226,9 +226,10 @@ def judge_traces(
         )
     if target.case is not None:
         results = [replace(item, attempt=n) for n, item in enumerate(results, start=1)]
-    notes: tuple[str, ...] = ()
+    asked = (*target.expectations, *target.session_expectations)
+    notes = tuple(dict.fromkeys(text for item in asked for text in item.remarks))
     if trace_dir is not None and not files:
-        notes = (f"{os.fspath(trace_dir)}: no Claude Code session (a .jsonl file) in it or below",)
+        notes += (f"{os.fspath(trace_dir)}: no Claude Code session (a .jsonl file) in it or below",)
     return _unique_names(results), notes
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,9 @@ from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, SCOPE, lift
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.commands.cli_tables import UNASKED_TOOLS
 from skilltrace_mlflow.errors import ParameterError
+from skilltrace_mlflow.matching.cli_dead_rules import remark_on
 from skilltrace_mlflow.matching.cli_decisions import clears_all, covered, reaches
+from skilltrace_mlflow.matching.cli_sight import linked, overlooked
 from skilltrace_mlflow.matching.selectors import (
     Selector,
     calls_by_name,
@@ -23,6 +25,7 @@ from skilltrace_mlflow.tools import EDITORS, is_shell
 
 __all__ = ["Permissions", "permissions"]
 
+KINDS = ("allow", "deny", "ask")
 _MODES = ("acceptEdits", "auto", "bypassPermissions", "default", "dontAsk", "manual", "plan")
 _RULES: Mapping[str, Any] = {"type": "array", "items": {"type": "string", "minLength": 1}}
 _PATH: Mapping[str, Any] = {"type": "string", "minLength": 1}
@@ -31,6 +34,11 @@ _INLINE: Mapping[str, Any] = {
     "deny": _RULES,
     "ask": _RULES,
     "defaultMode": {"enum": list(_MODES)},
+    "remarks": {
+        "type": "array",
+        "items": {"type": "string"},
+        "description": "What is to be said of the rules; a settings file's reader writes it.",
+    },
 }
 _SCHEMA: Mapping[str, Any] = {
     "anyOf": [
@@ -38,7 +46,7 @@ _SCHEMA: Mapping[str, Any] = {
         {
             "type": "object",
             "properties": {**_INLINE, "scope": SCOPE},
-            "anyOf": [{"required": ["allow"]}, {"required": ["deny"]}, {"required": ["ask"]}],
+            "anyOf": [{"required": [key]} for key in (*KINDS, "defaultMode")],
             "additionalProperties": False,
         },
         {
@@ -57,13 +65,17 @@ _SCHEMA: Mapping[str, Any] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Permissions:
-    """The rules, and what holds for a call that none of them speaks of (`mode`)."""
+    """The rules, and what holds for a call that none of them speaks of (`mode`).
+
+    `remarks` name the rules that Claude Code would never apply.
+    """
 
     deny: tuple[Selector, ...] = ()
     ask: tuple[Selector, ...] = ()
     allow: tuple[Selector, ...] = ()
     mode: str = "default"
     lifted: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def parse(value: Any, ban_exceptions: Sequence[str] = ()) -> Permissions:
@@ -72,8 +84,8 @@ def parse(value: Any, ban_exceptions: Sequence[str] = ()) -> Permissions:
         raise ParameterError(
             "a settings file is read where a YAML file names it; here its rules must stand"
         )
-    if not any(value.get(key) for key in ("allow", "deny", "ask")):
-        raise ParameterError("no rule under allow, deny or ask")
+    if not any(value.get(key) for key in KINDS) and "defaultMode" not in value:
+        raise ParameterError("no rule under allow, deny or ask, and no defaultMode")
     deny, lifted = lift(tuple(value.get("deny", ())), ban_exceptions)
     unsaid = "dontAsk" if value.get("allow") else "bypassPermissions"
     return Permissions(
@@ -82,7 +94,20 @@ def parse(value: Any, ban_exceptions: Sequence[str] = ()) -> Permissions:
         allow=parse_selectors(value.get("allow", ()), ("allow",)),
         mode=value.get("defaultMode", unsaid),
         lifted=lifted,
+        remarks=tuple(_remarks(value)),
     )
+
+
+def _remarks(value: Mapping[str, Any]) -> Iterator[str]:
+    """What a settings file's reader said of its rules, and what is to be said of those inline."""
+    read = tuple(value.get("remarks", ()))
+    yield from read
+    for kind in KINDS:
+        for text in value.get(kind, ()):
+            remark = remark_on(kind, text)
+            named = f"{kind}: {text}: {remark}"
+            if remark is not None and not any(named in given for given in read):
+                yield named
 
 
 @check(
@@ -134,8 +159,10 @@ def permissions(session: Session, parameters: Permissions) -> Outcome:
     Unknown: what needs a person's yes, a command that is put together at run time and could be the
     one that a rule means, arguments or a working directory that are not recorded.
 
-    Out of sight: symbolic links; files that a program or `sh -c`, `$(…)`, `xargs` touches (the CLI
-    does not look there either; `banned_tools` with the same rule does).
+    Out of sight: symbolic links that were there before, while those that the session made are
+    followed; files that a program or `sh -c`, `$(…)`, `xargs` touches (the CLI does not look there
+    either; the rationale names such a line, and `banned_tools` with the same rule fails it). Rules
+    that Claude Code reads and never applies are named in the rationale.
 
     Without `defaultMode`, inline rules with `allow` say all that may be done, inline
     rules without it forbid only what they name, and a settings file means `default`.
@@ -146,6 +173,7 @@ def permissions(session: Session, parameters: Permissions) -> Outcome:
     lost = missing(session, "tool_names")
     if lost is not None:
         return lost
+    rules = (*parameters.deny, *parameters.ask, *parameters.allow)
     broken: list[str] = []
     open_: list[str] = []
     decided: dict[str, int] = {}
@@ -174,8 +202,18 @@ def permissions(session: Session, parameters: Permissions) -> Outcome:
         if findings
         else Finding(text="every call kept the rules", met=True, could_break=True)
     )
-    note = "; ".join(f"lifted by name: {text}" for text in parameters.lifted)
-    return conclude(session, findings, all_or_nothing=True, note=note, details={"calls": decided})
+    sights = (*overlooked(session, parameters.deny, set(meant["deny"][0])), *linked(session, rules))
+    notes = [*(f"lifted by name: {text}" for text in parameters.lifted), *parameters.remarks]
+    details: dict[str, Any] = {"calls": decided}
+    if sights:
+        details["out_of_sight"] = list(sights)
+    return conclude(
+        session,
+        findings,
+        all_or_nothing=True,
+        note="; ".join((*notes, *sights)),
+        details=details,
+    )
 
 
 _Meant = tuple[dict[int, str], dict[int, str]]
@@ -193,8 +231,11 @@ def _meant(session: Session, rules: Sequence[Selector], *, deny: bool) -> _Meant
             possible.setdefault(id(call), rule.text)
         reaching = rule.rule_name in ("Read", "Edit") or rule.selects_name("Bash")
         for call in session.tool_calls if reaching else ():
-            if id(call) not in certain and _means(rule, call, session, deny):
-                certain[id(call)] = rule.text
+            if id(call) in certain:
+                continue
+            means = _means(rule, call, session, deny)
+            if means is not False:
+                (certain if means else possible).setdefault(id(call), rule.text)
     return certain, possible
 
 
@@ -208,7 +249,7 @@ def _speaks_of(rule: Selector, name: str) -> bool:
     )
 
 
-def _means(rule: Selector, call: ToolCall, session: Session, deny: bool) -> bool:
+def _means(rule: Selector, call: ToolCall, session: Session, deny: bool) -> bool | None:
     """Whether a rule means a call of a tool that it does not name."""
     if call.name == "Monitor" and rule.selects_name("Bash"):
         return rule.specifier is None or rule.specifier.matches(call, session.cwd) is True

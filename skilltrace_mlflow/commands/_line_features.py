@@ -12,13 +12,12 @@ from skilltrace_mlflow.commands.cli_tables import HARMLESS_VARIABLES, KNOWN_VARI
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-__all__ = ["needs_a_look"]
+__all__ = ["BRACES", "needs_a_look"]
 
 _ASKED = {
     "subshell",
     "compound_statement",
     "function_definition",
-    "while_statement",
     "c_style_for_statement",
     "case_statement",
     "process_substitution",
@@ -29,7 +28,9 @@ _ASKED = {
     "unset_command",
     "ERROR",
 }
-_BRACES = re.compile(r"(?<![$\\'\"])\{[^\s{}]*(?:,|\.\.)[^\s{}]*\}")
+# `{a,b}` and `{1..3}`; an escaped brace, `@{u}..HEAD` and the quoted part of a word that is not
+# quoted as a whole (`--format='{%h,%s}'`) are taken for one as well
+BRACES = re.compile(r"\{\S*?(?:,|\.\.)")
 _COMMIT = re.compile(r"\s*git\s+commit\b")
 
 
@@ -50,7 +51,7 @@ def _asks(node: Node) -> bool:
     kind = node.type
     if kind in _ASKED or (kind == "do_group" and any(c.type == "&" for c in node.children)):
         return True
-    if kind == "word" and _BRACES.search(text_of(node)):
+    if kind in ("word", "concatenation") and BRACES.search(text_of(node)):
         return True
     if kind == "simple_expansion":
         return text_of(node)[1:] not in KNOWN_VARIABLES

@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 from skilltrace_mlflow.commands._powershell_names import CMDLETS, parameter_named
 from skilltrace_mlflow.commands.command import UNKNOWN
@@ -26,10 +27,7 @@ class _Row:
 
 
 def _row(order: str, **roles: str) -> _Row:
-    kinds: dict[str, tuple[Kind, ...]] = {
-        name: tuple(role.split("_"))  # type: ignore[misc]
-        for name, role in roles.items()
-    }
+    kinds = {name: cast("tuple[Kind, ...]", tuple(role.split("_"))) for name, role in roles.items()}
     if "path" in kinds:
         kinds["literalpath"] = kinds["path"]
     if "filepath" in kinds:

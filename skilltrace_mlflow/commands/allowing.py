@@ -14,7 +14,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from skilltrace_mlflow.commands._line_features import needs_a_look
+from skilltrace_mlflow.commands._line_features import BRACES, needs_a_look
 from skilltrace_mlflow.commands.cli_tables import (
     EDITING,
     READ_ANY_OPTION,
@@ -185,11 +185,15 @@ def _only_reads(words: Sequence[str]) -> bool:
         return _prints(rest)
     if words[0] == "find":
         return not any(_FIND_ACTS.match(word) for word in rest)
+    if name in ("egrep", "fgrep", "grep") and any(BRACES.search(word) for word in rest):
+        return False  # asked about where it is quoted, too: grep -E 'a{1,2}'
     if name in READ_ANY_OPTION:
         return not (name == "uniq" and any(not word.startswith("-") for word in rest))
     options = READ_SOME_OPTIONS.get(name)
     if options is None or not _options_known(rest, options):
         return name in _NO_OPERANDS and not rest
+    if name != "jq" and any(BRACES.search(word) for word in rest):
+        return False
     operands = [word for word in rest if not word.startswith("-")]
     if name in _NO_OPERANDS:
         return not operands

@@ -17,8 +17,8 @@ from typing import Literal
 from skilltrace_mlflow.commands.allowing import unwrapped
 from skilltrace_mlflow.commands.cli_tables import READING, WRITING
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
-from skilltrace_mlflow.commands.file_use import uses_of, uses_of_redirect
-from skilltrace_mlflow.commands.shell import read_script
+from skilltrace_mlflow.commands.file_use import file_uses, uses_of, uses_of_redirect
+from skilltrace_mlflow.commands.shell import read_script, reads_posix
 from skilltrace_mlflow.commands.wrappers import program_of
 
 __all__ = ["SeenFile", "seen_files"]
@@ -38,8 +38,21 @@ class SeenFile:
 
 
 @lru_cache(maxsize=4096)
-def seen_files(line: str) -> tuple[SeenFile, ...]:
-    """The paths of a line that rules are compared with; a glob stands for the folder before it."""
+def seen_files(line: str, tool: str = "Bash") -> tuple[SeenFile, ...]:
+    """The paths of a line that rules are compared with; a glob stands for the folder before it.
+
+    Of PowerShell's lines all paths are: how far the CLI looks into those was not played.
+    """
+    if not reads_posix(tool):
+        return tuple(
+            SeenFile(
+                way="read" if use.kind in ("read", "list") else "edit",
+                path=use.path,
+                deep=use.below,
+            )
+            for use in file_uses(line, tool)
+            if not use.unknown
+        )
     script = read_script(line)
     found: list[SeenFile] = []
     moves = sum(1 for command in script.commands if command.words[0] == "cd")

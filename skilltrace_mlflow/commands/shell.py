@@ -32,8 +32,8 @@ class Script:
     """The commands of a line in order, its redirections, and how it was read.
 
     `folder` is the directory the line ends in, relative to where it began. `uncalled` are the
-    commands of functions that the line defines and never calls. `uses` is what PowerShell's commands
-    do with files; for other shells the commands' words say it.
+    commands of functions that the line defines and never calls. `uses` is what PowerShell's
+    commands do with files; for other shells the commands' words say it.
     `parser` is `tree-sitter`, `powershell` and `cmd` for those languages, `segments` (no parser
     installed) or `segments: syntax error` (both were used: what the tree holds, and the segments).
     """

@@ -44,6 +44,12 @@ class Expectation:
         """Whether something is expected by it, and no check turned off."""
         return self.spec.ignored is None or bool(self.value != self.spec.ignored)
 
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a reader should know of the value: rules that are never applied."""
+        texts = getattr(self.parameters, "remarks", ())
+        return tuple(f"{self.spec.key}: {text}" for text in texts)
+
 
 def parse_expectations(
     raw: Mapping[str, Any], *, where: str = "expectations"

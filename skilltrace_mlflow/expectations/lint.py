@@ -14,6 +14,7 @@ from typing import Any
 
 from skilltrace_mlflow.checks import ParameterError, Selector, all_checks, parse_selector
 from skilltrace_mlflow.expectations._merge import split_scope
+from skilltrace_mlflow.expectations._parse import parse_expectations
 from skilltrace_mlflow.expectations.ground_truth import TestCase
 from skilltrace_mlflow.expectations.manifest import Manifest
 from skilltrace_mlflow.expectations.names import GATE_GROUPS
@@ -40,6 +41,9 @@ def lint(manifest: Manifest, cases: Sequence[TestCase]) -> Findings:
     ]
     problems += [f"{own}: {text}" for text in base]
     notices = list(manifest.notices)
+    layers = (manifest.trace_expectations, manifest.session_expectations)
+    remarks = [text for raw in layers for item in parse_expectations(raw) for text in item.remarks]
+    notices += [f"{own}: {text}" for text in remarks]
     for case in cases:
         place = f"{case.path}:{case.line}: test {case.id!r}"
         found = [
@@ -50,6 +54,9 @@ def lint(manifest: Manifest, cases: Sequence[TestCase]) -> Findings:
             found.append(f"outputs.trace_ref: there is no file {case.trace_ref}")
         problems += [f"{place}: {text}" for text in found if text not in base]
         notices += case.notices
+        asked = (*case.expectations, *case.session_expectations)
+        found = [text for item in asked for text in item.remarks if text not in remarks]
+        notices += [f"{place}: {text}" for text in found]
     notices += [f"{own}: {text}" for text in _never_judged(manifest, cases)]
     if not cases:
         notices.append(f"{own}: there are no test cases")

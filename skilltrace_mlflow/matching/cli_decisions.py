@@ -21,6 +21,7 @@ from skilltrace_mlflow.commands.cli_tables import (
     UNASKED_TOOLS,
 )
 from skilltrace_mlflow.commands.shell import read_script
+from skilltrace_mlflow.matching.links import links_of, through
 from skilltrace_mlflow.matching.selectors import Selector
 from skilltrace_mlflow.patterns.paths import RulePath, clean_path, is_absolute, relative_to
 from skilltrace_mlflow.session import Session, ToolCall
@@ -71,9 +72,10 @@ def _folder(pattern: str) -> str:
     return "/".join(parts[:plain]) or ("/" if pattern.startswith("/") else ".")
 
 
-def reaches(rule: Selector, call: ToolCall, session: Session, *, deny: bool) -> bool:
-    """Whether a deny or ask rule on Read or Edit means a call of another kind: a command that reads
-    or edits the path (for deny rules alone), an edit of what must not be read.
+def reaches(rule: Selector, call: ToolCall, session: Session, *, deny: bool) -> bool | None:
+    """Whether a deny or ask rule on Read or Edit means a call that it does not name: a command that
+    reads or edits the path (for deny rules alone), an edit of what must not be read, a path through
+    a link that the session made. None where that cannot be told.
     """
     name = rule.rule_name
     if name not in ("Read", "Edit"):
@@ -82,32 +84,48 @@ def reaches(rule: Selector, call: ToolCall, session: Session, *, deny: bool) -> 
         return name == "Read" and call.name in EDITORS
     if rule.specifier.path is None:
         return False
-    if call.name not in EDITORS and call.name != "Glob" and not is_shell(call.name):
-        return False
     pattern, named = _path_of(rule.specifier.path)
     cwd = call.cwd or session.cwd
+    links = links_of(session)
     if is_shell(call.name):
         line = (call.input or {}).get("command")
         if not isinstance(line, str) or not deny:
             return False
         way = "read" if name == "Read" else "edit"
-        if call.cwd is None and len(named) > 1 and not _could_name(line, named):
+        near = not links and call.cwd is None and pattern.anchor != "home"
+        if near and len(named) > 1 and not _could_name(line, named):
             return False
-        for seen in seen_files(line):
-            if seen.way == way and (
-                _met(pattern, seen.path, cwd, session.cwd)
-                or (seen.deep and _met(pattern, posixpath.join(seen.path, "*"), cwd, session.cwd))
-            ):
-                return True
-        return False
+        verdicts: set[bool | None] = set()
+        for seen in seen_files(line, call.name):
+            if seen.way == way:
+                inner = [posixpath.join(seen.path, "*")] if seen.deep else []
+                verdicts |= {
+                    _met(pattern, path, cwd, session, call) for path in (seen.path, *inner)
+                }
+        return True if True in verdicts else (None if None in verdicts else False)
     path = named_path(call)
-    if name == "Read" and path is not None and (call.name in EDITORS or call.name == "Glob"):
-        return _met(pattern, path, cwd, session.cwd)
+    if path is None:
+        return False
+    if name == "Read" and (call.name in EDITORS or call.name == "Glob"):
+        return _met(pattern, path, cwd, session, call)
+    if links and call.name in (EDITORS if name == "Edit" else READERS):
+        return _met(pattern, path, cwd, session, call)
     return False
 
 
-def _met(pattern: RulePath, path: str, cwd: str | None, root: str | None) -> bool:
-    return pattern.matches(_whole(path, cwd), root) is True
+def _met(
+    pattern: RulePath, path: str, cwd: str | None, session: Session, call: ToolCall
+) -> bool | None:
+    """Whether a pattern means a path, as it stands or where links of the session lead it."""
+    whole = _whole(path, cwd)
+    verdict = pattern.matches(whole, session.cwd)
+    if verdict or not links_of(session):
+        return verdict
+    verdicts: set[bool | None] = {verdict}
+    for target, link in through(session, whole, call):
+        met = None if target is None else pattern.matches(target, session.cwd)
+        verdicts.add(met if link.certain or not met else None)
+    return True if True in verdicts else (None if None in verdicts else False)
 
 
 def _whole(path: str, cwd: str | None) -> str:
@@ -209,7 +227,11 @@ def covered(
 
 
 def _skipped(rule: Selector) -> bool:
-    """Whether Claude Code leaves an allow rule out: a glob that is no server's tools."""
+    """Whether Claude Code leaves an allow rule out: a glob that is no server's tools, and
+    `Tool(parameter:value)`, which is for deny and ask.
+    """
+    if rule.specifier is not None and rule.specifier.parameter:
+        return True
     name = rule.text.partition("(")[0]
     return ("*" in name or "?" in name or "[" in name) and not (
         name.startswith("mcp__") and "__" in name[5:]
@@ -227,7 +249,7 @@ def _line(
     if not isinstance(line, str) or call.input_truncated:
         return None, "its command is not recorded"
     cwd = call.cwd or session.cwd
-    touched = [seen for seen in seen_files(line) if seen.way == "edit"]
+    touched = [seen for seen in seen_files(line, call.name) if seen.way == "edit"]
     if any(_protected(_whole(seen.path, cwd)) for seen in touched):
         return False, "a protected path"
     for rule in meant:

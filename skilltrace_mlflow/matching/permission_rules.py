@@ -35,7 +35,9 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
+from skilltrace_mlflow.commands.command import UNKNOWN
 from skilltrace_mlflow.commands.prefilter import Program
+from skilltrace_mlflow.commands.shell import read_line, read_script, reads_posix
 from skilltrace_mlflow.commands.wrappers import program_of
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.patterns.paths import RulePath
@@ -43,9 +45,9 @@ from skilltrace_mlflow.patterns.wildcard import wildcard
 from skilltrace_mlflow.session import ToolCall
 from skilltrace_mlflow.tools import EDITORS, PATH_KEYS, READERS, SHELLS, starts_agent
 
-__all__ = ["Specifier", "parse_specifier", "rule_tools"]
+__all__ = ["SHELL_PARAMETERS", "Specifier", "parse_specifier", "rule_tools"]
 
-_SHELL_PARAMETERS = ("run_in_background", "timeout", "description", "dangerouslyDisableSandbox")
+SHELL_PARAMETERS = ("run_in_background", "timeout", "description", "dangerouslyDisableSandbox")
 _OF_LINES = re.compile(r"^\[|^\w+=|&&|;|\|")
 _OPERATORS = re.compile(r"&&|\|\||[;|&\n]")
 _PARAMETER = re.compile(r"([A-Za-z_]\w*):(.*)", re.DOTALL)
@@ -57,13 +59,15 @@ class Specifier:
 
     `command` is set for rules about command lines and answers for the text of one command: an allow
     rule covers single commands of a line, not the line. A line in which `hint` cannot run is not
-    meant, which is cheaper to find out than `test`. `path` is the pattern of a rule about files.
+    meant, which is cheaper to find out than `test`. `path` is the pattern of a rule about files,
+    `parameter` marks `Tool(parameter:value)`.
     """
 
     test: Callable[[Mapping[str, Any], str | None], bool | None]
     command: Callable[[str], bool] | None = None
     hint: Program | None = None
     path: str | None = None
+    parameter: bool = False
 
     def matches(self, call: ToolCall, cwd: str | None) -> bool | None:
         """Whether the call is meant; None if its arguments do not tell."""
@@ -90,12 +94,14 @@ def parse_specifier(name: str, inner: str, text: str, *, blank: bool = False) ->
     """
     parameter = _PARAMETER.fullmatch(inner)
     if name in SHELLS:
-        if parameter and parameter.group(1) in _SHELL_PARAMETERS:
+        if parameter and parameter.group(1) in SHELL_PARAMETERS:
             by_value = _parameter(parameter.group(1), parameter.group(2))
             # `timeout:*` is the program as well as the parameter
-            return _either(by_value, _command(inner)) if parameter.group(2) == "*" else by_value
-        return _command(inner, blank=blank)
-    if name in READERS or name in EDITORS:
+            return (
+                _either(by_value, _command(inner, name)) if parameter.group(2) == "*" else by_value
+            )
+        return _command(inner, name, blank=blank)
+    if name in READERS or name in EDITORS or name == "Cd":  # which is the person's own /cd
         pattern = RulePath(inner)
         return Specifier(test=lambda given, cwd: _path(pattern, given, cwd), path=inner)
     if name == "WebFetch":
@@ -127,16 +133,19 @@ def _either(one: Specifier, other: Specifier) -> Specifier:
     def test(given: Mapping[str, Any], cwd: str | None) -> bool | None:
         return one.test(given, cwd) or other.test(given, cwd)
 
-    return Specifier(test=test)
+    return Specifier(test=test, command=other.command)
 
 
-def _command(inner: str, *, blank: bool = False) -> Specifier:
+def _command(inner: str, tool: str, *, blank: bool = False) -> Specifier:
     inner = " ".join(inner.split())
+    posix = reads_posix(tool)
+    inner = inner if posix else inner.casefold()
     prefix: str | None = None
     if inner.endswith(":*") or (inner.endswith(" *") and "*" not in inner[:-2]):
         prefix = inner[:-2].rstrip()
 
     def one(text: str) -> bool:
+        text = text if posix else text.casefold()
         if prefix is not None and "*" not in prefix:
             return (
                 text == prefix
@@ -148,15 +157,14 @@ def _command(inner: str, *, blank: bool = False) -> Specifier:
     fixed = (prefix if prefix is not None else inner).split("*")[0]
     # The last word may go on behind the star.
     words = fixed.split() if fixed.endswith(" ") or prefix is not None else fixed.split()[:-1]
-    hint = Program(name=words[0].rsplit("/", 1)[-1], words=tuple(words[1:])) if words else None
+    # what PowerShell calls a command stands in no line that uses an alias
+    known = bool(words) and posix
+    hint = Program(name=words[0].rsplit("/", 1)[-1], words=tuple(words[1:])) if known else None
 
     # Rules with an assignment or an operator, and `[`, speak of the line itself.
     whole = _OF_LINES.search(inner) is not None
 
     def judge(given: Mapping[str, Any], cwd: str | None) -> bool | None:
-        from skilltrace_mlflow.commands.command import UNKNOWN
-        from skilltrace_mlflow.commands.shell import read_script
-
         line = given.get("command")
         if not isinstance(line, str):
             return None
@@ -165,7 +173,8 @@ def _command(inner: str, *, blank: bool = False) -> Specifier:
         if hint is not None and not hint.may_run(line):
             return False
         verdict: bool | None = False
-        for command in read_script(line).commands:
+        read = read_script(line).commands
+        for command in read if posix else (*read, *read_line(tool, line).commands):
             for form in (*command.texts, _bare(command.words)):
                 if one(form):
                     return True
@@ -249,4 +258,4 @@ def _parameter(key: str, pattern: str) -> Specifier:
             value = str(value)
         return isinstance(value, str) and wildcard(pattern.strip(), value)
 
-    return Specifier(test=test)
+    return Specifier(test=test, parameter=True)

@@ -295,7 +295,8 @@ def _part_matches(piece: str, part: str) -> bool:
 class FolderPattern:
     """A gitignore pattern: one that names a folder covers what is below it.
 
-    Four anchors: `//x` is the file system's root, `~/x` the home folder, `/x` the folder that
+    Four anchors: `//x` is the file system's root, `~/x` the home folder (that of the working
+    directory, `/home/x`, `/Users/x` or `/root`; where it is in none, any), `/x` the folder that
     settings belong to (here: the working directory), `x` and `./x` the working directory. A pattern
     without a slash matches at any depth.
     """
@@ -333,7 +334,20 @@ class FolderPattern:
             parts = self._folded(place.parts)
             ends = (parts[i:] for i in range(len(parts)))
             return None if any(match_parts(pieces, end, below=True) for end in ends) else False
-        return bool(subject) and match_parts(pieces, self._folded(subject), below=True)
+        if subject and match_parts(pieces, self._folded(subject), below=True):
+            return True
+        return None if self.anchor == "home" and self._elsewhere(pieces, place, cwd) else False
+
+    def _elsewhere(self, pieces: tuple[str, ...], place: Place, cwd: str | None) -> bool:
+        """Whether a path would match if the home were another folder, which no record names."""
+        whole = _absolute(place.cleaned, cwd)
+        if whole is None or not pieces or not _PLAIN.fullmatch(pieces[0]):
+            return False
+        if place.below is not None:
+            return False  # no home is inside a project
+        parts = self._folded(_parts_of(whole))
+        ends = (parts[i:] for i in range(1, len(parts)) if parts[i] == pieces[0])
+        return any(match_parts(pieces, end, below=True) for end in ends)
 
     def may_meet(self, path: str, cwd: str | None, *, below: bool = False) -> bool:
         """Whether a file that `path` stands for (a glob, or what is below it) could match."""
@@ -357,9 +371,11 @@ class FolderPattern:
             return () if place.below is None and cwd is not None else place.below
         whole = _absolute(place.cleaned, cwd)
         if whole is not None and self.anchor == "home":
-            home = _HOME.match(whole)
+            home, own = _HOME.match(whole), _HOME.match(clean_path(cwd)) if cwd else None
             if home is None:
                 return ()
+            if own is not None and home.group() not in ("~", own.group()):
+                return None  # another's home, or that of an agent who works in another's
             whole = whole[home.end() :]
         return None if whole is None else tuple(whole.lstrip("/").split("/"))
 

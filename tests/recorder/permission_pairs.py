@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -44,6 +45,7 @@ _FILES = {
     "sub/secrets/t2.txt": "t\n",
     "docs/x.md": "# x\n",
 }
+_REFUSED = re.compile(r"has been denied by permission rule|denied by your permission settings")
 _SKILL = "---\nname: {name}\ndescription: Makes a release.\n---\nSay ok.\n"
 _AGENT = "---\nname: helper\ndescription: Helps.\n---\nSay ok.\n"
 
@@ -219,7 +221,7 @@ def _decisions(output: str, errors: str, number: int) -> list[str]:
                 order.append(block["id"])
             elif block.get("type") == "tool_result":
                 said[block["tool_use_id"]] = json.dumps(block.get("content"))[:300]
-    found = ["blocked" if one in denied else "ran" if one in said else "no result" for one in order]
+    found = [_decision(one, denied, said) for one in order]
     reason = f"the session ended early: {errors[-200:]}"
     return [*found, *([reason] * (number - len(found)))][:number]
 
@@ -231,7 +233,10 @@ def _decision(call: str, denied: set[str], said: Mapping[str, str]) -> str:
     if text is None:
         return "no result"
     # a rule for a whole tool takes the tool away
-    return "no such tool" if "No such tool available" in text else "ran"
+    if "No such tool available" in text:
+        return "no such tool"
+    # an agent's type is refused by the tool itself, which no list of denials holds
+    return "blocked" if _REFUSED.search(text) else "ran"
 
 
 def _placed(value: Any, root: str) -> Any:

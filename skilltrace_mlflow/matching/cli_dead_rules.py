@@ -1,0 +1,80 @@
+"""Permission rules that Claude Code 2.1.332 reads and never applies, and what is done with them.
+
+It leaves out globs under `allow`, and drops other rules without a word. A rule that says what is
+meant is enforced here all the same under `deny` and `ask`; either way a remark names it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from skilltrace_mlflow.matching.permission_rules import SHELL_PARAMETERS
+from skilltrace_mlflow.matching.selectors import parse_selector
+from skilltrace_mlflow.tools import EDITORS, READERS, SHELLS, starts_agent
+
+__all__ = ["remark_on"]
+
+_PARAMETER = re.compile(r"[A-Za-z_]\w*:.*", re.DOTALL)
+_LEFT_OUT = "Claude Code leaves it out"
+_ENFORCED = "Claude Code drops it; it is enforced here"
+
+
+def remark_on(kind: str, text: str) -> str | None:
+    """Why Claude Code never applies a rule under `allow`, `ask` or `deny`; None if it does."""
+    rule = parse_selector(text)
+    name, bracket, inner = rule.text.partition("(")
+    inner = inner.removesuffix(")").strip()
+    globbing = any(sign in name for sign in "*?[")
+    if kind == "allow":
+        return _of_allow(name, inner, globbing=globbing)
+    if not bracket:
+        if globbing and any(sign in name for sign in "?["):
+            return f"only * is a wildcard there: {_ENFORCED}"
+        return None
+    if name.startswith("mcp__"):
+        return (
+            f"rules on MCP tools take no brackets: {_ENFORCED}" if inner not in ("", "*") else None
+        )
+    if inner in ("", "*"):
+        return None
+    if name in (*EDITORS, *READERS) and name not in ("Read", "Edit") and not _parameter(inner):
+        meant = "Edit" if name in EDITORS else "Read"
+        return f"paths are for Read(…) and Edit(…), as {meant}({inner}): {_ENFORCED}"
+    if starts_agent(name) and not _parameter(inner) and "*" in inner:
+        return f"no wildcards in an agent's type: {_ENFORCED}"
+    if name == "Skill" and "*" in inner.removesuffix(":*").removesuffix(" *"):
+        return f"no wildcards in a skill's name but :* at its end: {_ENFORCED}"
+    if name == "Cd":
+        return "it is about a person's /cd; no call of a tool is meant"
+    if name == "Monitor":
+        return f"its command is for Bash(…): {_ENFORCED}"
+    if name == "WebFetch" and not inner.startswith("domain:"):
+        return f"WebFetch takes domain:HOST: {_ENFORCED}"
+    return None
+
+
+def _of_allow(name: str, inner: str, *, globbing: bool) -> str | None:
+    if name == "Cd":
+        return "it is about a person's /cd; no call of a tool is meant"
+    if globbing and not (name.startswith("mcp__") and "__" in name[5:]):
+        return f"a wildcard in a tool's name allows nothing: {_LEFT_OUT}"
+    if inner in ("", "*"):
+        return None
+    if name in EDITORS and name != "Edit" and not _parameter(inner):
+        return f"it covers nothing; write Edit({inner})"
+    if _parameter(inner) and not _takes_colon(name, inner):
+        return f"Tool(parameter:value) is for deny and ask: {_LEFT_OUT}"
+    if name.startswith("mcp__"):
+        return f"rules on MCP tools take no brackets: {_LEFT_OUT}"
+    return None
+
+
+def _parameter(inner: str) -> bool:
+    return _PARAMETER.fullmatch(inner) is not None
+
+
+def _takes_colon(name: str, inner: str) -> bool:
+    """Whether a colon in the brackets is no parameter's."""
+    if name in SHELLS:
+        return inner.partition(":")[0] not in SHELL_PARAMETERS or inner.endswith(":*")
+    return name == "Skill" or (name == "WebFetch" and inner.startswith("domain:"))

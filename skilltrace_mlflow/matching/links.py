@@ -1,0 +1,170 @@
+"""Symbolic links that a session made or showed, and where paths through them lead.
+
+A record does not say what a path points at; but it holds the `ln -s` of the session itself, and
+lines such as `lrwxrwxrwx … notes -> secrets` in what `ls -l` printed.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import cast
+
+from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
+from skilltrace_mlflow.commands.shell import read_script, reads_posix
+from skilltrace_mlflow.commands.wrappers import program_of
+from skilltrace_mlflow.errors import InputError
+from skilltrace_mlflow.matching.selectors import shell_lines
+from skilltrace_mlflow.patterns.paths import clean_path, is_absolute
+from skilltrace_mlflow.session import Session, ToolCall
+
+__all__ = ["Link", "links_of", "through"]
+
+_MAKES = re.compile(r"\bln\b|\bcp\b.*\s-\w*s|\bmklink\b")
+_LISTS = re.compile(r"\bls\b.*\s-\w*[lgno]|\bll\b|\bstat\b|\breadlink\b|\bfind\b.*-ls")
+_LISTED = re.compile(r"^l[rwx-]{9}\S*\s.*?(\S+) -> (.+)$", re.MULTILINE)
+_MOST_OUTPUT = 200_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Link:
+    """`place` is the link, `target` what it points at, both from the root where that is known.
+
+    `call` made or showed it; `certain` if it did. `target` is None where it is filled in at run
+    time.
+    """
+
+    place: str
+    target: str | None
+    call: ToolCall
+    certain: bool
+    made: bool = True
+
+    @property
+    def shown(self) -> str:
+        """For people: `notes -> secrets`."""
+        return f"{self.place} -> {self.target or '…'}"
+
+
+def links_of(session: Session) -> tuple[Link, ...]:
+    """The links that the session's calls made or showed, in order; looked for once."""
+    calls = session.tool_calls
+    key = ("links_of", id(calls))
+    entry = session.cache.get(key)
+    if entry is None or entry[0] is not calls:
+        entry = (calls, tuple(_links(session)))
+        session.cache[key] = entry
+    return cast("tuple[Link, ...]", entry[1])
+
+
+def _links(session: Session) -> Iterator[Link]:
+    for call, found in shell_lines(session):
+        if found is None or not reads_posix(call.name):
+            continue
+        makes, lists = _MAKES.search(found.text), _LISTS.search(found.text)
+        if not makes and not lists:
+            continue
+        cwd = call.cwd or session.cwd
+        script = read_script(found.text)
+        if makes and (call.outcome != "denied" or call.maybe_ran):
+            for command in script.commands:
+                for place, target in _made(command):
+                    yield Link(
+                        place=_whole(posixpath.join(command.folder, place), cwd),
+                        target=_target(target, command.folder, place, cwd),
+                        call=call,
+                        certain=call.outcome == "succeeded" and not command.within,
+                    )
+        if lists and call.outcome != "denied":
+            for place, target in _listed(call):
+                for folder in _listed_folders(script.commands):
+                    yield Link(
+                        place=_whole(posixpath.join(folder, place), cwd),
+                        target=_target(target, folder, place, cwd),
+                        call=call,
+                        certain=False,
+                        made=False,
+                    )
+
+
+def _made(command: Command) -> Iterator[tuple[str, str]]:
+    """The links that a command makes, and their targets as written."""
+    words = command.words
+    program = program_of(words[0])
+    options = [word for word in words[1:] if word.startswith("-") and len(word) > 1]
+    letters = "".join(word[1:] for word in options if not word.startswith("--"))
+    symbolic = "s" in letters or {"--symbolic", "--symbolic-link"} & set(options)
+    if program not in ("ln", "cp") or not symbolic:
+        return
+    operands = [word for word in words[1:] if word not in options]
+    into = "t" in letters or any(word.startswith("--target-directory") for word in options)
+    if into and operands:
+        folder, targets = operands[0], operands[1:]
+    elif len(operands) < 2:
+        folder, targets = ".", operands
+    else:
+        folder, targets = operands[-1], operands[:-1]
+        if len(targets) == 1 and folder.rstrip("/") not in (".", ".."):
+            yield folder.rstrip("/"), targets[0]
+    for target in targets:  # the last may be a folder in which the link is made
+        yield posixpath.join(folder, posixpath.basename(target.rstrip("/"))), target
+
+
+def _listed(call: ToolCall) -> Iterator[tuple[str, str]]:
+    try:
+        text = call.result or ""
+    except InputError:
+        return
+    for found in _LISTED.finditer(text[:_MOST_OUTPUT]):
+        yield found.group(1), found.group(2).strip()
+
+
+def _listed_folders(commands: tuple[Command, ...]) -> Iterator[str]:
+    """The folders that names in a listing may be relative to."""
+    seen = {""}
+    yield ""
+    for command in commands:
+        for word in ("", *command.words[1:]):
+            folder = posixpath.join(command.folder, word)
+            if not word.startswith("-") and folder not in seen:
+                seen.add(folder)
+                yield folder
+
+
+def _whole(path: str, cwd: str | None) -> str:
+    cleaned = clean_path(path)
+    return cleaned if is_absolute(cleaned) or cwd is None else posixpath.join(cwd, cleaned)
+
+
+def _target(target: str, folder: str, place: str, cwd: str | None) -> str | None:
+    """What a link points at; relative to the folder that the link is in."""
+    if UNKNOWN in target or UNKNOWN_WORDS in target:
+        return None
+    beside = posixpath.join(folder, posixpath.dirname(place), target)
+    whole = _whole(beside, cwd)
+    return clean_path(whole)
+
+
+def through(session: Session, path: str, call: ToolCall) -> Iterator[tuple[str | None, Link]]:
+    """Where a path leads by links that calls before `call` made, or that any call showed.
+
+    `path` is absolute where the working directory is known; None for a target nobody knows.
+    """
+    cleaned = clean_path(path)
+    links = links_of(session)
+    if not links:
+        return
+    order = session.cache.setdefault(
+        ("order", id(session.tool_calls)),
+        {id(one): at for at, one in enumerate(session.tool_calls)},
+    )
+    for link in links:
+        if link.made and order[id(link.call)] >= order.get(id(call), -1):
+            continue
+        place = clean_path(link.place)
+        if cleaned == place or cleaned.startswith(place + "/"):
+            rest = cleaned[len(place) :].lstrip("/")
+            target = None if link.target is None else posixpath.join(link.target, rest)
+            yield (None if target is None else clean_path(target)), link
