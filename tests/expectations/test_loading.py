@@ -313,7 +313,6 @@ SETTINGS = '{"permissions": {"deny": ["Read(.env)"], "allow": ["Bash(ls:*)"]}, "
 def with_permissions(tmp_path: Path, manifest: str, test: str) -> TestCase:
     (tmp_path / "settings.json").write_text(SETTINGS, encoding="utf-8")
     (tmp_path / "broken.json").write_text("{", encoding="utf-8")
-    (tmp_path / "empty.json").write_text('{"permissions": {}}', encoding="utf-8")
     (tmp_path / "manifest.yaml").write_text(
         f"skill_name: x\ntrace_expectations: {manifest}\n", encoding="utf-8"
     )
@@ -353,7 +352,6 @@ def test_what_a_settings_file_does_not_mention_is_asked_for(tmp_path: Path) -> N
     [
         ("missing.json", "missing.json cannot be read"),
         ("broken.json", "broken.json is not JSON"),
-        ("empty.json", "empty.json holds no permission rules"),
     ],
 )
 def test_a_settings_file_that_gives_no_rules_is_refused(
