@@ -13,7 +13,7 @@ PAIRS ?=
 
 HELP = awk -F ':.*  \#\# ' '/^[a-z-]+:.*  \#\# /{printf "  %-16s %s\n", $$1, $$2}' Makefile
 
-.PHONY: help agent-loop demo test test-newest quick check format unit docs record record-traces bench lock wheel clean permissions-oracle
+.PHONY: help agent-loop demo test test-newest quick check format unit docs record record-traces bench lock wheel clean permissions-oracle mutants
 
 help:  ## what can be made
 	@$(HELP)
@@ -71,6 +71,10 @@ record-traces: $(VENV)/.installed  ## record what MLflow's retired tracer wrote 
 
 permissions-oracle: $(VENV)/.installed  ## play permission pairs on the real CLI, say where it decides otherwise
 	$(BIN)/python -m tests.recorder.permissions_oracle $(PAIRS)
+
+SAMPLE ?= 5
+mutants: $(VENV)/.installed  ## small changes of checks, matching and gates: do the tests notice? (hours; FILES="gates.py")
+	$(BIN)/python -m tests.mutation.mutants $(FILES) --sample $(SAMPLE)
 
 docs: $(VENV)/.installed  ## write the generated reference pages
 	$(BIN)/python -m tests.docs.generate_checks_page

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing, unknown
-from skilltrace_mlflow.checks._parameters import fixed, to_float
 from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.checks._typed import Bound, declare
 from skilltrace_mlflow.pricing import TOKEN_KINDS, session_cost, session_cost_most, step_cost
 from skilltrace_mlflow.session import Session
 
@@ -20,25 +19,17 @@ __all__ = ["CostBudget", "cost_budget"]
 class CostBudget:
     """The most in US dollars; `allow_incomplete` takes a lower bound for the cost."""
 
-    most_usd: float
+    max_usd: Annotated[float, Bound(minimum=0)]
     allow_incomplete: bool = False
 
 
-def parse(value: Mapping[str, Any]) -> CostBudget:
-    """`{max_usd}`."""
-    return CostBudget(
-        most_usd=to_float(value["max_usd"], "max_usd"),
-        allow_incomplete=value.get("allow_incomplete", False),
-    )
+_DECLARED = declare(CostBudget)
 
 
 @check(
     name="cost_budget",
-    schema=fixed(
-        {"max_usd": {"type": "number", "minimum": 0}},
-        options={"allow_incomplete": {"type": "boolean"}},
-    ),
-    parse=parse,
+    schema=_DECLARED.schema,
+    parse=_DECLARED.parse,
     examples=(
         Example(
             value={"max_usd": 0.5},
@@ -70,13 +61,13 @@ def cost_budget(session: Session, parameters: CostBudget) -> Outcome:
     if not math.isfinite(cost):
         return unknown(f"the cost that is recorded is no number: {cost}")
     recorded = session.cost_usd is not None
-    over = cost > parameters.most_usd
+    over = cost > parameters.max_usd
     partial = not recorded and not session.usage_complete and not parameters.allow_incomplete
     most = session_cost_most(session) if partial else None
-    partial = partial and not (most is not None and most <= parameters.most_usd)
-    text = f"cost: ${cost:.4f} {'>' if over else '≤'} ${parameters.most_usd:.4f}"
+    partial = partial and not (most is not None and most <= parameters.max_usd)
+    text = f"cost: ${cost:.4f} {'>' if over else '≤'} ${parameters.max_usd:.4f}"
     if partial and not over:
-        text = f"cost: at least ${cost:.4f} of ${parameters.most_usd:.4f}"
+        text = f"cost: at least ${cost:.4f} of ${parameters.max_usd:.4f}"
     finding = Finding(
         text=text,
         met=False if over else (None if partial else True),

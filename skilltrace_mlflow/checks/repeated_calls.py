@@ -5,32 +5,29 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude, missing
-from skilltrace_mlflow.checks._parameters import Limit, fixed
+from skilltrace_mlflow.checks._parameters import Limit
 from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.checks._typed import Bound, declare
 from skilltrace_mlflow.matching.values import json_equal
 from skilltrace_mlflow.session import Session, ToolCall
 
 __all__ = ["RepeatedCalls", "repeated_calls"]
 
-_AT_LEAST_ONE = {"type": "integer", "minimum": 1}
+_AtLeastOne = Annotated[int, Bound(minimum=1)]
 
 
 @dataclass(frozen=True, kw_only=True)
 class RepeatedCalls:
     """How often the same call may follow itself, and how often it may be made in all."""
 
-    most_identical: int | None = None
-    most_total: int | None = None
+    max_identical: _AtLeastOne | None = None
+    max_total: _AtLeastOne | None = None
 
 
-def parse(value: Mapping[str, Any]) -> RepeatedCalls:
-    """`{max_identical, max_total}`."""
-    return RepeatedCalls(
-        most_identical=value.get("max_identical"), most_total=value.get("max_total")
-    )
+_DECLARED = declare(RepeatedCalls)
 
 
 _READ = {"name": "Read", "input": {"file_path": "/a"}}
@@ -38,8 +35,8 @@ _READ = {"name": "Read", "input": {"file_path": "/a"}}
 
 @check(
     name="repeated_calls",
-    schema=fixed({"max_identical": _AT_LEAST_ONE, "max_total": _AT_LEAST_ONE}),
-    parse=parse,
+    schema=_DECLARED.schema,
+    parse=_DECLARED.parse,
     examples=(
         Example(
             value={"max_identical": 2},
@@ -62,21 +59,21 @@ def repeated_calls(session: Session, parameters: RepeatedCalls) -> Outcome:
     between them; `max_total` the most in the whole session, whatever lies between.
     """
     lost = missing(session, "tool_names")
-    if lost is None and parameters.most_identical is not None:
+    if lost is None and parameters.max_identical is not None:
         lost = missing(session, "tool_order")
     if lost is not None:
         return lost
     calls = session.tool_calls
     findings = []
-    if parameters.most_identical is not None:
+    if parameters.max_identical is not None:
         least, call = _longest_run(calls, lenient=False)
         most, _ = _longest_run(calls, lenient=True)
         label = "identical in a row" + (f" ({call.name})" if call is not None else "")
-        findings.append(Limit(most=parameters.most_identical).judge(label, least, most))
-    if parameters.most_total is not None:
+        findings.append(Limit(most=parameters.max_identical).judge(label, least, most))
+    if parameters.max_total is not None:
         least, most, name = _most_frequent(calls)
         label = "identical in all" + (f" ({name})" if name else "")
-        findings.append(Limit(most=parameters.most_total).judge(label, least, most))
+        findings.append(Limit(most=parameters.max_total).judge(label, least, most))
     return conclude(session, findings)
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import COUNT, fixed
 from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.checks._typed import Count, declare
 from skilltrace_mlflow.session import Evidence, Session, TokenUsage
 
 __all__ = ["TokenBudget", "token_budget"]
@@ -25,18 +24,17 @@ _FIGURES: Mapping[str, tuple[str, Evidence]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class TokenBudget:
-    """Limits by key; `allow_incomplete` takes a lower bound for the figure."""
+    """The limits, None asks nothing; `allow_incomplete` takes a lower bound for the figure."""
 
-    limits: tuple[tuple[str, int], ...]
+    max_input: Count | None = None
+    max_output: Count | None = None
+    max_total: Count | None = None
+    max_cache_creation: Count | None = None
+    max_cache_read: Count | None = None
     allow_incomplete: bool = False
 
 
-def parse(value: Mapping[str, Any]) -> TokenBudget:
-    """`{max_input, max_output, max_total, max_cache_creation, max_cache_read}`."""
-    return TokenBudget(
-        limits=tuple((key, value[key]) for key in _FIGURES if key in value),
-        allow_incomplete=value.get("allow_incomplete", False),
-    )
+_DECLARED = declare(TokenBudget)
 
 
 _USED = {"usage": TokenUsage(input_tokens=40_000, output_tokens=2_000)}
@@ -44,8 +42,8 @@ _USED = {"usage": TokenUsage(input_tokens=40_000, output_tokens=2_000)}
 
 @check(
     name="token_budget",
-    schema=fixed(dict.fromkeys(_FIGURES, COUNT), options={"allow_incomplete": {"type": "boolean"}}),
-    parse=parse,
+    schema=_DECLARED.schema,
+    parse=_DECLARED.parse,
     examples=(
         Example(
             value={"max_input": 50_000, "max_output": 10_000},
@@ -79,9 +77,11 @@ def token_budget(session: Session, parameters: TokenBudget) -> Outcome:
     most = session.usage_most
     findings = []
     figures = {}
-    for key, limit in parameters.limits:
+    for key, (attribute, kind) in _FIGURES.items():
+        limit = getattr(parameters, key)
+        if limit is None:
+            continue
         name = key.removeprefix("max_")
-        attribute, kind = _FIGURES[key]
         used = getattr(session.usage, attribute)
         absent = session.lacks(kind)
         # A total of which a part is missing is a lower bound, as far as its parts are figures and

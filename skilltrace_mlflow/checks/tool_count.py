@@ -2,43 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude, missing
-from skilltrace_mlflow.checks._parameters import LIMIT, Limit, mapping_or_long, parse_limit, unfold
+from skilltrace_mlflow.checks._parameters import LIMIT, Limit, parse_limit
 from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.checks._typed import Entries, declare
+from skilltrace_mlflow.errors import ParameterError
+from skilltrace_mlflow.matching.mistakes import refuse_half_absolute
 from skilltrace_mlflow.matching.selectors import Selector, count, selector_at
 from skilltrace_mlflow.session import Session
 
 __all__ = ["ToolLimits", "tool_count"]
 
 
+def _entry(name: str, value: Any, path: tuple[str | int, ...]) -> tuple[Selector, Limit]:
+    selector = selector_at(name, path)
+    try:
+        refuse_half_absolute(name)
+    except ParameterError as error:
+        raise ParameterError(str(error), path=path) from None
+    return selector, parse_limit(value, path)
+
+
 @dataclass(frozen=True, kw_only=True)
 class ToolLimits:
     """Selectors with their limits."""
 
-    limits: tuple[tuple[Selector, Limit], ...]
+    limits: Annotated[tuple[tuple[Selector, Limit], ...], Entries(schema=LIMIT, read=_entry)]
     threshold: float = 1.0
 
 
-def parse(value: Mapping[str, Any]) -> ToolLimits:
-    """`{Bash: 5, Read: {min: 1}}` or `{limits: {…}, threshold: …}`."""
-    limits, threshold, path = unfold(value, "limits")
-    parsed = tuple(
-        (selector_at(name, (*path, name)), parse_limit(limit, (*path, name)))
-        for name, limit in limits.items()
-    )
-    return ToolLimits(limits=parsed, threshold=threshold)
+_DECLARED = declare(ToolLimits)
 
 
 @check(
     name="tool_count",
     key="tool_limits",
     main="limits",
-    schema=mapping_or_long("limits", LIMIT),
-    parse=parse,
+    schema=_DECLARED.schema,
+    parse=_DECLARED.parse,
     examples=(
         Example(
             value={"Bash": 5, "Read": {"min": 1}},

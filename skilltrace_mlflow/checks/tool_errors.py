@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Literal
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude, missing
-from skilltrace_mlflow.checks._parameters import COUNT, Limit, fixed
+from skilltrace_mlflow.checks._parameters import Limit
 from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.checks._typed import Count, declare
 from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.tools import current_name, is_shell
 
@@ -18,31 +18,21 @@ __all__ = ["ToolErrors", "tool_errors"]
 
 @dataclass(frozen=True, kw_only=True)
 class ToolErrors:
-    """The three maxima, None asks nothing; `loose`: any later success of the tool recovers."""
+    """The three maxima, None asks nothing; `recovery: tool`: any later success recovers."""
 
-    most: int | None = None
-    most_consecutive: int | None = None
-    most_unrecovered: int | None = None
-    loose: bool = False
+    max: Count | None = None
+    max_consecutive: Count | None = None
+    max_unrecovered: Count | None = None
+    recovery: Literal["same", "tool"] = "same"
 
 
-def parse(value: Mapping[str, Any]) -> ToolErrors:
-    """`{max, max_consecutive, max_unrecovered, recovery}`."""
-    return ToolErrors(
-        most=value.get("max"),
-        most_consecutive=value.get("max_consecutive"),
-        most_unrecovered=value.get("max_unrecovered"),
-        loose=value.get("recovery") == "tool",
-    )
+_DECLARED = declare(ToolErrors)
 
 
 @check(
     name="tool_errors",
-    schema=fixed(
-        {"max": COUNT, "max_consecutive": COUNT, "max_unrecovered": COUNT},
-        options={"recovery": {"enum": ["same", "tool"]}},
-    ),
-    parse=parse,
+    schema=_DECLARED.schema,
+    parse=_DECLARED.parse,
     examples=(
         Example(
             value={"max": 1, "max_unrecovered": 0},
@@ -86,26 +76,26 @@ def tool_errors(session: Session, parameters: ToolErrors) -> Outcome:
     open_ = [c for c in calls if c.outcome == "unknown" or (blind and c.outcome != "failed")]
     maybe = {id(c) for c in failed} | {id(c) for c in open_}
     findings = []
-    if parameters.most is not None:
-        limit = Limit(most=parameters.most)
+    if parameters.max is not None:
+        limit = Limit(most=parameters.max)
         findings.append(limit.judge("failed", len(failed), len(failed) + len(open_)))
-    if parameters.most_consecutive is not None:
+    if parameters.max_consecutive is not None:
         unordered = missing(session, "tool_order")
         if unordered is not None:
             return unordered
         least = _longest_run(calls, {id(c) for c in failed})
-        limit = Limit(most=parameters.most_consecutive)
+        limit = Limit(most=parameters.max_consecutive)
         findings.append(limit.judge("failed in a row", least, _longest_run(calls, maybe)))
-    if parameters.most_unrecovered is not None:
+    if parameters.max_unrecovered is not None:
         unordered = missing(session, "tool_order", "tool_names")
         if unordered is not None:
             return unordered
-        loose = parameters.loose
+        loose = parameters.recovery == "tool"
         least = len(_unrecovered(calls, failed, sure=False, loose=loose))
         possible = [c for c in calls if id(c) in maybe]
         settled = len(possible) == len(failed) and not any(map(_hidden, calls))
         most = least if settled else len(_unrecovered(calls, possible, sure=True, loose=loose))
-        limit = Limit(most=parameters.most_unrecovered)
+        limit = Limit(most=parameters.max_unrecovered)
         finding = limit.judge("failed without recovery", least, max(least, most))
         # the call that recovered may be one that the record has lost
         findings.append(replace(finding, could_meet=True))

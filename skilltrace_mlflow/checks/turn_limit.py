@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import COUNT, Limit, fixed
+from skilltrace_mlflow.checks._parameters import Limit
 from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.checks._typed import Count, declare
 from skilltrace_mlflow.session import Message, ModelStep, Session
 
 __all__ = ["TurnLimit", "turn_limit"]
@@ -18,15 +17,11 @@ __all__ = ["TurnLimit", "turn_limit"]
 class TurnLimit:
     """The two maxima; None asks nothing."""
 
-    most_turns: int | None = None
-    most_user_messages: int | None = None
+    max_turns: Count | None = None
+    max_user_messages: Count | None = None
 
 
-def parse(value: Mapping[str, Any]) -> TurnLimit:
-    """`{max_turns, max_user_messages}`."""
-    return TurnLimit(
-        most_turns=value.get("max_turns"), most_user_messages=value.get("max_user_messages")
-    )
+_DECLARED = declare(TurnLimit, scope=False)
 
 
 _USED = {
@@ -37,8 +32,8 @@ _USED = {
 
 @check(
     name="turn_limit",
-    schema=fixed({"max_turns": COUNT, "max_user_messages": COUNT}, scope=False),
-    parse=parse,
+    schema=_DECLARED.schema,
+    parse=_DECLARED.parse,
     scoped=False,
     examples=(
         Example(
@@ -63,15 +58,13 @@ def turn_limit(session: Session, parameters: TurnLimit) -> Outcome:
     session = session.scoped("main")
     findings = []
     lost = []
-    if parameters.most_turns is not None:
+    if parameters.max_turns is not None:
         lost.append(session.lacks("turns"))
         findings.append(
-            Limit(most=parameters.most_turns).judge("turns", session.turns, session.turns)
+            Limit(most=parameters.max_turns).judge("turns", session.turns, session.turns)
         )
-    if parameters.most_user_messages is not None:
+    if parameters.max_user_messages is not None:
         lost.append(session.lacks("messages"))
         said = len(session.prompts)
-        findings.append(
-            Limit(most=parameters.most_user_messages).judge("user messages", said, said)
-        )
+        findings.append(Limit(most=parameters.max_user_messages).judge("user messages", said, said))
     return conclude(session, findings, lost=next((reason for reason in lost if reason), None))

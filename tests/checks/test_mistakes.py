@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from skilltrace_mlflow.errors import ParameterError
@@ -85,3 +87,11 @@ def test_another_tool_of_such_a_server_is_not() -> None:
     )
     assert verdict("banned_tools", [PLUGIN], PLUGIN) == "fail"
     assert also_called("mcp__my_db__list") == ()
+
+
+@pytest.mark.parametrize("form", [lambda limits: limits, lambda limits: {"limits": limits}])
+def test_a_limit_on_a_path_with_one_slash_is_refused(form: Any) -> None:
+    with pytest.raises(ParameterError, match="one slash means the project's folder") as caught:
+        parse("tool_count", form({"Read(/Users/me/.ssh/**)": 0}))
+    assert caught.value.path[-1] == "Read(/Users/me/.ssh/**)"
+    parse("tool_count", form({"Read(//Users/me/.ssh/**)": 0, "Read(/src/**)": 3}))

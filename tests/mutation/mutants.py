@@ -1,0 +1,157 @@
+"""Whether the tests notice small changes of the code: `python -m tests.mutation.mutants [FILE...]`.
+
+One change at a time (a comparison turned round, `and` for `or`, a `not` dropped, true for false,
+a number one off, `return None`) is written to a copy of the package, and the tests of that file
+run on
+it. A mutant that every test lets pass is alive. Files: `checks/`, `matching/` and `gates.py` unless
+named; `--sample N` mutants of each (a fixed draw), `--seconds` bounds the whole run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import copy
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "skilltrace_mlflow"
+_FLIPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
+    ast.Lt: ast.LtE,
+    ast.LtE: ast.Lt,
+    ast.Gt: ast.GtE,
+    ast.GtE: ast.Gt,
+    ast.Eq: ast.NotEq,
+    ast.NotEq: ast.Eq,
+    ast.In: ast.NotIn,
+    ast.NotIn: ast.In,
+    ast.Is: ast.IsNot,
+    ast.IsNot: ast.Is,
+}
+_TESTS = {
+    "gates.py": ["tests/test_gates.py", "tests/doors"],
+}
+_SLOW = ("tests/checks/test_damage.py", "tests/checks/test_sql_properties.py")
+
+
+def changes(tree: ast.Module) -> Iterator[tuple[str, ast.Module, int]]:
+    """Every mutant of a module: its kind, its tree, its line."""
+    for index, node in enumerate(ast.walk(tree)):
+        for kind in _kinds(node):
+            mutant = copy.deepcopy(tree)
+            _change(list(ast.walk(mutant))[index], kind)
+            yield kind, mutant, getattr(node, "lineno", 0)
+
+
+def _kinds(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Compare) and type(node.ops[0]) in _FLIPS:
+        yield "comparison"
+    elif isinstance(node, ast.BoolOp):
+        yield "and/or"
+    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+        yield "not"
+    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        yield "true/false"
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int):
+        yield "number"
+    elif isinstance(node, ast.Return) and not _gives_nothing(node):
+        yield "return None"
+
+
+def _gives_nothing(node: ast.Return) -> bool:
+    value = node.value
+    return value is None or (isinstance(value, ast.Constant) and value.value is None)
+
+
+def _change(node: ast.AST, kind: str) -> None:
+    if isinstance(node, ast.Compare):
+        node.ops[0] = _FLIPS[type(node.ops[0])]()
+    elif isinstance(node, ast.BoolOp):
+        node.op = ast.Or() if isinstance(node.op, ast.And) else ast.And()
+    elif isinstance(node, ast.UnaryOp):
+        node.operand = ast.UnaryOp(op=ast.Not(), operand=node.operand)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        node.value = not node.value
+    elif isinstance(node, ast.Constant) and isinstance(node.value, int):
+        node.value += 1
+    elif isinstance(node, ast.Return):
+        node.value = ast.Constant(value=None)
+    else:
+        raise ValueError(f"{kind}: no such change of {type(node).__name__}")
+
+
+def _tests_of(name: str) -> list[str]:
+    return _TESTS.get(name, ["tests/checks", *(f"--deselect={path}" for path in _SLOW)])
+
+
+def _killed(copy_root: Path, tests: list[str], seconds: float) -> bool:
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    env = {**os.environ, "PYTHONPATH": str(copy_root), "PYTHONDONTWRITEBYTECODE": "1"}
+    try:
+        done = subprocess.run(
+            command, cwd=copy_root, env=env, capture_output=True, check=False, timeout=seconds
+        )
+    except subprocess.TimeoutExpired:
+        return True  # a mutant that never ends is noticed
+    return done.returncode != 0
+
+
+def main() -> int:
+    """Print each mutant's fate and the score; exit code 2 where the unchanged tests fail."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("files", nargs="*", help="relative to the package, such as checks/x.py")
+    options.add_argument("--sample", type=int, default=5)
+    options.add_argument("--seconds", type=float, default=3600)
+    chosen = options.parse_args()
+    names = chosen.files or [
+        str(path.relative_to(PACKAGE))
+        for path in (
+            *sorted((PACKAGE / "checks").glob("*.py")),
+            *sorted((PACKAGE / "matching").glob("*.py")),
+            PACKAGE / "gates.py",
+        )
+    ]
+    end = time.monotonic() + chosen.seconds
+    killed, alive = 0, Counter[str]()
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        for part in ("skilltrace_mlflow", "tests", "docs", "examples"):
+            shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+        for part in ("pyproject.toml", "README.md"):
+            shutil.copy(ROOT / part, root / part)
+        for name in names:
+            target = root / "skilltrace_mlflow" / name
+            source = target.read_text(encoding="utf-8")
+            found = list(changes(ast.parse(source)))
+            draw = random.Random(name).sample(found, min(chosen.sample, len(found)))
+            start = time.monotonic()
+            if draw and _killed(root, _tests_of(name), 600):
+                sys.stderr.write(f"{name}: its tests fail without any change\n")
+                return 2
+            bound = 5 * (time.monotonic() - start) + 10
+            for kind, mutant, line in draw:
+                if time.monotonic() > end:
+                    break
+                target.write_text(ast.unparse(mutant), encoding="utf-8")
+                dead = _killed(root, _tests_of(name), bound)
+                killed += dead
+                alive.update([] if dead else [kind])
+                sys.stdout.write(f"{'killed' if dead else 'ALIVE '} {name}:{line} {kind}\n")
+                sys.stdout.flush()
+            target.write_text(source, encoding="utf-8")
+    total = killed + alive.total()
+    sys.stdout.write(f"{killed} of {total} killed; alive: {dict(alive)}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
