@@ -9,24 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from skilltrace_mlflow.pricing import step_cost
 from skilltrace_mlflow.session import OUTSIDE, ModelStep, Session
 
 __all__ = ["Row", "Totals", "rows_of"]
 
-_KINDS = (
-    "input_tokens",
-    "output_tokens",
-    "cache_creation_input_tokens",
-    "cache_read_input_tokens",
-)
+_KINDS = 4  # input, output, cache written, cache read
 _UNKNOWN = "unknown"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Row:
+class Row(NamedTuple):
     """What counts of one API message: small enough to come from another process."""
 
     id: str
@@ -44,28 +38,36 @@ def rows_of(session: Session) -> list[Row]:
 
 
 def _row(step: ModelStep, last: str) -> Row:
+    usage = step.usage
     return Row(
-        id=step.id,
-        model=step.model or _UNKNOWN,
-        day=step.timestamp.date().isoformat() if step.timestamp is not None else last,
-        outside=step.agent == OUTSIDE,
-        tokens=tuple(getattr(step.usage, kind) for kind in _KINDS),
-        cost=step_cost(step),
+        step.id,
+        step.model or _UNKNOWN,
+        step.timestamp.date().isoformat() if step.timestamp is not None else last,
+        step.agent == OUTSIDE,
+        (
+            usage.input_tokens,
+            usage.output_tokens,
+            usage.cache_creation_input_tokens,
+            usage.cache_read_input_tokens,
+        ),
+        step_cost(step),
     )
 
 
 @dataclass(kw_only=True)
 class _Sum:
-    tokens: list[int] = field(default_factory=lambda: [0] * len(_KINDS))
+    tokens: list[int] = field(default_factory=lambda: [0] * _KINDS)
     cost: float = 0.0
     messages: int = 0
     unpriced: bool = False
 
-    def add(self, row: Row, tokens: Iterable[int], cost: float | None) -> None:
+    def add(
+        self, tokens: Iterable[int], cost: float | None, *, messages: int, unpriced: bool
+    ) -> None:
         self.tokens = [a + b for a, b in zip(self.tokens, tokens, strict=True)]
         self.cost += cost or 0.0
-        self.messages += not row.outside
-        self.unpriced = self.unpriced or cost is None
+        self.messages += messages
+        self.unpriced = self.unpriced or unpriced
 
     def to_dict(self, *, complete: bool) -> dict[str, Any]:
         read, written, created, hits = self.tokens
@@ -92,8 +94,7 @@ class Totals:
         self.incomplete = 0
         self._seen: dict[str, int] = {}  # message: the session it was first met in
         self._outside: dict[int, dict[str, tuple[tuple[int, ...], float]]] = {}
-        self._all = _Sum()
-        self._by: dict[str, dict[str, _Sum]] = {"model": {}, "day": {}}
+        self._sums: dict[tuple[str, str], _Sum] = {}  # by model and day
 
     def add(self, rows: Iterable[Row], *, complete: bool) -> None:
         """Count a session; `complete` says whether its figures are whole."""
@@ -124,10 +125,18 @@ class Totals:
             self._count(row, tokens, cost)
 
     def _count(self, row: Row, tokens: Iterable[int], cost: float | None) -> None:
-        counted = tuple(tokens)
-        self._all.add(row, counted, cost)
-        for kind, key in (("model", row.model), ("day", row.day)):
-            self._by[kind].setdefault(key, _Sum()).add(row, counted, cost)
+        cell = self._sums.get((row.model, row.day))
+        if cell is None:
+            cell = self._sums[row.model, row.day] = _Sum()
+        cell.add(tokens, cost, messages=not row.outside, unpriced=cost is None)
+
+    def _grouped(self, place: int | None) -> dict[str, _Sum]:
+        """The sums by one part of their key (0 the model, 1 the day), or all in one."""
+        groups: dict[str, _Sum] = {}
+        for key, cell in self._sums.items():
+            group = groups.setdefault("" if place is None else key[place], _Sum())
+            group.add(cell.tokens, cell.cost, messages=cell.messages, unpriced=cell.unpriced)
+        return groups
 
     def to_dict(self, by: Iterable[str] = ()) -> Mapping[str, Any]:
         """The sums as plain JSON values, with those `by` model or by day."""
@@ -135,9 +144,9 @@ class Totals:
         made: dict[str, Any] = {
             "sessions": self.sessions,
             "incomplete_sessions": self.incomplete,
-            **self._all.to_dict(complete=complete),
+            **self._grouped(None).get("", _Sum()).to_dict(complete=complete),
         }
         for kind in by:
-            groups = sorted(self._by[kind].items())
+            groups = sorted(self._grouped(("model", "day").index(kind)).items())
             made[f"by_{kind}"] = {key: s.to_dict(complete=complete) for key, s in groups}
         return made
