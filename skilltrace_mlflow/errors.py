@@ -9,6 +9,7 @@ from __future__ import annotations
 __all__ = [
     "ConfigurationError",
     "EvaluationError",
+    "EvaluationFailedError",
     "InputError",
     "SkillTraceError",
     "TraceNotFoundError",
@@ -40,6 +41,14 @@ class EvaluationError(SkillTraceError):
     """What was asked could not be evaluated: server gone, assessment lost (exit code 3)."""
 
     exit_code = 3
+
+
+class EvaluationFailedError(SkillTraceError):
+    """An evaluation that was done and whose result fails; `exit_code` is the evaluation's own."""
+
+    def __init__(self, message: str, *, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class TraceNotFoundError(EvaluationError):

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.checks import Outcome, Verdict
+from skilltrace_mlflow.errors import EvaluationFailedError
 from skilltrace_mlflow.figures import Figures, figures
 from skilltrace_mlflow.metrics import TraceSummary, compute_trace_summary
 from skilltrace_mlflow.session import Session
@@ -192,6 +193,20 @@ class Evaluation:
             return EXIT_UNKNOWN
         return EXIT_OK
 
+    def raise_for_exit_code(self) -> None:
+        """Raise EvaluationFailedError unless the exit code is 0: what fails a notebook's run."""
+        code = self.exit_code
+        if code == EXIT_OK:
+            return
+        gates = [f"gate {g.name}: {g.shown} of {g.required:g}" for g in self.gates if not g.passed]
+        tests = [f"{r.test_id}: {r.verdict}" for r in self.results if r.verdict is not Verdict.PASS]
+        said = [*gates, *tests, *self.incomplete] or ["nothing was judged"]
+        more = f" and {len(said) - _MOST_REASONS} more" if len(said) > _MOST_REASONS else ""
+        raise EvaluationFailedError(
+            f"{self.skill}: exit code {code}: {'; '.join(said[:_MOST_REASONS])}{more}",
+            exit_code=code,
+        )
+
     def to_pandas(self) -> pd.DataFrame:
         """One row per test, attempt and check: test_id, attempt, check, verdict, score, rationale,
         trace_id, run_id.
@@ -224,6 +239,7 @@ class Evaluation:
         )
 
 
+_MOST_REASONS = 10
 _MOST_ROWS = 200
 _LONGEST_CELL = 300
 # Words as well as marks: neither colour nor a symbol alone says what a verdict is.
