@@ -1,11 +1,13 @@
 """skilltrace: turn Claude Code sessions into evidence and score it against a skill's expectations.
 
-Public names load on first use, so that importing the package costs milliseconds.
+Public names load on first use, so that importing the package costs milliseconds. What the package
+logs goes to the logger of its name, which is silent until somebody gives it a handler.
 """
 
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import Any
 
 _HOME = {
@@ -35,6 +37,8 @@ _HOME = {
 
 __all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 __version__ = "0.1.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ functions of the user's own.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -25,6 +26,8 @@ from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.load import Evidence
 
 __all__ = ["judge_with_gates", "trace_eval"]
+
+_log = logging.getLogger(__name__)
 
 
 def trace_eval(
@@ -107,7 +110,9 @@ def trace_eval(
         if not keep_sessions:
             kept = tuple(result.without_session() for result in evaluation.results)
             evaluation = replace(evaluation, results=kept)
-    return judge_with_gates(evaluation, manifest, options.fail_under)
+    done = judge_with_gates(evaluation, manifest, options.fail_under)
+    _log.info("%s: %d results, %d gates", done.skill, len(done.results), len(done.gates))
+    return done
 
 
 def _fetch(options: EvaluationOptions) -> Iterator[Evidence]:

@@ -21,8 +21,8 @@ _IMPORTED = ("skilltrace.source", "transcript")
 def experiment_id_of(experiment: str | None, tracking_uri: str | None) -> str:
     """The id of the experiment that traces go to; it is made if it does not exist."""
     name = experiment or mlflow_store.experiment_of()
-    told = mlflow_store.told(f"experiment {name!r}", tracking_uri)
-    with told, mlflow_store.connect(tracking_uri, create=True) as client:
+    asked = mlflow_store.store_errors(f"experiment {name!r}", tracking_uri)
+    with asked, mlflow_store.connect(tracking_uri, create=True) as client:
         found = client.get_experiment_by_name(name)
         if found is None and not name.isdigit():
             return str(client.create_experiment(name))
@@ -84,7 +84,7 @@ def _of_session(session_id: str, experiment_id: str, tracking_uri: str | None) -
 
 
 def _tag(client: MlflowClient, trace: Any, tags: Mapping[str, str]) -> None:
-    with mlflow_store.told(f"trace {trace.info.trace_id}", None):
+    with mlflow_store.store_errors(f"trace {trace.info.trace_id}", None):
         for name, value in tags.items():
             if trace.info.tags.get(name) != value:
                 client.set_trace_tag(trace.info.trace_id, name, value)

@@ -95,7 +95,8 @@ class _Call:
         self.agent = agent
         self.task = task
         self.command = agent.command(task, binary)
-        self.stream = task.record / "stream.jsonl"
+        # Not .jsonl: whoever searches the folder for sessions would count this one twice.
+        self.stream = task.record / "stream.ndjson"
         self.errors = task.record / "stderr.txt"
         self.init: Mapping[str, Any] | None = None
         self.result: Mapping[str, Any] | None = None

@@ -226,7 +226,7 @@ def _cost(folder: Path) -> float:
     record = _load(folder)
     if record is not None:
         return record.cost_usd or 0.0
-    stream = folder / "stream.jsonl"
+    stream = folder / "stream.ndjson"
     if not stream.is_file():
         return 0.0
     for line in reversed(stream.read_text(encoding="utf-8", errors="replace").split("\n")):

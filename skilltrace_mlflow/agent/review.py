@@ -227,8 +227,8 @@ def _log(
         metadata={_MARK: candidate.id, "skilltrace.skill": skill},
     )
     trace_id = trace.info.trace_id
-    told = mlflow_store.told(f"trace {trace_id}", tracking_uri)
-    with told, mlflow_store.connect(tracking_uri):
+    asked = mlflow_store.store_errors(f"trace {trace_id}", tracking_uri)
+    with asked, mlflow_store.connect(tracking_uri):
         import mlflow
 
         mlflow.log_assessment(trace_id, feedback)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import signal
 import threading
@@ -30,6 +31,8 @@ from skilltrace_mlflow.agent.records import Job, Record, RunFolder
 from skilltrace_mlflow.agent.skill import Skill
 
 __all__ = ["Progress", "Runner", "terminated"]
+
+_log = logging.getLogger(__name__)
 
 Progress = Callable[[int, int, float], None]
 """Called with attempts done, attempts in all, and US dollars spent."""
@@ -124,6 +127,7 @@ class Runner:
             self.guard.release(place.base)
         if self.keep:
             (record / "workspace.txt").write_text(f"{place.base}\n", encoding="utf-8")
+        _log.info("%s #%d (%s the skill): %s", job.test_id, job.attempt, job.arm, kept.end)
         if kept.end != "interrupted":
             self.folder.keep(kept)
         return kept

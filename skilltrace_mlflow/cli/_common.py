@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -35,6 +36,7 @@ __all__ = [
     "result_options",
     "results_of",
     "verbosity_options",
+    "write_files",
     "write_result",
 ]
 
@@ -45,11 +47,17 @@ FORMATS = ("table", "json", "jsonl", "junit", "markdown")
 
 
 class _OutputFile(ExpandedPath):
-    """A file for a result; an ending that names no format is refused before anything is done."""
+    """A file for a result; an ending that names none of `formats` is refused before anything is
+    done.
+    """
+
+    def __init__(self, formats: Sequence[str]) -> None:
+        super().__init__(dir_okay=False)
+        self.formats = formats
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         path = super().convert(value, param, ctx)
-        resolve_format(path)
+        resolve_format(path, self.formats)
         return path
 
 
@@ -77,23 +85,50 @@ def format_option(*formats: str, default: str | None = None) -> Callable[[F], F]
     )
 
 
-def output_option(function: F) -> F:
-    """`--output FILE`, written whole or not at all."""
+def output_option(*formats: str) -> Callable[[F], F]:
+    """`--output FILE`, repeatable, as `outputs`: written as well as printed, in the format that
+    its ending names. `formats` are those that the command knows; without them, a result's.
+    """
+    known = formats or tuple(_RESULT_FORMATS)
     return click.option(
         "--output",
-        type=_OutputFile(dir_okay=False),
+        "outputs",
+        multiple=True,
+        type=_OutputFile(known),
         metavar="FILE",
-        help="Write the result to FILE as well; the ending (.jsonl, .json, .xml, .md, .html) "
-        "names its format.",
-    )(function)
+        help=f"Write the result to FILE as well (repeatable); the ending ({_endings(known)}) names "
+        "its format.",
+    )
 
 
 def verbosity_options(function: F) -> F:
     """`-q` and `-v`."""
-    function = click.option("-v", "--verbose", is_flag=True, help="Say more on standard error.")(
-        function
-    )
+    function = click.option(
+        "-v",
+        "--verbose",
+        is_flag=True,
+        callback=_show_log,
+        help="Say more on standard error, the package's log included.",
+    )(function)
     return click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")(function)
+
+
+def _show_log(ctx: click.Context, _parameter: click.Parameter, verbose: bool) -> bool:
+    """Show what the package logs, until the command is over."""
+    if verbose:
+        import logging
+
+        class Notes(logging.Handler):
+            def emit(self, record: logging.LogRecord) -> None:
+                note(self.format(record))
+
+        handler, logger = Notes(), logging.getLogger("skilltrace_mlflow")
+        handler.setFormatter(logging.Formatter("%(name)s: %(message)s"))
+        ctx.call_on_close(partial(logger.setLevel, logger.level))
+        ctx.call_on_close(partial(logger.removeHandler, handler))
+        logger.addHandler(handler)
+        logger.setLevel(logging.DEBUG)
+    return verbose
 
 
 class _Baseline(click.ParamType):  # type: ignore[type-arg] # not generic before click 8.2
@@ -163,25 +198,46 @@ def result_options(function: F) -> F:
     return function
 
 
-_ENDINGS = {
+_FORMAT_OF_ENDING = {
     ".html": "html",
     ".json": "json",
     ".jsonl": "jsonl",
     ".md": "markdown",
     ".txt": "table",
     ".xml": "junit",
+    ".yaml": "yaml",
+    ".yml": "yaml",
 }
+_RESULT_FORMATS = (*FORMATS, "html")
 
 
-def resolve_format(path: Path) -> str:
-    """The format that a file's ending names; ConfigurationError for one that names none."""
-    try:
-        return _ENDINGS[path.suffix.lower()]
-    except KeyError:
+def resolve_format(path: Path, formats: Sequence[str] = _RESULT_FORMATS) -> str:
+    """The one of `formats` that a file's ending names; ConfigurationError for an ending that names
+    none of them.
+    """
+    found = _FORMAT_OF_ENDING.get(path.suffix.lower())
+    if found is None or found not in formats:
         raise ConfigurationError(
-            f"--output {path}: the ending {path.suffix!r} names no format; "
-            f"use one of {', '.join(sorted(_ENDINGS))}"
-        ) from None
+            f"--output {path}: the ending {path.suffix!r} names no format of this command; "
+            f"use one of {_endings(formats)}"
+        )
+    return found
+
+
+def _endings(formats: Sequence[str]) -> str:
+    return ", ".join(ending for ending, name in _FORMAT_OF_ENDING.items() if name in formats)
+
+
+def write_files(
+    outputs: Sequence[Path], text_of: Callable[[str], str], *, quiet: bool = False
+) -> None:
+    """Write each file of `--output`, as the text that `text_of` makes of its format."""
+    from skilltrace_mlflow.report import write_atomic
+
+    for path in outputs:
+        write_atomic(path, text_of(_FORMAT_OF_ENDING[path.suffix.lower()]))
+        if not quiet:
+            note(f"written to {path}")
 
 
 def write_result(text: str) -> None:
@@ -218,7 +274,7 @@ def emit(
     evaluation: Evaluation,
     *,
     output_format: str,
-    output: Path | None = None,
+    outputs: Sequence[Path] = (),
     report: Path | None = None,
     dump_traces: Path | None = None,
     include_trace: bool = False,
@@ -236,10 +292,9 @@ def emit(
         for path in dump_sessions(evaluation, dump_traces):
             if verbose:
                 note(f"trace written to {path}")
-    if output is not None:
-        write_atomic(
-            output, render(evaluation, resolve_format(output), include_trace=include_trace)
-        )
+    write_files(
+        outputs, lambda name: render(evaluation, name, include_trace=include_trace), quiet=quiet
+    )
     comparison = None if baseline is None else _compared(evaluation, *baseline, quiet=quiet)
     if report is not None:
         write_atomic(report, render(evaluation, "html", comparison=comparison))

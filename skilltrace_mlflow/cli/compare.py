@@ -10,6 +10,8 @@ from skilltrace_mlflow.cli._common import (
     colourful,
     format_option,
     output_option,
+    verbosity_options,
+    write_files,
     write_result,
 )
 
@@ -39,7 +41,8 @@ EXIT_REGRESSION = 1
 )
 @click.option("--tracking-uri", metavar="URI", help="MLflow tracking server or store.")
 @format_option("table", "markdown", "json")
-@output_option
+@output_option("table", "markdown", "json")
+@verbosity_options
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -49,7 +52,9 @@ def command(
     tolerance: float,
     tracking_uri: str | None,
     output_format: str,
-    output: Path | None,
+    outputs: tuple[Path, ...],
+    quiet: bool,
+    verbose: bool,
 ) -> None:
     """Compare two evaluations, each the id of an MLflow run, a JSONL file of results, or TABLE@RUN:
     what one run wrote to an outcome table (a Delta folder, or catalog.schema.table).
@@ -58,10 +63,9 @@ def command(
     (less is better) is worse only if it rose by more than the tolerance and chance alone does not
     explain it.
     """
-    from skilltrace_mlflow.cli._common import resolve_format, results_of
+    from skilltrace_mlflow.cli._common import results_of
     from skilltrace_mlflow.comparison.compare import compare_results
-    from skilltrace_mlflow.errors import ConfigurationError
-    from skilltrace_mlflow.report import render_comparison, write_atomic
+    from skilltrace_mlflow.report import render_comparison
 
     comparison = compare_results(
         results_of(before, tracking_uri),
@@ -70,13 +74,7 @@ def command(
         after_name=after,
         tolerance=tolerance,
     )
-    if output is not None:
-        format_of_file = resolve_format(output)
-        if format_of_file not in ("table", "markdown", "json"):
-            raise ConfigurationError(
-                f"--output {output}: a comparison is written as .txt, .md or .json"
-            )
-        write_atomic(output, render_comparison(comparison, format_of_file))
+    write_files(outputs, lambda name: render_comparison(comparison, name), quiet=quiet)
     write_result(render_comparison(comparison, output_format, color=colourful()))
     if fail_on_regression and comparison.regressions:
         ctx.exit(EXIT_REGRESSION)

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from skilltrace_mlflow.cli._common import note, verbosity_options, write_result
+from skilltrace_mlflow.cli._common import (
+    note,
+    output_option,
+    verbosity_options,
+    write_files,
+    write_result,
+)
 from skilltrace_mlflow.cli._options import ExpandedPath, store_options
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError
 
@@ -22,7 +28,7 @@ __all__ = ["command"]
 
 @click.command(
     epilog="Example: skilltrace-mlflow expect --trace session.jsonl --test-id orders_001 "
-    "> ground_truth.yaml",
+    "--output ground_truth.yaml",
 )
 @click.option(
     "--trace",
@@ -36,12 +42,7 @@ __all__ = ["command"]
 @click.option("--run-id", metavar="ID", help="Each trace linked to this MLflow run.")
 @click.option("--session-id", metavar="ID", help="All turns of a session, in MLflow or local.")
 @click.option("--test-id", default="recorded_001", show_default=True, help="The test case's id.")
-@click.option(
-    "--output",
-    type=ExpandedPath(dir_okay=False),
-    metavar="FILE",
-    help="Write the YAML to FILE instead (which must not exist).",
-)
+@output_option("yaml")
 @store_options
 @verbosity_options
 def command(
@@ -50,7 +51,7 @@ def command(
     run_id: str | None,
     session_id: str | None,
     test_id: str,
-    output: Path | None,
+    outputs: tuple[Path, ...],
     experiment: str | None,
     tracking_uri: str | None,
     quiet: bool,
@@ -65,8 +66,9 @@ def command(
 
     if not (traces or trace_ids or run_id or session_id):
         raise click.UsageError("Name a trace by --trace, --trace-id, --run-id or --session-id.")
-    if output is not None and output.exists():
-        raise ConfigurationError(f"--output {output}: the file exists already; name another")
+    for output in outputs:
+        if output.exists():  # somebody may have gone on writing there
+            raise ConfigurationError(f"--output {output}: the file exists already; name another")
     evidence = list(_gather(traces, trace_ids, run_id, session_id, experiment, tracking_uri))
     proposal = propose([item.session for item in evidence])
     if not proposal.expectations:
@@ -74,22 +76,22 @@ def command(
         raise EvaluationError(f"no expectation could be proposed: {reasons}")
     prompts = evidence[0].session.prompts
     metadata = {"trace_id": trace_ids[0]} if trace_ids else {}
-    text = to_yaml(
-        proposal,
-        test_id=test_id,
-        prompt=prompts[0] if prompts else None,
-        trace_ref=_reference(traces[0], output) if traces else None,
-        metadata=metadata,
-    )
+
+    def text_in(folder: Path) -> str:
+        return to_yaml(
+            proposal,
+            test_id=test_id,
+            prompt=prompts[0] if prompts else None,
+            trace_ref=_reference(traces[0], folder) if traces else None,
+            metadata=metadata,
+        )
+
     if not quiet:
         _show(proposal)
-    if output is None:
-        write_result(text)
-        return 0
-    from skilltrace_mlflow.report import write_atomic
-
-    write_atomic(output, text)
-    note(f"written to {output}")
+    for output in outputs:
+        text = text_in(output.parent)
+        write_files([output], {"yaml": text}.__getitem__, quiet=quiet)
+    write_result(text_in(Path()))
     return 0
 
 
@@ -116,12 +118,13 @@ def _gather(
         )
 
 
-def _reference(trace: Path, output: Path | None) -> str | None:
-    """The trace's path as seen from the YAML file, in the style of a path that travels."""
+def _reference(trace: Path, folder: Path) -> str | None:
+    """The trace's path as seen from a YAML file in `folder`, in the style of a path that
+    travels.
+    """
     if str(trace) == "-":
         return None
-    base = Path.cwd() if output is None else output.parent.resolve()
-    return Path(os.path.relpath(trace.resolve(), base)).as_posix()
+    return Path(os.path.relpath(trace.resolve(), folder.resolve())).as_posix()
 
 
 def _show(proposal: Proposal) -> None:

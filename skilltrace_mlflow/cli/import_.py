@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import click
@@ -9,8 +10,10 @@ import click
 from skilltrace_mlflow.cli._common import (
     format_option,
     note,
+    output_option,
     progress_bar,
     verbosity_options,
+    write_files,
     write_result,
 )
 from skilltrace_mlflow.cli._options import ExpandedPath, store_options
@@ -31,6 +34,7 @@ __all__ = ["command"]
     help="Sessions imported at the same time.  [default: 8]",
 )
 @format_option("table", "json")
+@output_option("table", "json")
 @store_options
 @verbosity_options
 @click.pass_context
@@ -40,6 +44,7 @@ def command(
     redact: bool,
     workers: int | None,
     output_format: str,
+    outputs: tuple[Path, ...],
     experiment: str | None,
     tracking_uri: str | None,
     quiet: bool,
@@ -67,11 +72,12 @@ def command(
     if verbose:
         for trace_id in report.trace_ids:
             note(f"logged {trace_id}")
-    if output_format == "json":
-        import json
 
-        write_result(json.dumps(report.to_dict(), indent=2))
-    elif not quiet:
-        write_result(report.in_words())
+    def rendered(name: str) -> str:
+        return json.dumps(report.to_dict(), indent=2) if name == "json" else report.in_words()
+
+    write_files(outputs, rendered, quiet=quiet)
+    if output_format == "json" or not quiet:
+        write_result(rendered(output_format))
     if report.failed:
         ctx.exit(2)

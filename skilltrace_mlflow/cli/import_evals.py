@@ -36,7 +36,7 @@ __all__ = ["command"]
     help="Where skills are [SKILLTRACE_SKILLS_DIR, else the nearest skills/ upward].",
 )
 @format_option()
-@output_option
+@output_option()
 @verbosity_options
 def command(
     path: Path,
@@ -44,7 +44,7 @@ def command(
     evaluate: bool,
     skills_dir: str | None,
     output_format: str,
-    output: Path | None,
+    outputs: tuple[Path, ...],
     quiet: bool,
     verbose: bool,
 ) -> int:
@@ -65,7 +65,7 @@ def command(
         emit(
             evaluation,
             output_format=output_format,
-            output=output,
+            outputs=outputs,
             quiet=quiet,
             verbose=verbose,
         )

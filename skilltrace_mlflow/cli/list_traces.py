@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,8 +12,10 @@ from skilltrace_mlflow.cli._common import (
     colourful,
     format_option,
     note,
+    output_option,
     progress_bar,
     verbosity_options,
+    write_files,
     write_result,
 )
 from skilltrace_mlflow.cli._options import store_options
@@ -34,12 +37,14 @@ _MAX_PROMPT = 200
     help="List the N newest.",
 )
 @format_option("table", "json", "jsonl")
+@output_option("table", "json", "jsonl")
 @store_options
 @verbosity_options
 def command(
     local: bool,
     limit: int,
     output_format: str,
+    outputs: tuple[Path, ...],
     experiment: str | None,
     tracking_uri: str | None,
     quiet: bool,
@@ -59,14 +64,19 @@ def command(
             if local
             else _stored(experiment, tracking_uri, limit)
         )
-    if output_format == "json":
-        write_result(json.dumps(rows, indent=2, ensure_ascii=False))
-    elif output_format == "jsonl":
-        write_result("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    elif rows:
-        write_result(_table(rows))
+    write_files(outputs, lambda name: _rendered(rows, name), quiet=quiet)
+    if rows or output_format != "table":
+        write_result(_rendered(rows, output_format, color=colourful()))
     elif not quiet:
         note("no sessions on this machine" if local else "no traces in this experiment")
+
+
+def _rendered(rows: list[dict[str, Any]], output_format: str, *, color: bool = False) -> str:
+    if output_format == "json":
+        return json.dumps(rows, indent=2, ensure_ascii=False)
+    if output_format == "jsonl":
+        return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    return _table(rows, color=color)
 
 
 def _local(limit: int, progress: Any, *, verbose: bool) -> list[dict[str, Any]]:
@@ -145,7 +155,7 @@ def _foreign(identity: str, seconds: float, preview: str | None) -> dict[str, An
     }
 
 
-def _table(rows: list[dict[str, Any]]) -> str:
+def _table(rows: list[dict[str, Any]], *, color: bool) -> str:
     import io
     import shutil
 
@@ -157,7 +167,7 @@ def _table(rows: list[dict[str, Any]]) -> str:
     table = Table(box=SIMPLE)
     # A pipe gets whole lines, and ids are never cut: they are there to be copied.
     width = max(shutil.get_terminal_size((160, 24)).columns, 120)
-    longest = max(len(row["id"]) for row in rows)
+    longest = max((len(row["id"]) for row in rows), default=len("id"))
     table.add_column("id", no_wrap=True, min_width=longest)
     table.add_column("time", no_wrap=True, min_width=16)
     table.add_column("session", no_wrap=True, overflow="ellipsis", max_width=8)
@@ -179,5 +189,5 @@ def _table(rows: list[dict[str, Any]]) -> str:
         )
         table.add_row(*(Text(plain(cell)) for cell in cells))
     out = io.StringIO()
-    Console(file=out, force_terminal=colourful(), width=width).print(table)
+    Console(file=out, force_terminal=color, width=width).print(table)
     return out.getvalue()

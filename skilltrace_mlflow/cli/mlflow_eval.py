@@ -32,7 +32,7 @@ __all__ = ["command"]
 @door_options(EVALUATE_SKILL)
 @result_options
 @format_option()
-@output_option
+@output_option()
 @verbosity_options
 def command(
     skill: str,
@@ -41,7 +41,7 @@ def command(
     report: Path | None,
     baseline: tuple[str, Any] | None,
     output_format: str,
-    output: Path | None,
+    outputs: tuple[Path, ...],
     quiet: bool,
     verbose: bool,
     **given: Any,
@@ -70,7 +70,7 @@ def command(
     emit(
         evaluation,
         output_format=output_format,
-        output=output,
+        outputs=outputs,
         report=report,
         dump_traces=dump_traces,
         include_trace=include_trace,

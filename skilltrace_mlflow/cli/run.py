@@ -113,7 +113,7 @@ __all__ = ["command"]
 )
 @store_options
 @format_option()
-@output_option
+@output_option()
 @verbosity_options
 def command(
     skill: str,
@@ -126,7 +126,7 @@ def command(
     include_trace: bool,
     report: Path | None,
     output_format: str,
-    output: Path | None,
+    outputs: tuple[Path, ...],
     quiet: bool,
     verbose: bool,
     **given: Any,
@@ -170,7 +170,7 @@ def command(
     emit(
         done.evaluation,
         output_format=output_format,
-        output=output,
+        outputs=outputs,
         report=report,
         dump_traces=dump_traces,
         include_trace=include_trace,

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import click
 
-from skilltrace_mlflow.cli._common import write_result
+from skilltrace_mlflow.cli._common import (
+    output_option,
+    verbosity_options,
+    write_files,
+    write_result,
+)
 
 __all__ = ["command"]
 
@@ -17,12 +23,16 @@ __all__ = ["command"]
     "line of manifest.yaml: # yaml-language-server: $schema=manifest.schema.json",
 )
 @click.argument("kind", type=click.Choice(["manifest", "ground-truth"]))
-def command(kind: str) -> int:
+@output_option("json")
+@verbosity_options
+def command(kind: str, outputs: tuple[Path, ...], quiet: bool, verbose: bool) -> int:
     """Print the JSON Schema of a manifest or a ground truth.
 
     It is composed from the registered checks, so it knows every key that this version reads.
     """
-    write_result(json.dumps(_schema(kind), indent=2, ensure_ascii=False))
+    text = json.dumps(_schema(kind), indent=2, ensure_ascii=False)
+    write_files(outputs, lambda _: text, quiet=quiet)
+    write_result(text)
     return 0
 
 

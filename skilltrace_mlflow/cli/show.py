@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from skilltrace_mlflow.cli._common import colourful, note, write_result
+from skilltrace_mlflow.cli._common import (
+    colourful,
+    output_option,
+    verbosity_options,
+    write_files,
+    write_result,
+)
 from skilltrace_mlflow.cli._options import ExpandedPath, store_options
 
 if TYPE_CHECKING:
@@ -18,7 +24,7 @@ __all__ = ["command"]
 
 @click.command(
     "show",
-    epilog="Example: skilltrace-mlflow show session.jsonl --format html --output page.html",
+    epilog="Example: skilltrace-mlflow show session.jsonl --output page.html",
 )
 @click.argument("file", required=False, type=ExpandedPath(dir_okay=False), metavar="[FILE]")
 @click.option("--trace-id", metavar="ID", help="One MLflow trace (a user turn).")
@@ -32,12 +38,8 @@ __all__ = ["command"]
     show_default=True,
     help="A timeline for the terminal, a page, or the session as JSON.",
 )
-@click.option(
-    "--output",
-    type=ExpandedPath(dir_okay=False),
-    metavar="FILE",
-    help="Write to FILE instead of standard output.",
-)
+@output_option("table", "html", "json")
+@verbosity_options
 def command(
     file: Path | None,
     trace_id: str | None,
@@ -45,31 +47,31 @@ def command(
     experiment: str | None,
     tracking_uri: str | None,
     output_format: str,
-    output: Path | None,
+    outputs: tuple[Path, ...],
+    quiet: bool,
+    verbose: bool,
 ) -> None:
     """Show the timeline of one trace: prompts, model steps, tool calls and how they ended, files,
     sub-agents, totals. FILE is a transcript (- reads standard input) or a dumped trace.
     """
-    from skilltrace_mlflow.report import session_text, timeline_text, to_html_page, write_atomic
-
     given = [name for name in (file, trace_id, session_id) if name is not None]
     if len(given) != 1:
         raise click.UsageError("Name one trace: FILE, --trace-id or --session-id.")
     evidence = _load(file, trace_id, session_id, experiment, tracking_uri)
+    write_files(outputs, lambda name: _rendered(evidence, name), quiet=quiet)
+    write_result(_rendered(evidence, output_format, color=colourful()))
+
+
+def _rendered(evidence: Evidence, output_format: str, *, color: bool = False) -> str:
+    from skilltrace_mlflow.report import session_text, timeline_text, to_html_page
+
     if output_format == "html":
-        text = to_html_page(evidence.session, name=evidence.name, source=evidence.source)
-    elif output_format == "json":
-        text = session_text(
+        return to_html_page(evidence.session, name=evidence.name, source=evidence.source)
+    if output_format == "json":
+        return session_text(
             evidence.session, whole=evidence.whole_session, trace_id=evidence.trace_id
         )
-    else:
-        color = output is None and colourful()
-        text = timeline_text(evidence.session, name=evidence.name, color=color)
-    if output is None:
-        write_result(text)
-    else:
-        write_atomic(output, text)
-        note(f"written to {output}")
+    return timeline_text(evidence.session, name=evidence.name, color=color)
 
 
 def _load(

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from skilltrace_mlflow.cli._common import (
+    colourful,
     format_option,
     note,
+    output_option,
     verbosity_options,
+    write_files,
     write_result,
 )
 from skilltrace_mlflow.cli._options import ExpandedPath
@@ -40,9 +43,7 @@ _MANY_BYTES = 20_000_000  # below it, starting processes costs more than they sa
     help="Divide the totals by model, by day, or both; JSON has totals only with it.",
 )
 @format_option("table", "json", "jsonl")
-@click.option(
-    "--output", type=ExpandedPath(dir_okay=False), metavar="FILE", help="Write there instead."
-)
+@output_option("table", "json", "jsonl")
 @verbosity_options
 @click.pass_context
 def command(
@@ -51,7 +52,7 @@ def command(
     inputs: bool,
     by: tuple[str, ...],
     output_format: str,
-    output: Path | None,
+    outputs: tuple[Path, ...],
     quiet: bool,
     verbose: bool,
 ) -> None:
@@ -63,18 +64,22 @@ def command(
     repeat it. A file that cannot be read is reported, the others are printed, and the exit code
     is 2.
     """
-    from skilltrace_mlflow.errors import SkillTraceError
+    from skilltrace_mlflow.errors import InputError, SkillTraceError
     from skilltrace_mlflow.report.totals import Totals
     from skilltrace_mlflow.sources.locate import find_sessions
 
     named: list[Path] = []
     for file in files:
         named += find_sessions(file) if file.is_dir() else [file]
+    if not named:
+        where = ", ".join(map(str, files))
+        raise InputError(f"{where}: no Claude Code session (a .jsonl file) in this directory")
     several = len(files) > 1 or any(file.is_dir() for file in files)
     found: list[tuple[str, _Read]] = []
     totals = Totals()
     failed = 0
-    tables = output_format == "table"
+    # A file may want a table beside JSON that is printed.
+    tables = output_format == "table" or bool(outputs)
     for file, read in zip(named, _read_all(named, inputs=inputs, tables=tables), strict=True):
         if isinstance(read, SkillTraceError):
             if not several:
@@ -92,15 +97,12 @@ def command(
         totals.add(read.rows, complete=read.complete)
     if found:
         sums = totals.to_dict(by) if several else None
-        text = _render(found, output_format, sums=sums, by=by)
-        if output is None:
-            write_result(text)
-        else:
-            from skilltrace_mlflow.report import write_atomic
 
-            write_atomic(output, text)
-    elif not named:
-        note(f"no session in {', '.join(map(str, files))}")
+        def rendered(name: str, *, color: bool = False) -> str:
+            return _render(found, name, sums=sums, by=by, color=color)
+
+        write_files(outputs, rendered, quiet=quiet)
+        write_result(rendered(output_format, color=colourful()))
     if failed:
         ctx.exit(failed)
 
@@ -180,6 +182,7 @@ def _render(
     *,
     sums: Mapping[str, Any] | None,
     by: Sequence[str],
+    color: bool,
 ) -> str:
     if output_format == "jsonl":
         lines = [read.text for _, read in found]
@@ -191,9 +194,9 @@ def _render(
             return _indented(found[0][1].text)
         whole = f"[{', '.join(read.text for _, read in found)}]"
         return _indented(f'{{"sessions": {whole}, "totals": {json.dumps(sums)}}}' if by else whole)
-    tables = [_table(name, read.data or {}) for name, read in found]
+    tables = [_table(name, read.data or {}, color=color) for name, read in found]
     if sums is not None:
-        tables.append(_totals_table(sums, by))
+        tables.append(_totals_table(sums, by, color=color))
     return "\n".join(tables)
 
 
@@ -222,7 +225,7 @@ def _cost(cost: float | None, *, complete: bool) -> str:
     return f"${cost:,.4f}" if complete else f"at least ${cost:,.4f}"
 
 
-def _totals_table(sums: Mapping[str, Any], by: Sequence[str]) -> str:
+def _totals_table(sums: Mapping[str, Any], by: Sequence[str], *, color: bool) -> str:
     rows = [
         ("sessions", f"{sums['sessions']:,}"),
         ("API messages", f"{sums['messages']:,}, each counted once"),
@@ -236,10 +239,10 @@ def _totals_table(sums: Mapping[str, Any], by: Sequence[str]) -> str:
             cost = _cost(group["cost_usd"], complete=group["cost_complete"])
             tokens = _tokens(group["tokens"], complete=group["usage_complete"])
             rows.append((key, f"{cost}: {tokens}"))
-    return _printed("totals", rows)
+    return _printed("totals", rows, color=color)
 
 
-def _table(name: str, data: dict[str, Any]) -> str:
+def _table(name: str, data: dict[str, Any], *, color: bool) -> str:
     tools, files = data["tools"], data["files"]
     seconds = data["duration_seconds"]
     cost = data["cost_usd"]
@@ -277,7 +280,7 @@ def _table(name: str, data: dict[str, Any]) -> str:
         rows.append(("skills", ", ".join(f"{s['name']} ({s['status']})" for s in data["skills"])))
     if data["compactions"]:
         rows.append(("compactions", str(data["compactions"])))
-    return _printed(name, rows)
+    return _printed(name, rows, color=color)
 
 
 def _agent(agent: Mapping[str, Any]) -> str:
@@ -290,7 +293,7 @@ def _agent(agent: Mapping[str, Any]) -> str:
     return f"{kind} ({agent['tool_calls']} calls)"
 
 
-def _printed(name: str, rows: Sequence[tuple[str, str]]) -> str:
+def _printed(name: str, rows: Sequence[tuple[str, str]], *, color: bool) -> str:
     import io
 
     from rich.box import SIMPLE
@@ -303,16 +306,9 @@ def _printed(name: str, rows: Sequence[tuple[str, str]]) -> str:
     table.add_column(overflow="fold")
     for key, value in rows:
         table.add_row(key, Text(plain(value)))
-    console = Console(file=io.StringIO(), force_terminal=_color(), width=_width())
+    console = Console(file=io.StringIO(), force_terminal=color, width=_width())
     console.print(table)
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
-
-
-def _color() -> bool:
-    import os
-    import sys
-
-    return sys.stdout.isatty() and "NO_COLOR" not in os.environ
 
 
 def _width() -> int:

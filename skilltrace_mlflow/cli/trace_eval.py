@@ -18,6 +18,7 @@ from skilltrace_mlflow.cli._common import (
     note_remarks,
     output_option,
     progress_bar,
+    resolve_format,
     result_options,
     verbosity_options,
 )
@@ -55,7 +56,7 @@ __all__ = ["command"]
 @door_options(TRACE_EVAL)
 @result_options
 @format_option()
-@output_option
+@output_option()
 @verbosity_options
 def command(
     skill: str | None,
@@ -68,7 +69,7 @@ def command(
     report: Path | None,
     baseline: tuple[str, Any] | None,
     output_format: str,
-    output: Path | None,
+    outputs: tuple[Path, ...],
     quiet: bool,
     verbose: bool,
     **given: Any,
@@ -86,7 +87,7 @@ def command(
         raise click.UsageError("Give either SKILL or --manifest FILE.")
     _require_one(traces, trace_dir, options)
     baseline = load_baseline(baseline, options.tracking_uri)
-    page = output is not None and output.suffix.lower() == ".html"
+    page = any(resolve_format(path) == "html" for path in outputs)
     with progress_bar("scoring", quiet=quiet) as progress:
         evaluation = trace_eval(
             source,
@@ -113,7 +114,7 @@ def command(
     emit(
         evaluation,
         output_format=output_format,
-        output=output,
+        outputs=outputs,
         report=report,
         dump_traces=dump_traces,
         include_trace=include_trace,

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from skilltrace_mlflow.cli._common import format_option, note, verbosity_options, write_result
+from skilltrace_mlflow.cli._common import (
+    format_option,
+    note,
+    output_option,
+    verbosity_options,
+    write_files,
+    write_result,
+)
 from skilltrace_mlflow.cli._options import ExpandedPath
 
 if TYPE_CHECKING:
@@ -35,11 +42,13 @@ _HEAD = (
 @click.argument("paths", nargs=-1, required=True, type=ExpandedPath(), metavar="FILE_OR_DIR...")
 @click.option("--skill", "only", multiple=True, metavar="NAME", help="Only this skill.")
 @format_option("table", "json", "markdown")
+@output_option("table", "json", "markdown")
 @verbosity_options
 def command(
     paths: tuple[Path, ...],
     only: tuple[str, ...],
     output_format: str,
+    outputs: tuple[Path, ...],
     quiet: bool,
     verbose: bool,
 ) -> int:
@@ -54,14 +63,15 @@ def command(
     found = count_triggers(paths, only=only)
     for path, problem in found.failed.items():
         note(problem if path in problem else f"{path}: {problem}")
-    if output_format == "json":
-        text = json.dumps([item.to_dict() for item in found.skills], indent=2, ensure_ascii=False)
-    elif output_format == "markdown":
-        text = _markdown(found)
-    else:
-        text = _table(found)
-    write_result(text)
+    write_files(outputs, lambda name: _rendered(found, name), quiet=quiet)
+    write_result(_rendered(found, output_format))
     return 3 if found.failed else 0
+
+
+def _rendered(found: Triggers, output_format: str) -> str:
+    if output_format == "json":
+        return json.dumps([item.to_dict() for item in found.skills], indent=2, ensure_ascii=False)
+    return _markdown(found) if output_format == "markdown" else _table(found)
 
 
 def _cells(item: SkillTriggers) -> tuple[str, ...]:

@@ -41,11 +41,11 @@ def load_results(source: str, *, tracking_uri: str | None = None) -> tuple[Resul
 
 
 def _download(run_id: str, folder: str, tracking_uri: str | None) -> Path:
-    from skilltrace_mlflow.sources.mlflow.store import connect, probe, told
+    from skilltrace_mlflow.sources.mlflow.store import connect, probe, store_errors
 
     probe(tracking_uri)
     place = RESULTS_ARTIFACT.rpartition("/")[0]
-    with connect(tracking_uri) as client, told(f"run {run_id}", tracking_uri):
+    with connect(tracking_uri) as client, store_errors(f"run {run_id}", tracking_uri):
         held = {
             item.path for item in client.list_artifacts(client.get_run(run_id).info.run_id, place)
         }

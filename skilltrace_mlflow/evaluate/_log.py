@@ -17,9 +17,9 @@ from skilltrace_mlflow.evaluate._import import importer_into
 from skilltrace_mlflow.evaluate._judge import AttemptJudges
 from skilltrace_mlflow.evaluate._resume import SKILL_TAG, STATUS_TAG
 from skilltrace_mlflow.evaluate._rows import Attempt
+from skilltrace_mlflow.evaluate._run import EvaluationRun
 from skilltrace_mlflow.evaluate._skill import ExperimentChoice, run_bounded
 from skilltrace_mlflow.evaluate._surroundings import quiet_mlflow, terminable, tracking
-from skilltrace_mlflow.evaluate._work import EvaluationRun
 from skilltrace_mlflow.expectations import Manifest, TestCase
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.score import SESSION_PREFIX
@@ -62,10 +62,10 @@ def log_evaluation(
     settle(deadline)
     with tracking(tracking_uri) as uri, quiet_mlflow(progress=False), terminable():
         mlflow_store.probe(uri)
-        folder = ExperimentChoice(experiment, create=True)
-        earlier = None if series is None else _unfinished(folder.id(), evaluation.skill, series)
-        log = importer_into(folder.id)
-        work = EvaluationRun(
+        chosen = ExperimentChoice(experiment, create=True)
+        earlier = None if series is None else _unfinished(chosen.id(), evaluation.skill, series)
+        log = importer_into(chosen.id)
+        run = EvaluationRun(
             skill=evaluation.skill,
             plan=None,
             judges=_Judged(
@@ -75,7 +75,7 @@ def log_evaluation(
             ),
             deadline=deadline,
             find=lambda: [_found(result, log) for result in evaluation.results],
-            experiment=folder.id,
+            experiment=chosen.id,
             gates=gates or (lambda _: evaluation.gates),
             run_name=run_name,
             run_tags={} if series is None else {_SERIES_TAG: series},
@@ -85,7 +85,7 @@ def log_evaluation(
             supersede=only_new,
             tracking_uri=uri,
         )
-        logged = run_bounded(work, deadline)
+        logged = run_bounded(run, deadline)
     results = tuple(
         replace(
             result,
@@ -143,7 +143,7 @@ class _Judged(AttemptJudges):
 def _unfinished(experiment_id: str, skill: str, series: str) -> str | None:
     """The newest run of a series, unless it was completed."""
     conditions = {_SERIES_TAG: series, SKILL_TAG: skill}
-    with mlflow_store.connect() as client, mlflow_store.told(f"runs of {series}", None):
+    with mlflow_store.connect() as client, mlflow_store.store_errors(f"runs of {series}", None):
         runs = client.search_runs(
             [experiment_id],
             " AND ".join(f"tags.`{key}` = '{value}'" for key, value in conditions.items()),

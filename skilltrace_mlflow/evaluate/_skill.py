@@ -17,9 +17,9 @@ from skilltrace_mlflow.evaluate._import import importer_into
 from skilltrace_mlflow.evaluate._judge import AttemptJudges
 from skilltrace_mlflow.evaluate._resume import Plan
 from skilltrace_mlflow.evaluate._rows import Attempt
+from skilltrace_mlflow.evaluate._run import EvaluationRun
 from skilltrace_mlflow.evaluate._store import STORE_ERRORS, first_line
 from skilltrace_mlflow.evaluate._surroundings import quiet_mlflow, terminable, tracking
-from skilltrace_mlflow.evaluate._work import EvaluationRun
 from skilltrace_mlflow.evaluate.given import Given
 from skilltrace_mlflow.expectations import (
     Manifest,
@@ -158,7 +158,7 @@ def evaluate_skill(
             pinned=plan.traces,
             given=given,
         )
-        work = EvaluationRun(
+        run = EvaluationRun(
             skill=manifest.name,
             plan=plan,
             judges=judges,
@@ -175,21 +175,21 @@ def evaluate_skill(
             tracking_uri=uri,
             notes=notes,
         )
-        return run_bounded(work, deadline)
+        return run_bounded(run, deadline)
 
 
-def run_bounded(work: EvaluationRun, deadline: Deadline) -> Evaluation:
-    """The work in a thread of its own, so that neither a signal nor a dead server holds us up."""
+def run_bounded(run: EvaluationRun, deadline: Deadline) -> Evaluation:
+    """The run in a thread of its own, so that neither a signal nor a dead server holds us up."""
     others = frozenset(threading.enumerate())
     try:
-        call_bounded(work.run, deadline.left(), name="evaluate")
+        call_bounded(run.run, deadline.left(), name="evaluate")
     except KeyboardInterrupt:
-        _mark(work, "interrupted", others)
-        raise Interrupted(work.run_id) from None
+        _mark(run, "interrupted", others)
+        raise Interrupted(run.run_id) from None
     except HangingCall:
         problem = f"--timeout {deadline.seconds:g}: the time was up"
     except EvaluationError as error:
-        if work.run_id is None:
+        if run.run_id is None:
             raise
         problem = first_line(error)
     except SkillTraceError:
@@ -197,26 +197,26 @@ def run_bounded(work: EvaluationRun, deadline: Deadline) -> Evaluation:
     except STORE_ERRORS as error:  # what was asked in vain once too often, or refused
         problem = f"the store did not do its part: {first_line(error)}"
     except Exception:
-        _mark(work, "incomplete", others)
+        _mark(run, "incomplete", others)
         raise
     else:
-        return work.evaluation()
-    _mark(work, "incomplete", others)
-    if work.run_id is None or not work.outcomes:
+        return run.evaluation()
+    _mark(run, "incomplete", others)
+    if run.run_id is None or not run.outcomes:
         raise EvaluationError(f"{problem} before anything could be logged")
-    way_out = "log again" if work.plan is None else f"finish the run with --resume {work.run_id}"
-    work.incomplete.append(f"{problem}; {way_out}")
-    return work.evaluation()
+    way_out = "log again" if run.plan is None else f"finish the run with --resume {run.run_id}"
+    run.incomplete.append(f"{problem}; {way_out}")
+    return run.evaluation()
 
 
-def _mark(work: EvaluationRun, status: str, others: Container[threading.Thread]) -> None:
-    work.stopped = True
+def _mark(run: EvaluationRun, status: str, others: Container[threading.Thread]) -> None:
+    run.stopped = True
     abandon(others)
     try:
-        call_bounded(lambda: work.stop(status), _LAST_WORDS, name="stop")
+        call_bounded(lambda: run.stop(status), _LAST_WORDS, name="stop")
     except HangingCall:
         abandon(others)
-        work.notes.append("the run could not be marked: the store does not answer")
+        run.notes.append("the run could not be marked: the store does not answer")
 
 
 class ExperimentChoice:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import threading
 from collections import Counter
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 __all__ = ["ImportReport", "import_transcripts"]
+
+_log = logging.getLogger(__name__)
 
 _WORKERS = 8
 # From here on one scan of the experiment is cheaper than a query per session.
@@ -124,7 +127,7 @@ def import_transcripts(
     mlflow_store.probe(tracking_uri)
     uri = mlflow_store.tracking_uri_of(tracking_uri)
     with _connected(tracking_uri) as client:
-        with mlflow_store.told("import", tracking_uri):
+        with mlflow_store.store_errors("import", tracking_uri):
             experiment_id = _experiment(client, experiment)
             store = TraceStore(
                 tracing_client(uri),
@@ -196,9 +199,9 @@ class _Importer:
         session = load_file(path).session  # a transcript, or a session that was dumped
         turns = split_turns(session, name=path.stem)
         redactor = Redactor()
-        told = mlflow_store.told
+        store_errors = mlflow_store.store_errors
         with self._lock(turns[0].session_id):
-            with told(str(path), self.tracking_uri):
+            with store_errors(str(path), self.tracking_uri):
                 known = self.store.turns_of(turns[0].session_id)
             if any(is_another_session(item, turns[0]) for item in known.get(0, ())):
                 raise InputError(
@@ -207,9 +210,10 @@ class _Importer:
                     "another experiment"
                 )
             todo, unchanged, older = self._compare(turns, known)
+            _log.info("%s: %d of %d turns to log", path, len(todo), len(turns))
             left = self._left_over(turns, known)
             if left:
-                with told(str(path), self.tracking_uri):
+                with store_errors(str(path), self.tracking_uri):
                     self.store.delete(turns[0].session_id, left)
             if not todo:
                 return _Done(unchanged=unchanged, older=older)
@@ -225,7 +229,7 @@ class _Importer:
                 superseded.update([number] if old else [])
                 tags[trace_id] = _tags(old, redacted=self.redact)
                 traces.append(build_trace(turn, trace_id, _costs(turn.session.steps)))
-            with told(str(path), self.tracking_uri):
+            with store_errors(str(path), self.tracking_uri):
                 # Over what stands there half-written: another import may be at it this moment.
                 self.store.write(traces, tags)
                 # The old ones go last: there is no moment without evidence.
@@ -318,7 +322,7 @@ def _files(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 @contextlib.contextmanager
 def _connected(tracking_uri: str | None) -> Iterator[MlflowClient]:
     with contextlib.ExitStack() as stack:
-        with mlflow_store.told("import", tracking_uri):
+        with mlflow_store.store_errors("import", tracking_uri):
             client = stack.enter_context(mlflow_store.connect(tracking_uri, create=True))
         yield client
 

@@ -7,6 +7,7 @@ wrote with `Trace.to_json()`.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -39,6 +40,8 @@ __all__ = [
     "short_name",
 ]
 
+_log = logging.getLogger(__name__)
+
 _DOCUMENT_ENDING = ".json"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")
 
@@ -68,6 +71,7 @@ def load_file(path: str | os.PathLike[str]) -> Evidence:
     Raises InputError if the file is missing, a folder, or none of these.
     """
     text = str(path)
+    _log.debug("reading %s", text)
     if text == "-":
         return Evidence(name="stdin", source="-", session=parse_transcript("-"))
     file = Path(path).expanduser()

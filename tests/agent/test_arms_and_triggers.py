@@ -38,7 +38,7 @@ def inits(place: Path) -> dict[tuple[str, str], dict[str, Any]]:
     (run,) = runs_of(place)
     for folder in (run / "attempts").iterdir():
         _, arm, attempt = folder.name.split("__")
-        first = (folder / "stream.jsonl").read_text().splitlines()[0]
+        first = (folder / "stream.ndjson").read_text().splitlines()[0]
         found[arm, attempt] = json.loads(first)
     return found
 
@@ -131,6 +131,7 @@ def test_a_confusion_matrix_known_beforehand(
     assert run.data.metrics["trigger_recall"] == 0.75
     # The sessions themselves, read without any expectation, say the same.
     (results,) = runs_of(place)
+    assert count_triggers([results]).sessions == 7
     (found,) = (s for s in count_triggers([results]).skills if s.skill == "naming")
     assert (found.offered, found.loaded) == (7, 5)
     assert found.by == {"tool": 2, "slash": 1, "nested": 0, "read": 2, "forked": 0}

@@ -8,8 +8,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from skilltrace_mlflow.comparison.records import records_of
-from skilltrace_mlflow.report.figures import figure_over_runs, pass_rate_over_runs
 from skilltrace_mlflow.report.svg import bars, histogram, number
+from skilltrace_mlflow.report.trends import figure_over_runs, pass_rate_over_runs
 from skilltrace_mlflow.results import Evaluation
 from tests.report.evaluations import NASTY, demo, large, unfriendly
 from tests.report.pages import Page

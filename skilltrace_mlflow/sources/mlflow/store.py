@@ -8,8 +8,11 @@ different errors. MLflow is imported inside the functions: naming this module co
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
+import sys
 import tempfile
+import traceback
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -50,13 +53,15 @@ __all__ = [
     "resolve_experiment",
     "resolve_run",
     "search_experiment_traces",
+    "store_errors",
     "store_exists",
-    "told",
     "tracking_uri_of",
     "whole_session",
     "with_agents",
     "without_password",
 ]
+
+_log = logging.getLogger(__name__)
 
 ARTIFACTS = ("trace.jsonl", "session.jsonl", "transcript.jsonl")
 """Names under which a run may keep its transcript, in the order in which they are looked for."""
@@ -83,7 +88,7 @@ def fetch_trace(trace_id: str, *, tracking_uri: str | None = None) -> Trace:
 
     Raises TraceNotFoundError if the store has no such trace, EvaluationError if it cannot be asked.
     """
-    with told(f"trace {trace_id}", tracking_uri), connect(tracking_uri) as client:
+    with store_errors(f"trace {trace_id}", tracking_uri), connect(tracking_uri) as client:
         trace: Trace | None = client.get_trace(trace_id, display=False)
         if trace is None:
             raise TraceNotFoundError(f"trace {trace_id}: not found in {_where(tracking_uri)}")
@@ -95,7 +100,7 @@ def fetch_run_traces(run_id: str, *, tracking_uri: str | None = None) -> StoredT
 
     Raises TraceNotFoundError if there is no such run, EvaluationError if the store cannot be asked.
     """
-    with told(f"run {run_id}", tracking_uri), connect(tracking_uri) as client:
+    with store_errors(f"run {run_id}", tracking_uri), connect(tracking_uri) as client:
         experiment_id = client.get_run(run_id).info.experiment_id
         return _search_whole(client, experiment_id, run_id=run_id)
 
@@ -132,7 +137,7 @@ def fetch_run_transcript(run_id: str, *, tracking_uri: str | None = None) -> Pat
     is deleted when the process ends. Raises TraceNotFoundError if there is no such run,
     EvaluationError if the store cannot be asked.
     """
-    with told(f"run {run_id}", tracking_uri), connect(tracking_uri) as client:
+    with store_errors(f"run {run_id}", tracking_uri), connect(tracking_uri) as client:
         entries = {item.path: item.is_dir for item in client.list_artifacts(run_id)}
         name = next((name for name in ARTIFACTS if entries.get(name) is False), None)
         if name is None:
@@ -153,7 +158,7 @@ def fetch_session_traces(
 
     Raises EvaluationError if the store cannot be asked.
     """
-    with told(f"session {session_id}", tracking_uri), connect(tracking_uri) as client:
+    with store_errors(f"session {session_id}", tracking_uri), connect(tracking_uri) as client:
         return _search_whole(
             client,
             experiment_id,
@@ -171,7 +176,7 @@ def fetch_traces_between(
     """
     experiment_id = resolve_experiment(experiment, tracking_uri=tracking_uri)
     first, last = (int(moment.timestamp() * 1000) for moment in (start, end))
-    with told(f"experiment {experiment_id}", tracking_uri), connect(tracking_uri) as client:
+    with store_errors(f"experiment {experiment_id}", tracking_uri), connect(tracking_uri) as client:
         return _search_whole(
             client,
             experiment_id,
@@ -245,7 +250,7 @@ def search_experiment_traces(
     asked.
     """
     experiment_id = resolve_experiment(experiment, tracking_uri=tracking_uri)
-    with told(f"experiment {experiment_id}", tracking_uri), connect(tracking_uri) as client:
+    with store_errors(f"experiment {experiment_id}", tracking_uri), connect(tracking_uri) as client:
         return _search(
             client,
             experiment_id,
@@ -263,7 +268,7 @@ def resolve_experiment(name_or_id: str | None, *, tracking_uri: str | None = Non
     cannot be asked.
     """
     wanted = name_or_id or experiment_of()
-    with told(f"experiment {wanted!r}", tracking_uri), connect(tracking_uri) as client:
+    with store_errors(f"experiment {wanted!r}", tracking_uri), connect(tracking_uri) as client:
         found = client.get_experiment_by_name(wanted)
         if found is None and wanted.isdigit():
             found = _experiment_by_id(client, wanted)
@@ -296,6 +301,7 @@ def connect(tracking_uri: str | None = None, *, create: bool = False) -> Iterato
     if not create:
         require_local(uri)
     await_store(uri)
+    _log.debug("asking %s", without_password(uri))
     before, named = set_uri(), os.environ.get(_URI)
     change = uri != mlflow.get_tracking_uri()
     bounded = [name for name in BOUNDS if name not in os.environ]
@@ -369,8 +375,12 @@ def _experiment_by_id(client: MlflowClient, experiment_id: str) -> Experiment | 
 
 
 @contextlib.contextmanager
-def told(what: str, tracking_uri: str | None) -> Iterator[None]:
-    """MLflow's exceptions as ours: not there, or not to be asked; `what` names what was wanted."""
+def store_errors(what: str, tracking_uri: str | None) -> Iterator[None]:
+    """The store's exceptions as ours: not there, or not to be asked; `what` names what was wanted.
+
+    An exception of our own making (a NameError, a TypeError of code in this package) passes
+    unchanged: it says nothing about the store.
+    """
     from mlflow.exceptions import MlflowException
 
     try:
@@ -383,9 +393,24 @@ def told(what: str, tracking_uri: str | None) -> Iterator[None]:
             raise TraceNotFoundError(f"{what}: not found in {_where(tracking_uri)}") from None
         raise EvaluationError(f"{what}: {_where(tracking_uri)} answered: {text}") from None
     except Exception as error:
-        # Requests, SQLAlchemy and cloud clients each have their own roots.
+        if not _is_the_stores(error):
+            raise
         text = (str(error).strip() or type(error).__name__).split("\n", 1)[0]
         raise EvaluationError(f"{what}: {_where(tracking_uri)} cannot be read: {text}") from error
+
+
+def _is_the_stores(error: Exception) -> bool:
+    """Whether the store raised it. Requests, SQLAlchemy and cloud clients each have classes of
+    their own; one of Python's own classes is the store's if other people's code raised it.
+    """
+    if isinstance(error, OSError) or type(error).__module__ != "builtins":
+        return True
+    raised_in = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in sys.stdlib_module_names:
+            raised_in = package
+    return raised_in != __name__.partition(".")[0]
 
 
 def _quoted(value: str) -> str:

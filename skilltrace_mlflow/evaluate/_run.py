@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import tempfile
 import time
 from collections import Counter
@@ -22,13 +23,13 @@ from skilltrace_mlflow.checks.completion import ending_notes
 from skilltrace_mlflow.comparison.run_results import REPORT_ARTIFACT, RESULTS_ARTIFACT
 from skilltrace_mlflow.errors import EvaluationError
 from skilltrace_mlflow.evaluate._deadline import Deadline
-from skilltrace_mlflow.evaluate._figures import run_metrics
 from skilltrace_mlflow.evaluate._find import experiment_of
 from skilltrace_mlflow.evaluate._judge import AttemptJudges, expectations_of
 from skilltrace_mlflow.evaluate._mlflow import log_rows, rounds
 from skilltrace_mlflow.evaluate._models import ModelJudges
 from skilltrace_mlflow.evaluate._resume import SKILL_TAG, STATUS_TAG, Plan
 from skilltrace_mlflow.evaluate._rows import Attempt, Item, Row
+from skilltrace_mlflow.evaluate._run_metrics import run_metrics
 from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore, first_line
 from skilltrace_mlflow.evaluate._surroundings import few_workers, lifted_rate_limit
 from skilltrace_mlflow.evaluate._verify import complete, standing
@@ -38,6 +39,8 @@ from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.score import SESSION_PREFIX
 
 __all__ = ["EvaluationRun"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -78,6 +81,7 @@ class EvaluationRun:
     def run(self) -> None:
         """Everything. Raises SkillTraceError where nothing could be evaluated at all."""
         self.attempts = list(self.find())
+        _log.info("%s: %d attempts to judge", self.skill, len(self.attempts))
         self.outcomes = self.judges.judge(self.attempts, self.deadline, progress=self.progress)
         if all(found.error is not None for found in self.attempts):
             return  # nothing to log; a run without rows would only look like an evaluation
@@ -89,6 +93,9 @@ class EvaluationRun:
         self.store = store
         if not self.only_new:
             self.rows = self._rows()
+        _log.info(
+            "run %s in experiment %s: %d rows", store.run_id, store.experiment_id, len(self.rows)
+        )
         self._adopt_earlier(store)
         self._correct_expectations(store)
         self._log_rows(store)
@@ -96,6 +103,7 @@ class EvaluationRun:
         self._models(store)
         self.deadline.require("the assessments were verified")
         self.incomplete += complete(self.rows, store)
+        _log.info("run %s: verified, %d assessments missing", store.run_id, len(self.incomplete))
         self._close(store)
 
     def evaluation(self) -> Evaluation:
