@@ -21,7 +21,7 @@ from skilltrace_mlflow.matching.selectors import (
     parse_selector,
     select,
 )
-from skilltrace_mlflow.matching.sightings import Encounter, encounters
+from skilltrace_mlflow.matching.sightings import Encounter, encounters, near_misses
 from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.text import cut
 from skilltrace_mlflow.tools import is_shell, tool_category
@@ -177,6 +177,7 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
     if outcome.verdict is Verdict.PASS:
         entries = len(parameters.bans)
         text = f"none of {entries} banned {'entry' if entries == 1 else 'entries'} was called"
+        note = "; ".join(part for part in (note, _near(session, parameters.bans)) if part)
         return replace(outcome, rationale=f"{text} ({note})" if note else text)
     return outcome
 
@@ -199,6 +200,25 @@ def _tool_encounters(session: Session, ban: Ban) -> tuple[list[Encounter], list[
     met, open_ = rule_hits(session, ban.selector)
     doubtful += [_seen(item.call, f"which may touch {item.shown}") for item in open_]
     return [*(_seen(c) for c in certain), *(_seen(item.call) for item in met)], doubtful
+
+
+def _near(session: Session, bans: Sequence[Ban]) -> str:
+    """What came near an entry: the tool of another server, the program with other words."""
+    found: list[str] = []
+    for ban in bans:
+        if ban.pattern is not None and ban.pattern.command is not None:
+            near = near_misses(session, ban.pattern.command)[:1]
+            found.extend(f"`{cut(text, 50)}` is not {ban.text}" for text in near)
+        elif ban.selector is not None and (tool := _own_name(ban.selector.text)):
+            names = (name for name in calls_by_name(session) if _own_name(name) == tool)
+            found.extend(f"{name} is not {ban.text}" for name in names)
+    more = f" and {len(found) - 2} more" if len(found) > 2 else ""
+    return f"near: {', '.join(found[:2])}{more}" if found else ""
+
+
+def _own_name(name: str) -> str:
+    """The name of an MCP tool without its server."""
+    return name.rsplit("__", 1)[-1] if name.startswith("mcp__") and name.count("__") > 1 else ""
 
 
 def _why_possible(selector: Selector, call: ToolCall) -> str:

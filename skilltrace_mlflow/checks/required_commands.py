@@ -71,8 +71,8 @@ def required_commands(session: Session, parameters: RequiredCommands) -> Outcome
 
     Patterns are those of `banned_tools`: `git push` means every spelling of that command, `CREATE
     TABLE` every statement of that kind in the SQL that was executed, `Copy-Item` PowerShell's
-    command under any of its names. What is put together at run time and could be it is `unknown`;
-    the text of script files is out of sight.
+    command under any of its names. What stands behind `||`, or is put together at run time and
+    could be it, is `unknown`; the text of script files is out of sight.
     """
     lost = missing(session, "tool_names")
     if lost is not None:
@@ -80,8 +80,12 @@ def required_commands(session: Session, parameters: RequiredCommands) -> Outcome
     findings = []
     for pattern in parameters.commands:
         certain, possible = encounters(session, pattern, first=True)
-        if certain:
-            text, met = f"{pattern.text}: {certain[0].describe()}", True
+        sure = [encounter for encounter in certain if not encounter.otherwise]
+        if sure:
+            text, met = f"{pattern.text}: {sure[0].describe()}", True
+        elif certain:
+            why = "which ran only if the command in front of || failed"
+            text, met = f"{pattern.text}: {certain[0].describe()}, {why}", None
         elif possible:
             text, met = f"{pattern.text}: {possible[0].describe()}", None
         else:

@@ -77,6 +77,10 @@ def _uses(sub: str, words: list[str]) -> Iterator[dict[str, Any]]:
         yield from ({"kind": "read", "path": path} for path in operands)
         if not flags & {"--check", "--stat", "--numstat", "--cached"}:
             yield from _changed(["."], certain=False)
+    elif sub == "worktree":
+        if operands[:1] == ["add"]:
+            for path in operands[1:2]:
+                yield {"kind": "write", "path": path, "below": True}
     elif sub == "clone":
         target = operands[1] if len(operands) > 1 else ""
         target = target or posixpath.basename((operands or [""])[0]).removesuffix(".git")

@@ -34,6 +34,8 @@ _NAMES = """
     claude gemini codex llm ollama aider gpg ssh-keygen ssh-add ssh-copy-id mkfs fdisk lsblk blkid
     dmesg journalctl ps pstree watchman direnv asdf mise pyenv nvm rbenv jenv volta fnm sdk
     cd.. exit break trap times suspend disown bg bind complete compgen compopt enable caller
+    select-string sls write-host write-output write-warning write-error write-verbose write-debug
+    write-information get-help get-command set-content add-content out-file out-string
     fc logout pushd mdfind defaults plutil launchctl sw_vers ditto
 """
 LEAVE_ALONE = frozenset(_NAMES.split())

@@ -87,7 +87,7 @@ class Walk(Words):
         self.depth = 0
         self.conditional = 0
         self.folder = ""
-        self.before = ""  # for `cd -`
+        self.before = UNKNOWN  # for `cd -`: an earlier line may have moved
         self.pushed: list[str] = []
         self.within: tuple[str, ...] = ()
         self.functions: dict[str, Node] = {}  # defined and not called so far
@@ -145,6 +145,8 @@ class Walk(Words):
             return self.loop(node, stdin)
         if kind == "function_definition":
             return self.function(node)
+        if kind == "list":
+            return self.either(node, stdin)
         conditional = kind in _CONDITIONAL
         self.conditional += conditional
         outputs = []
@@ -156,6 +158,18 @@ class Walk(Words):
         self.conditional -= conditional
         if conditional or kind in ("test_command", "ERROR"):
             return UNKNOWN if any(outputs) else ""
+        return "".join(outputs)
+
+    def either(self, node: Node, stdin: str | None) -> str:
+        """`a && b`, `a || b`; what stands behind `||` may not have run."""
+        skipping = any(child.type == "||" for child in node.children)
+        first, *rest = node.named_children
+        outputs = [self.visit(first, stdin)]
+        outside = self.within
+        if skipping or text_of(first) == "false":
+            self.within = (*outside, "otherwise")
+        outputs += [self.visit(child, stdin) for child in rest]
+        self.within = outside
         return "".join(outputs)
 
     def function(self, node: Node) -> str:

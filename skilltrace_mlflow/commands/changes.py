@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from skilltrace_mlflow.commands._formatters import FORMATTERS
 from skilltrace_mlflow.commands.file_programs import PROGRAMS
 from skilltrace_mlflow.commands.prefilter import Line
 from skilltrace_mlflow.commands.shell import read_script
@@ -19,11 +20,11 @@ _GLUED = re.compile(r"-[A-Za-z](\w+)")
 # cd /repo && …: by far the most common way to move
 _PLAIN_MOVE = re.compile(r"cd (/[\w./-]*\w) && ([^()]*)", re.DOTALL)
 _SINGLE_AND = re.compile(r"(?<![&>])&(?![&>\d])")
-_CHANGING = ("write", "edit", "delete", "folder", "copy")
+_CHANGING = ("prefix", "write", "edit", "delete", "folder", "copy")
 _IN_PLACE = re.compile(r"-\w*i|inplace")
 _OUTPUT = re.compile(r"-\w*o")
 _GIT = frozenset(
-    ["rm", "mv", "restore", "checkout", "stash", "reset", "clean", "apply", "am", "clone"]
+    "rm mv restore checkout stash reset clean apply am clone worktree".split()  # noqa: SIM905
 )
 _GIT_WITH_OUTPUT = frozenset(("diff", "log", "show", "format", "archive"))
 _TO_NOWHERE = re.compile(r"[\d&]?>&[12](?=[\s;&|)'\"]|$)|[\d&]?>>?\s*/dev/null(?=[\s;&|)'\"]|$)")
@@ -38,8 +39,10 @@ def _always() -> frozenset[str]:
         if any(role in row.operands for role in _CHANGING) or row.writes
     }
     names -= {"uniq", "xxd", *_WITH_OUTPUT}
-    return frozenset(_WORDS.findall(" ".join(names))) | {
-        "7z", "bsdtar", "dd", "tar", "unzip",
+    words = {word for word in _WORDS.findall(" ".join(names)) if len(word) > 1}  # not of g++
+    return frozenset(words) | {
+        "7z", "bsdtar", "convert", "dd", "ffmpeg", "magick", "tar", "unzip",
+        *(_WORDS.match(name)[0] for name in FORMATTERS),  # type: ignore[index]
     }  # fmt: skip
 
 
@@ -50,7 +53,7 @@ _ALWAYS = _always()
 
 def may_change_files(line: Line) -> bool:
     """Whether the line may write, move or delete a file that it names."""
-    if line.composes or "<>" in line.text:
+    if line.composes or "<>" in line.text or "++" in line.bare:
         return True
     if ">" in line.text and ">" in _TO_NOWHERE.sub("", line.text):
         return True

@@ -55,6 +55,7 @@ _CMD_SWITCH = re.compile(r"(?:/[A-Za-z])+")
 class Sighting:
     """Where a pattern was met: the command as written, how sure that is, and how it was read.
 
+    `otherwise`: only where another command failed, as `b` in `a || b`.
     `reason` says why it is not sure, where that is no matter of the reader.
     """
 
@@ -62,6 +63,7 @@ class Sighting:
     command: str = ""
     parser: str = ""
     reason: str = ""
+    otherwise: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,10 +92,20 @@ class CommandPattern:
         last = len(self.parts) - 1
         sure = perhaps = 0  # how many parts the line has run so far, certainly and possibly
         doubt: Sighting | None = None
+        second: Sighting | None = None
         for command in script.commands:
             met = self._compare(self.parts[sure], command)
             if met and sure == last:
-                return Sighting(met=True, command=_shown(command), parser=script.parser)
+                found = Sighting(
+                    met=True,
+                    command=_shown(command),
+                    parser=script.parser,
+                    otherwise="otherwise" in command.within,
+                )
+                if not found.otherwise:
+                    return found
+                second = second or found
+                continue
             if perhaps <= last and self._compare(self.parts[perhaps], command) is not False:
                 perhaps += 1
                 if perhaps > last:
@@ -104,9 +116,28 @@ class CommandPattern:
                         reason=_why(self.parts[last], command),
                     )
             sure += met is True
+        if second is not None:
+            return second
         if doubt is None and script.parser.startswith("segments") and self._words_occur(line):
             doubt = Sighting(met=None, command=_short(line), parser=script.parser)
         return doubt
+
+    def nearest(self, line: str, tool: str = "Bash") -> tuple[bool, str] | None:
+        """A command of the line's that has the pattern's program and yet is not the pattern.
+
+        True where it has the pattern's subcommand as well.
+        """
+        part = self.parts[-1]
+        best: tuple[bool, str] | None = None
+        for command in read_line(tool, line).commands:
+            if same_program(program_of(command.words[0])) != part.program:
+                continue
+            wanted = part.arguments.operands[:1]
+            actual = read_arguments(part.program, command.words[1:])
+            same = not takes_subcommand(part.program) or wanted == actual.operands[:1]
+            if best is None or (same and not best[0]):
+                best = same, _shown(command)
+        return best
 
     def _words_occur(self, line: str) -> bool:
         words = self.text.split()

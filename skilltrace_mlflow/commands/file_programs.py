@@ -65,8 +65,15 @@ PROGRAMS: Mapping[str, FileProgram] = {
     ),
     "uniq": FileProgram(operands="read write", valued="-f -s -w"),
     "xxd": FileProgram(operands="read write", valued="-l -s -c -g -o"),
-    "split": FileProgram(operands="read -", valued="-l -b -n -a -C"),
-    "csplit": FileProgram(operands="read -*", valued="-f -n -b"),
+    "split": FileProgram(operands="read prefix", valued="-l -b -n -a -C"),
+    "csplit": FileProgram(operands="read -*", valued="-n -b", writes="-f --prefix"),
+    "mktemp": FileProgram(operands="write*", valued="-p --suffix --tmpdir"),
+    "pandoc": FileProgram(operands="read*", valued="-f -t --from --to", writes="-o --output"),
+    **_rows(
+        "gcc g++ cc c++ clang clang++ rustc",
+        FileProgram(operands="read*", valued="-I -L -l -D -x -W", writes="-o"),
+    ),
+    "ssh-keygen": FileProgram(valued="-t -b -C -N -P", writes="-f"),
     "diff": FileProgram(
         operands="read*", valued="-U -C -x -I -F -W --label", below="-r --recursive"
     ),

@@ -20,6 +20,7 @@ from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
+from skilltrace_mlflow.commands._formatters import rewritten
 from skilltrace_mlflow.commands._git_files import git_uses
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command, Redirect
 from skilltrace_mlflow.commands.file_programs import PROGRAMS, FileProgram
@@ -122,8 +123,13 @@ def _uses(words: Sequence[str], stdin: str | None) -> Iterator[FileUse]:
             yield FileUse(kind="write", path=target, below=True, certain=False)
     elif program == "xargs":
         yield from _xargs(rest, stdin)
+    elif program in ("ffmpeg", "convert", "magick"):
+        yield from (FileUse(kind="write", path=word, certain=False) for word in rest[-1:])
     elif program in PROGRAMS:
         yield from _by_table(program, rest, PROGRAMS[program])
+    else:
+        for path in rewritten(program, rest):
+            yield FileUse(kind="write", path=path, below=True, certain=False)
 
 
 def _find(words: list[str]) -> Iterator[FileUse]:
@@ -272,6 +278,8 @@ def _by_table(program: str, words: list[str], row: FileProgram) -> Iterator[File
         role = role.rstrip("*")
         if role in ("-", "text"):
             continue
+        if role == "prefix":
+            yield FileUse(kind="write", path=word + "*", certain=False)
         if role == "edit" or in_place:
             yield FileUse(kind="read", path=word, below=below)
             yield FileUse(kind="write", path=word, below=below)

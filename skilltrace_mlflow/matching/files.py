@@ -219,6 +219,9 @@ def meets(patterns: Sequence[PathTest], touched: Touched) -> bool | None:
         ):
             return None
         return False
+    if _holds_no_sources(use.path, cwd):
+        # what names a file wherever it lies hardly means one that may lie there
+        patterns = [p for p in patterns if p.matches(use.path, cwd) or not _means_any_folder(p)]
     literal = [p.matches(use.path, cwd) for p in patterns]
     if use.below:
         literal += [p.matches(posixpath.join(use.path, "*"), cwd) for p in patterns]
@@ -231,6 +234,30 @@ def meets(patterns: Sequence[PathTest], touched: Touched) -> bool | None:
     if wide and any(p.may_meet(use.path, cwd, below=use.below) for p in patterns):
         return None
     return False
+
+
+_TEMPORARY = ("/tmp/", "/private/tmp/", "/var/tmp/", "/private/var/folders/", "/dev/shm/")  # noqa: S108
+_PRODUCTS = {
+    ".cache", ".mypy_cache", ".next", ".nox", ".nuxt", ".parcel-cache", ".pytest_cache",
+    ".ruff_cache", ".tox", ".turbo", ".venv", "__pycache__", "build", "coverage", "dist", "htmlcov",
+    "node_modules", "target", "venv",
+}  # fmt: skip
+
+
+def _holds_no_sources(path: str, cwd: str | None) -> bool:
+    """Whether a folder is a temporary one apart from the session's, or one of built things."""
+    clean = posixpath.normpath(path)
+    if posixpath.basename(clean) in _PRODUCTS:
+        return True
+    if cwd is None or not (clean + "/").startswith(_TEMPORARY):
+        return False
+    home = posixpath.normpath(cwd)
+    return not (clean + "/").startswith(home + "/") and not (home + "/").startswith(clean + "/")
+
+
+def _means_any_folder(pattern: PathTest) -> bool:
+    """Whether a pattern names files in any folder: `.env`, `**/*.pem`."""
+    return pattern.may_meet("-/-", "/+", below=True)
 
 
 def _open(path: str) -> str:

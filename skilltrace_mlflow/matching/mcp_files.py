@@ -39,10 +39,15 @@ _TABLE: Mapping[str, Mapping[str, Kind]] = {
 }
 _WRITING = re.compile(
     r"(?:^|_)(?:write|edit|create|move|rename|delete|remove|replace|insert|append|patch|save|update|"
-    r"copy|upload|download|export)(?:_|$)"
+    r"copy|upload|download|export|checkout|restore|revert|truncate|overwrite|touch|unlink|extract|"
+    r"unzip|put|rm|mv|cp)(?:_|$)"
 )
-_WHOLE = re.compile(r"(?:^|_)(?:move|rename|delete|remove|copy|dir|directory|folder)(?:_|$)")
-_PATH_NAME = re.compile(r"path|file|source|destination|target|^(?:src|dst|dest|from|to|uri)$", re.I)
+_WHOLE = re.compile(
+    r"(?:^|_)(?:move|rename|delete|remove|copy|checkout|restore|revert|rm|mv|cp|dir|directory|folder)(?:_|$)"
+)
+_PATH_NAME = re.compile(
+    r"path|file|source|destination|target|^(?:src|dst|dest|from|to|uri|p)$", re.I
+)
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[-.]")
 
 

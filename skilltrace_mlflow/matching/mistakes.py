@@ -42,8 +42,12 @@ def refuse_mistaken(text: str, *, program: bool = False) -> None:
     name = rule.group(1) if rule else stripped
     if rule is not None:
         _refuse_brackets(stripped, name, rule.group(2))
+    if rule is None and re.fullmatch(r"\w+\[[^\]\s]*", name):
+        raise ParameterError(f"{stripped!r}: the bracket [ is not closed")
     if not re.fullmatch(r"[\w.:@-]+", name):
         return
+    if name in ("mcp__", "mcp"):
+        raise ParameterError(f"{stripped!r} names no server: mcp__<server> or mcp__*")
     meant = _BY_FOLD.get(name.lower())
     if meant is not None and name not in TOOLS and (rule is not None or not program or _odd(name)):
         raise ParameterError(f"no tool is called {name!r}; did you mean {meant!r}?")
@@ -97,5 +101,7 @@ def _refuse_brackets(text: str, name: str, blank: str) -> None:
     wrong = "is no tool name, glob or permission rule:"
     if blank:
         raise ParameterError(f"{text!r} {wrong} no blank stands in front of the bracket")
+    if text.endswith("))") and text.count(")") > text.count("("):
+        raise ParameterError(f"{text!r} {wrong} a bracket is closed that was never opened")
     if not text.endswith(")"):
         raise ParameterError(f"{text!r} {wrong} the bracket is not closed")

@@ -37,6 +37,16 @@ _NAME = re.compile(r"[A-Za-z_][\w.:@-]*")
 _GLOB = re.compile(r"(?=.*[*?\[])[\w.:@*?\[\]!^-]+")
 _RULE = re.compile(r"([\w.*?\[\]-]+)\((.*)\)", re.DOTALL)
 _ARGUMENTS = ("args", "arguments", "argv")
+# Names of arguments, in small letters alone: a line for a shell, whatever the tool's name says; a
+# program, and what is typed, where that says that it runs something, or that it is a shell.
+_LINE_KEYS: tuple[str, ...] = ("command", "cmd", "commandline", "cmdline", "shellcommand")
+_PROGRAM_KEYS = ("program", "executable", "bashcommand")
+_SHELL_KEYS = ("script", "input", "text")
+_RUNS = re.compile(
+    r"(?i)(?P<shell>shell|bash|zsh|terminal|console|command|(?<![a-z])(?:cmd|ssh|sh)(?![a-z]))"
+    r"|exec|process|spawn|(?<![a-z])run"
+)
+_NO_LETTER = re.compile(r"[^A-Za-z]")
 _SERVER = re.compile(r"mcp__(?:(?!__).)+")
 
 
@@ -182,16 +192,33 @@ def _may_be_shell(name: str) -> bool:
 
 def _command_text(call: ToolCall) -> str | None:
     """The line in a call's `command`, its `args` behind it where they are given apart."""
-    arguments = call.input or {}
     own = is_shell(call.name)
-    for key in ("command", "cmd"):
+    arguments = (call.input or {}) if own else _by_plain_name(call.input or {})
+    runs = not own and _RUNS.search(call.name.rsplit("__", 1)[-1])
+    keys = _LINE_KEYS
+    if runs:
+        keys += _PROGRAM_KEYS if runs["shell"] is None else (*_PROGRAM_KEYS, *_SHELL_KEYS)
+    for key in keys:
         given = arguments.get(key)
         if isinstance(given, str):
             return given if own else " ".join([given, *_words_apart(arguments)])
         if isinstance(given, (list, tuple)) and _are_words(given):
             return shlex.join([*given, *_plain_words(arguments)])
     lines = None if own else arguments.get("commands")
-    return "\n".join(lines) if lines and _are_words(lines) else None
+    if lines and _are_words(lines):
+        return "\n".join(lines)
+    words = arguments.get("argv") if runs else None
+    return shlex.join(words) if words and _are_words(words) else None
+
+
+def _by_plain_name(given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Arguments by their names in small letters alone, those of `params` among them."""
+    plain = {_NO_LETTER.sub("", str(key)).lower(): value for key, value in given.items()}
+    for key in ("params", "parameters", "options", "request"):
+        inner = plain.get(key)
+        if isinstance(inner, Mapping):
+            plain = {**_by_plain_name(inner), **plain}
+    return plain
 
 
 def _are_words(given: Any) -> bool:

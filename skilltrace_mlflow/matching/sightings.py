@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from skilltrace_mlflow.commands.command_pattern import Sighting
+from skilltrace_mlflow.commands.command_pattern import CommandPattern, Sighting
 from skilltrace_mlflow.commands.pattern import Pattern
 from skilltrace_mlflow.commands.prefilter import Line
 from skilltrace_mlflow.commands.shell import reads_posix
@@ -19,17 +19,21 @@ from skilltrace_mlflow.matching.selectors import calls_by_name, shell_lines
 from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.tools import is_shell
 
-__all__ = ["Encounter", "encounters"]
+__all__ = ["Encounter", "encounters", "near_misses"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Encounter:
-    """A call that meets a ban, or may meet it (then `reason` says what is not known)."""
+    """A call that meets a ban, or may meet it (then `reason` says what is not known).
+
+    `otherwise`: only where another command of its line failed.
+    """
 
     call: ToolCall
     text: str = ""
     parser: str = ""
     reason: str = ""
+    otherwise: bool = False
 
     def describe(self) -> str:
         """For a rationale: what was called, whether it was refused, why it is doubtful."""
@@ -54,7 +58,7 @@ def encounters(
             sighting = _HIDDEN
         if sighting is not None:
             sightings.append((call, sighting))
-            if first and sighting.met:
+            if first and sighting.met and not sighting.otherwise:
                 return [_encounter(call, sighting)], []
     if pattern.sql is not None:
         for name, calls in calls_by_name(session).items():
@@ -78,13 +82,35 @@ def encounters(
     return certain, possible
 
 
+def near_misses(session: Session, pattern: CommandPattern) -> list[str]:
+    """Commands that have the pattern's program and are not it, the most alike first.
+
+    A few lines are read, those that have the pattern's words before others.
+    """
+    lines = [
+        (call, line)
+        for call, line in shell_lines(session)
+        if line is not None and pattern.hint.stands_in(line.text, line.bare)
+    ]
+    alike = [one for one in lines if pattern.hint.is_named(one[1].text, one[1].bare)]
+    found = [pattern.nearest(line.text, call.name) for call, line in (*alike[:3], *lines[:2])]
+    ranked = sorted((one for one in found if one is not None), key=lambda one: not one[0])
+    return list(dict.fromkeys(text for _, text in ranked))
+
+
 def _encounter(call: ToolCall, sighting: Sighting) -> Encounter:
     reason = ""
     if sighting is _HIDDEN:
         reason = "whose arguments were " + ("cut short" if call.input_truncated else "not recorded")
     elif not sighting.met:
         reason = sighting.reason or _REASONS.get(sighting.parser, _COMPOSED)
-    return Encounter(call=call, text=sighting.command, parser=sighting.parser, reason=reason)
+    return Encounter(
+        call=call,
+        text=sighting.command,
+        parser=sighting.parser,
+        reason=reason,
+        otherwise=sighting.otherwise,
+    )
 
 
 _HIDDEN = Sighting(met=None)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import posixpath
 from typing import Literal
 
+from skilltrace_mlflow.commands.file_use import file_uses
+from skilltrace_mlflow.matching.selectors import shell_lines
 from skilltrace_mlflow.patterns.regex import glob_match
 from skilltrace_mlflow.session import MAIN_AGENT, Session
 
@@ -31,7 +34,21 @@ def has_nameless(session: Session) -> bool:
 
 def states_of(session: Session, name: str) -> set[str]:
     """The states of all attempts to load a skill of that name, a plugin's name in front or not."""
-    return {use.status for use in session.skills if is_skill(name, use.name)}
+    found: set[str] = {use.status for use in session.skills if is_skill(name, use.name)}
+    return found | {"read" for read in _shown_by_lines(session) if is_skill(name, read)}
+
+
+def _shown_by_lines(session: Session) -> list[str]:
+    """Skills whose `SKILL.md` a command line reads: `cat skills/deploy/SKILL.md`."""
+    found: list[str] = []
+    for call, line in shell_lines(session):
+        if line is None or "SKILL.md" not in line.text or call.outcome == "denied":
+            continue
+        for use in file_uses(line.text):
+            folder, name = posixpath.split(use.path)
+            if use.kind == "read" and name == "SKILL.md" and posixpath.basename(folder):
+                found.append(posixpath.basename(folder))
+    return found
 
 
 def loads_of(session: Session) -> tuple[tuple[str, Way], ...]:
@@ -54,4 +71,5 @@ def loads_of(session: Session) -> tuple[tuple[str, Way], ...]:
         elif use.agent != MAIN_AGENT:
             way = "nested"
         found.append((use.name, way))
+    found.extend((name, "read") for name in _shown_by_lines(session))
     return tuple(found)
