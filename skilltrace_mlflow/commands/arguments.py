@@ -64,6 +64,12 @@ _OWN_OPTIONS_END: Mapping[str, Mapping[str, int]] = {
     **dict.fromkeys(("docker", "podman", "nerdctl"), _CONTAINERS),
     "ssh": {"": 2},
 }
+# Programs whose tables were written from their references, which leave out which options take a
+# value now and then.
+_FROM_REFERENCES = {
+    "aws", "az", "brew", "bun", "databricks", "dbt", "gcloud", "go", "gsutil", "helm", "mariadb",
+    "mysql", "npm", "pnpm", "pulumi", "redis-cli", "vault", "yarn",
+}  # fmt: skip
 # How many words name what a program does, where it has groups of subcommands throughout.
 _LEVELS = {"aws": 2, "gh": 2}
 _OFF = {"false", "False", "FALSE", "f", "F", "0"}
@@ -145,9 +151,13 @@ def plain_operand(operand: str) -> str:
     return "/" if cleaned == "//" else cleaned
 
 
-def read_arguments(program: str, words: Sequence[str]) -> Arguments:
-    """Options and operands of a program; options with all their names and their values."""
-    reading = _Reading(program)
+def read_arguments(program: str, words: Sequence[str], *, trusting: bool = True) -> Arguments:
+    """Options and operands of a program; options with all their names and their values.
+
+    Without `trusting` a table that was written from a reference, not read off the program itself,
+    is not believed that an option takes the next word: that counts as an operand as well.
+    """
+    reading = _Reading(program, trusting=trusting)
     waiting = list(words)
     while waiting:
         reading.take(waiting)
@@ -169,8 +179,9 @@ def read_arguments(program: str, words: Sequence[str]) -> Arguments:
 class _Reading:
     """The state of one pass over the words."""
 
-    def __init__(self, program: str) -> None:
+    def __init__(self, program: str, *, trusting: bool) -> None:
         self.program = program
+        self.trusting = trusting
         self.subcommands = takes_subcommand(program)
         self.table: Table = table_of(program, ())
         self.path: list[str] = []
@@ -238,7 +249,11 @@ class _Reading:
         behind: str | None = None
         self.may_be_value = False
         if option is not None and option.takes == "=" and value is None and waiting:
-            value = waiting.pop(0)
+            if self.trusting or not self._doubted():
+                value = waiting.pop(0)
+            elif not waiting[0].startswith("-"):
+                behind = waiting[0]
+                self.may_be_value = True
         elif option is None:
             if attached and value is not None:
                 self.operands.append(value)  # as it would stand behind a blank
@@ -257,6 +272,9 @@ class _Reading:
                 behind=behind,
             )
         )
+
+    def _doubted(self) -> bool:
+        return self.program in _FROM_REFERENCES or self.path[:1] == ["compose"]
 
     def operand(self, word: str) -> None:
         if self.subcommands and not self.settled:

@@ -313,6 +313,10 @@ def _words_meet(part: _Part, words: Sequence[str]) -> bool | None:
     """Whether the words behind the program are the pattern's, in one of their forms."""
     actual = read_arguments(part.program, words)
     met = _arguments_meet(part, actual)
+    if met is False:
+        doubting = read_arguments(part.program, words, trusting=False)
+        if doubting != actual and _arguments_meet(part, doubting) is not False:
+            return None  # if what a table takes for an option's value is none
     if met or part.program not in ("terraform", "tofu"):
         return met
     wanted = part.arguments

@@ -112,3 +112,31 @@ def test_a_word_behind_an_option_in_no_table_may_be_its_value() -> None:
     sighting = parse_command_pattern("aws s3 rm").find("aws s3 --unheard-of x rm y")
     assert sighting is not None
     assert sighting.met is None
+
+
+@pytest.mark.parametrize(
+    ("ban", "line"),
+    [
+        ("npm publish", "npm --loglevel publish"),
+        ("helm uninstall", "helm --debug --qps uninstall x"),
+        ("yarn publish", "yarn --mode publish"),
+        ("docker compose down", "docker compose --ansi down"),
+        ("go test ./...", "go test -run ./..."),
+    ],
+)
+def test_a_table_from_a_reference_does_not_decide_by_a_swallowed_word(ban: str, line: str) -> None:
+    sighting = parse_command_pattern(ban).find(line)
+    assert sighting is not None
+    assert not sighting.met
+
+
+@pytest.mark.parametrize(
+    ("ban", "line"),
+    [
+        ("npm publish", "npm --prefix web run build"),
+        ("helm uninstall", "helm -n prod list"),
+        ("git push", "git -C push status"),
+    ],
+)
+def test_and_else_it_is_believed(ban: str, line: str) -> None:
+    assert parse_command_pattern(ban).find(line) is None
