@@ -38,4 +38,16 @@ _NAMES = """
     write-information get-help get-command set-content add-content out-file out-string
     fc logout pushd mdfind defaults plutil launchctl sw_vers ditto
 """
-LEAVE_ALONE = frozenset(_NAMES.split())
+# PowerShell's, in small letters: what prints, reads, formats, compares and sets.
+_CMDLETS = """
+    write-output write-host write-error write-warning write-verbose write-debug write-information
+    write-progress out-host out-null out-string out-default format-table format-list format-wide
+    get-content get-childitem get-item get-itemproperty get-location get-command get-help get-date
+    get-process get-service get-variable get-member get-filehash get-alias get-history
+    select-string select-object sort-object group-object measure-object compare-object
+    convertto-json convertfrom-json convertto-csv convertfrom-csv test-path resolve-path join-path
+    split-path set-location push-location pop-location set-variable set-content add-content
+    out-file new-item copy-item move-item rename-item remove-item clear-content clear-host
+    start-sleep stop-process import-csv export-csv
+"""
+LEAVE_ALONE = frozenset((*_NAMES.split(), *_CMDLETS.split()))
