@@ -16,11 +16,17 @@ from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.mlflow import _otel as _trace_otel
 from skilltrace_mlflow.sources.mlflow import _plugin as _trace_plugin
 from skilltrace_mlflow.sources.mlflow._build import Parts
-from skilltrace_mlflow.sources.mlflow._generation import IMPORTED, OTEL, Generation, detect
+from skilltrace_mlflow.sources.mlflow._generation import (
+    AGENT_ID_TAG,
+    IMPORTED,
+    OTEL,
+    Generation,
+    detect,
+)
 from skilltrace_mlflow.sources.mlflow._imported import session_of_turns
 from skilltrace_mlflow.sources.mlflow._wire import TraceView, read_trace
 
-__all__ = ["is_claude_code_trace", "session_from_trace"]
+__all__ = ["is_claude_code_trace", "is_of_another_program", "session_from_trace"]
 
 _SESSION_KEY = "mlflow.trace.session"
 
@@ -80,6 +86,18 @@ def is_claude_code_trace(trace: Any) -> bool:
         return detect(read_trace(trace)) is not None
     except InputError:
         return False
+
+
+def is_of_another_program(trace: Any) -> bool:
+    """Whether a trace is whole and its root is some other program's: no evidence, and no damage."""
+    try:
+        view = read_trace(trace)
+    except InputError:
+        return False
+    root = view.root
+    if root is None or AGENT_ID_TAG in view.tags or root.name.startswith("claude_code"):
+        return False
+    return detect(view) is None
 
 
 def _views(trace: Any) -> list[TraceView]:

@@ -1,0 +1,25 @@
+"""One Spark for all tests here: classic, or Spark Connect where SKILLTRACE_SPARK=connect."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pyspark_sql = pytest.importorskip("pyspark.sql", reason="make test-spark runs these")
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[Any]:
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = pyspark_sql.SparkSession.builder.config("spark.sql.shuffle.partitions", "2")
+    builder = builder.config("spark.ui.enabled", "false")
+    if os.environ.get("SKILLTRACE_SPARK") == "connect":
+        session = builder.remote("local[2]").getOrCreate()
+    else:
+        session = builder.master("local[2]").getOrCreate()
+    yield session
+    session.stop()
