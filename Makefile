@@ -26,7 +26,7 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 demo: $(VENV)/.installed  ## evaluate the example skill on recorded sessions, on a local MLflow store
 	$(BIN)/python examples/demo.py
 
-test: check unit wheel  ## everything: format, lint, types, imports, tests, wheel
+test: check unit test-spark wheel  ## everything: format, lint, types, imports, tests, wheel
 
 check: $(VENV)/.installed  ## format, lint, strict types, import boundaries, declared dependencies
 	$(BIN)/ruff format --check .
@@ -52,6 +52,21 @@ test-newest:  ## the trace tests against the newest MLflow (its wheel alone, whe
 	$(NEWEST)/bin/python -m pip install --quiet --upgrade mlflow || $(NEWEST)/bin/python -m pip install --quiet --upgrade --no-deps mlflow
 	$(NEWEST)/bin/python -c "import mlflow; print('MLflow', mlflow.__version__)"
 	$(NEWEST)/bin/python -m pytest -q $(TRACE_TESTS)
+
+.PHONY: test-spark
+SPARK = .venv-spark
+# PySpark asks for an older pandas than MLflow's newest; and executors have to do without MLflow.
+$(SPARK)/.installed: pyproject.toml $(CONSTRAINTS)
+	$(PYTHON) -m venv $(SPARK)
+	grep -v '^pandas' $(CONSTRAINTS) > $(SPARK)/constraints.txt
+	$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check -c $(SPARK)/constraints.txt \
+		"pyspark[connect]==4.3.0" "pandas<3" jsonschema msgspec pytest pyyaml regex sqlglot tree-sitter tree-sitter-bash
+	$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	touch $@
+
+test-spark: $(SPARK)/.installed  ## Spark and Spark Connect, in an environment without MLflow; needs Java
+	$(SPARK)/bin/python -m pytest -q -p no:cacheprovider tests/spark
+	SKILLTRACE_SPARK=connect $(SPARK)/bin/python -m pytest -q -p no:cacheprovider tests/spark
 
 wheel: $(VENV)/.installed  ## build the wheel, install it alone, run it
 	$(BIN)/python tests/wheel_smoke.py
@@ -87,4 +102,4 @@ lock: $(VENV)/.installed  ## pin everything anew
 	$(BIN)/uv pip compile --universal --python-version 3.10 --extra dev --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o $(CONSTRAINTS) pyproject.toml
 
 clean:  ## remove what was made
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache demo-output agent-loop-output
+	rm -rf $(VENV) $(SPARK) build dist .mypy_cache .pytest_cache .ruff_cache demo-output agent-loop-output
