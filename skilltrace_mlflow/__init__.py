@@ -28,7 +28,7 @@ _HOME = {
     "load_ground_truth": "expectations",
     "load_manifest": "expectations",
     "parse_and_compute_metrics": "score",
-    "parse_transcript": "sources.transcript",
+    "parse_transcript": "sources.transcript.reader",
     "run_skill": "agent",
     "session_from_trace": "sources.mlflow.trace",
     "setup_autolog": "autolog",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from skilltrace_mlflow.checks import Outcome, Verdict, all_checks, run_check
+from skilltrace_mlflow.checks import Outcome, Verdict, judge_session
 from skilltrace_mlflow.checks.completion import ending_notes
 from skilltrace_mlflow.errors import ConfigurationError, SkillTraceError
 from skilltrace_mlflow.expectations import (
@@ -104,15 +104,7 @@ def score_whole(session: Session | None, expectations: Iterable[Expectation]) ->
 
 
 def _judged(session: Session | None, expectations: tuple[Expectation, ...]) -> Iterator[Outcome]:
-    written = set()
-    for item in expectations:
-        written.add(item.spec.name)
-        yield run_check(item.spec, session, item.parameters, scope=item.scope)
-    for spec in all_checks().values():
-        if spec.implied is not None and spec.name not in written:
-            outcome = run_check(spec, session, spec.implied)
-            if outcome.verdict is not Verdict.NOT_APPLICABLE:
-                yield outcome
+    return judge_session(session, ((e.spec, e.parameters, e.scope) for e in expectations))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib
 import math
 import pkgutil
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, get_args
 
@@ -26,6 +26,7 @@ __all__ = [
     "check",
     "get_check",
     "guarded",
+    "judge_session",
     "register",
     "registered",
     "run_check",
@@ -273,3 +274,20 @@ def guarded(name: str, judge: Callable[[], Outcome]) -> Outcome:
             rationale=f"the check returned the score {score!r}, which is not in [0, 1]",
         )
     return replace(outcome, check=name)
+
+
+def judge_session(
+    session: Session | None, wanted: Iterable[tuple[CheckSpec, Any, Scope]]
+) -> Iterator[Outcome]:
+    """The outcomes of all that is wanted, as (check, parameters, scope), and of the checks that run
+    without being asked, where they have something to say.
+    """
+    written = set()
+    for spec, parameters, scope in wanted:
+        written.add(spec.name)
+        yield run_check(spec, session, parameters, scope=scope)
+    for spec in all_checks().values():
+        if spec.implied is not None and spec.name not in written:
+            outcome = run_check(spec, session, spec.implied)
+            if outcome.verdict is not Verdict.NOT_APPLICABLE:
+                yield outcome

@@ -32,6 +32,7 @@ _COMMANDS = {
     "list-traces": ("list_traces", "List sessions on this machine or traces of an experiment."),
     "mlflow-eval": ("mlflow_eval", "Evaluate a skill's test cases and log to MLflow."),
     "promote": ("promote", "Make approved candidates test cases."),
+    "register": ("register", "Let a scorer watch an experiment's new traces."),
     "review": ("review", "Approve, edit or reject a skill's candidates."),
     "run": ("run", "Run Claude Code on a skill's test cases, then evaluate what it did."),
     "schema": ("schema", "Print the JSON Schema of a manifest or a ground truth."),

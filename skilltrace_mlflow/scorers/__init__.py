@@ -8,6 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from skilltrace_mlflow.checks import all_checks
+from skilltrace_mlflow.feedback import (
+    VERDICT_KEY,
+    feedbacks_to_outcomes,
+    outcome_to_feedback,
+    value_to_outcomes,
+)
 from skilltrace_mlflow.scorers._adapter import (
     get_trace_scorers,
     make_scorer,
@@ -21,12 +27,6 @@ from skilltrace_mlflow.scorers._custom import (
     wrap_custom,
 )
 from skilltrace_mlflow.scorers._evidence import as_response, as_session
-from skilltrace_mlflow.scorers._feedback import (
-    VERDICT_KEY,
-    feedbacks_to_outcomes,
-    outcome_to_feedback,
-    value_to_outcomes,
-)
 
 __all__ = [
     "LONGEST_CALL",

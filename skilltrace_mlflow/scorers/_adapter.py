@@ -23,10 +23,10 @@ from skilltrace_mlflow.expectations import (
 )
 from skilltrace_mlflow.expectations.documents import show
 from skilltrace_mlflow.expectations.explain import find_problems
+from skilltrace_mlflow.feedback import outcome_to_feedback
 from skilltrace_mlflow.responses import ResponseSpec, all_responses, run_response
 from skilltrace_mlflow.score import SESSION_PREFIX
 from skilltrace_mlflow.scorers._evidence import as_response, as_session
-from skilltrace_mlflow.scorers._feedback import outcome_to_feedback
 
 __all__ = ["get_trace_scorers", "make_scorer", "scorer_map", "spec_of"]
 

@@ -13,9 +13,9 @@ from skilltrace_mlflow._internals import function_of
 from skilltrace_mlflow.bounded import HangingCall, call_bounded
 from skilltrace_mlflow.checks import NO_TRACE, Outcome, Verdict
 from skilltrace_mlflow.errors import ConfigurationError
+from skilltrace_mlflow.feedback import outcome_to_feedback, value_to_outcomes
 from skilltrace_mlflow.metrics import compute_trace_summary
 from skilltrace_mlflow.scorers._evidence import as_session
-from skilltrace_mlflow.scorers._feedback import outcome_to_feedback, value_to_outcomes
 from skilltrace_mlflow.session import Session
 
 __all__ = ["LONGEST_CALL", "custom_judge", "outcomes_within", "wrap_custom"]

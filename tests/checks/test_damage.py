@@ -16,7 +16,7 @@ import pytest
 
 from skilltrace_mlflow.errors import SkillTraceError
 from skilltrace_mlflow.session import Session
-from skilltrace_mlflow.sources.transcript import parse_transcript
+from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 from skilltrace_mlflow.tools import tool_category
 from tests.checks.judging import judge
 

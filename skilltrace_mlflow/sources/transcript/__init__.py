@@ -1,5 +1,4 @@
-"""Claude Code transcripts to sessions."""
+"""Claude Code transcripts to sessions; `reader` is the way in.
 
-from skilltrace_mlflow.sources.transcript.reader import parse_transcript
-
-__all__ = ["parse_transcript"]
+Nothing is imported here: readers of traces use a few of these modules where msgspec is missing.
+"""
