@@ -56,9 +56,9 @@ def trace_eval(
     `skill` is a name, a folder, a manifest file or a loaded manifest. `traces` are transcripts,
     dumped traces or sessions; `trace_dir` adds every session below a folder. `run_id`, `trace_id`
     and `session_id` name traces of an MLflow store (a session is looked for on this machine first,
-    unless a store is named), `latest` is the experiment's newest trace, `local` this machine's
-    newest session of this directory. `evidence` is what was fetched otherwise. `test_id` applies
-    that test case's overrides; the traces are then its attempts.
+    unless a store is named), `latest` is the experiment's newest trace where a store is named, else
+    like `local`: this machine's newest session of this directory. `evidence` is what was fetched
+    otherwise. `test_id` applies that test case's overrides; the traces are then its attempts.
 
     `fail_under` adds gates to the manifest's. `allow_custom` lets the manifest's own functions run.
     With `workers` above 1 files are read and judged in that many processes (call it under `if
@@ -130,7 +130,7 @@ def _fetch(options: EvaluationOptions) -> Iterator[Evidence]:
         in_store = not options.local and any(place.values())
         yield load.session_of_id(options.session_id, in_store=in_store, **place)
     if options.latest:
-        yield load.latest_of_experiment(options.experiment, tracking_uri=uri)
+        yield load.latest(options.experiment, tracking_uri=uri)
     if options.local and options.session_id is None:
         yield load.latest_local()
 

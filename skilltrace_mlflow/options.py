@@ -102,7 +102,12 @@ class EvaluationOptions:
     )
     latest: bool = field(
         default=False,
-        metadata=_said("--latest", "flag", "The newest trace of the experiment.", TRACE_EVAL),
+        metadata=_said(
+            "--latest",
+            "flag",
+            "The newest trace of the experiment; without a store, as --local.",
+            TRACE_EVAL,
+        ),
     )
     local: bool = field(
         default=False,

@@ -174,8 +174,7 @@ def _existing(
         )
         if evidence.trace_id is not None:
             return evidence.session, {"trace_id": evidence.trace_id}
-        ids = _imported(Path(evidence.source), evidence.session, options)
-        return evidence.session, _link(ids, evidence.session.session_id)
+        return _from_file(evidence, options)
     if run_id is not None:
         found = list(load.sessions_of_run(run_id, tracking_uri=uri))
         if len(found) != 1:
@@ -191,8 +190,15 @@ def _existing(
             session_id, in_store=True, experiment=options.experiment, tracking_uri=uri
         )
         return evidence.session, {"session_id": session_id}
-    evidence = load.latest_of_experiment(options.experiment, tracking_uri=uri)
-    return evidence.session, _known({"trace_id": evidence.trace_id})
+    evidence = load.latest(options.experiment, tracking_uri=uri)
+    if evidence.trace_id is None:
+        return _from_file(evidence, options)
+    return evidence.session, {"trace_id": evidence.trace_id}
+
+
+def _from_file(evidence: load.Evidence, options: RunOptions) -> tuple[Session, dict[str, str]]:
+    ids = _imported(Path(evidence.source), evidence.session, options)
+    return evidence.session, _link(ids, evidence.session.session_id)
 
 
 def _imported(path: Path, session: Session, options: RunOptions) -> tuple[str, ...]:

@@ -22,7 +22,11 @@ __all__ = ["command"]
 @click.option("--run-id", metavar="ID", help="The trace linked to this MLflow run.")
 @click.option("--trace-id", metavar="ID", help="An MLflow trace.")
 @click.option("--session-id", metavar="ID", help="All turns of a session, in MLflow or local.")
-@click.option("--latest", is_flag=True, help="The newest trace of the experiment.")
+@click.option(
+    "--latest",
+    is_flag=True,
+    help="The newest trace of the experiment; without a store, of this directory's sessions.",
+)
 @click.option("--id", "name", metavar="ID", help="The candidate's id [captured_001, …].")
 @click.option("--model", metavar="NAME", help="The agent's model [the manifest's, else its own].")
 @click.option(

@@ -30,6 +30,7 @@ __all__ = [
     "StoredEvidence",
     "evidence_between",
     "evidence_of_whole",
+    "latest",
     "latest_local",
     "latest_of_experiment",
     "load_file",
@@ -260,6 +261,17 @@ def latest_of_experiment(experiment: str | None, *, tracking_uri: str | None = N
         f"experiment {experiment_id}: no Claude Code trace in it; skilltrace-mlflow import logs "
         "transcripts, skilltrace-mlflow autolog setup records new sessions"
     )
+
+
+def latest(experiment: str | None = None, *, tracking_uri: str | None = None) -> Evidence:
+    """The newest Claude Code trace of the experiment where a store is named (here, or in MLflow's
+    environment variables), else this machine's newest session of the current directory.
+
+    Raises TraceNotFoundError if there is none.
+    """
+    if experiment or tracking_uri or _store_is_named():
+        return latest_of_experiment(experiment, tracking_uri=tracking_uri)
+    return latest_local()
 
 
 def latest_local() -> Evidence:
