@@ -37,7 +37,9 @@ class Generation:
     `flags`: a failed call is marked, so that an unmarked one succeeded. `per_message`: one LLM span
     per API message. `durations`: tool spans have measured times. `root_usage`: the root span holds
     the main agent's sum; `cache_unsure`: whether its input holds the cache depends on the version,
-    which the trace does not tell. `own_directory`: the working directory is the session's.
+    which the trace does not tell. `whole_cost`: where every step has a cost, their sum is the whole
+    cost. `quotes_messages`: spans quote the API messages whole, and steps are read from these.
+    `own_directory`: the working directory is the session's.
     """
 
     name: str
@@ -50,17 +52,24 @@ class Generation:
     subagents: bool = True
     cache_apart: bool = True
     cache_unsure: bool = False
+    whole_cost: bool = False
+    quotes_messages: bool = False
 
 
 IMPORTED = Generation(name="skilltrace import", flags=True, per_message=True)
 OTEL = Generation(name="Claude Code OpenTelemetry", per_message=True, durations=True)
 HOOK = Generation(name="MLflow Python Stop hook", subagents=False, cache_apart=False)
 PROCESS = Generation(
-    name="mlflow.claude_code.tracing.process_transcript", own_directory=False, subagents=False
+    name="mlflow.claude_code.tracing.process_transcript",
+    own_directory=False,
+    subagents=False,
+    quotes_messages=True,
 )
 PLUGIN_1 = Generation(name="MLflow plugin, generation 1", flags=True, cache_apart=False)
 PLUGIN_2 = Generation(name="MLflow plugin, generation 2", flags=True)
-PLUGIN_3 = Generation(name="MLflow plugin, generation 3", flags=True, per_message=True)
+PLUGIN_3 = Generation(
+    name="MLflow plugin, generation 3", flags=True, per_message=True, whole_cost=True
+)
 SDK_TS = Generation(name="MLflow TypeScript Agent SDK", flags=True, durations=True, root_usage=True)
 SDK_PYTHON = Generation(
     name="MLflow Python Agent SDK", root_usage=True, times=False, subagents=False, cache_unsure=True

@@ -1,7 +1,7 @@
 """Traces of MLflow's own Claude Code integrations: Stop hooks, plugin, Agent SDKs.
 
 All of them hang `llm` and `tool_<Name>` spans below a root named `claude_code_conversation`;
-`_trace_generation` knows what each of them lost.
+`_generation` knows what each of them lost.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class _Reader:
             return
         agent = self.root_agent = self._root_agent(root)
         self._add_prompt(root, agent)
-        if self.generation.name.endswith("process_transcript"):
+        if self.generation.quotes_messages:
             self._add_recovered(root, agent)
         self._walk([*trace.below(root), *trace.orphans], agent)
         self._add_calls_without_span()
@@ -351,7 +351,7 @@ class _Reader:
         whole = has_whole_usage(span)
         if whole:
             self.covered.update(tools)
-        if self.generation.name.endswith("process_transcript") or not new:
+        if self.generation.quotes_messages or not new:
             return  # its step comes from the recovered messages, or from an earlier trace
         if self._continues_thought(agent, usage):
             return
@@ -506,7 +506,7 @@ class _Reader:
         if directory and (self.generation.own_directory or self._works_in(directory)):
             parts.fact("cwd", directory)
         own = [self.parts.steps[i][1].cost_usd for o in self.own_steps.values() for i in o]
-        if self.generation.name.endswith("generation 3") and own and None not in own:
+        if self.generation.whole_cost and own and None not in own:
             parts.costs.append(math.fsum(cost for cost in own if cost is not None))
         else:
             parts.costs.append(None)
