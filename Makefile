@@ -26,7 +26,8 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 demo: $(VENV)/.installed  ## evaluate the example skill on recorded sessions, on a local MLflow store
 	$(BIN)/python examples/demo.py
 
-test: check unit test-spark wheel  ## everything: format, lint, types, imports, tests, wheel
+# Spark has an environment of its own, of half a gigabyte: `make test-spark`.
+test: check unit wheel  ## everything but Spark: format, lint, types, imports, tests, wheel
 
 check: $(VENV)/.installed  ## format, lint, strict types, import boundaries, declared dependencies
 	$(BIN)/ruff format --check .
