@@ -46,6 +46,8 @@ def may_compose(line: str) -> bool:
     """Whether the line may run something whose name does not stand in it."""
     if "<(" in line or ">(" in line:
         return True  # bash <(curl …), . <(…), tee >(sh)
+    if "<\n" in line or ">\n" in line:
+        return True  # no shell takes it; the parser reads on in the next line
     if _OTHER_SHELLS.search(line):
         return True  # in which a command goes by other names
     if not _striking(line):

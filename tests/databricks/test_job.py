@@ -94,7 +94,7 @@ def runs(store: str) -> list[str]:
 
 def test_a_second_run_judges_only_what_is_new(store: str, options: JobOptions) -> None:
     first = log_turn("do it", ["Read"], tags=TAGS)
-    before = run_job(options, now=later(seconds=1))
+    before = run_job(options, now=later())
     assert (before.exit_code, before.row["judged"], before.row["rows_changed"]) == (0, 1, 2)
     assert {row["trace_id"] for row in table_rows(options)} == {first}
     second = log_turn("do more", ["Bash", "Bash"], tags=TAGS)
@@ -297,11 +297,11 @@ def test_runs_in_the_table_are_compared(store: str, options: JobOptions) -> None
 
 
 STAGES = {
-    "before anything is logged": "skilltrace_mlflow.evaluate._work.EvaluationRun._open",
-    "with a run and no assessment": "skilltrace_mlflow.evaluate._work.EvaluationRun._log_rows",
+    "before anything is logged": "skilltrace_mlflow.evaluate._run.EvaluationRun._open",
+    "with a run and no assessment": "skilltrace_mlflow.evaluate._run.EvaluationRun._log_rows",
     "with some assessments": "mlflow.tracing.client.TracingClient.log_assessment",
-    "before the assessments are verified": "skilltrace_mlflow.evaluate._work.complete",
-    "before the run is closed": "skilltrace_mlflow.evaluate._work.EvaluationRun._close",
+    "before the assessments are verified": "skilltrace_mlflow.evaluate._run.complete",
+    "before the run is closed": "skilltrace_mlflow.evaluate._run.EvaluationRun._close",
     "before the outcomes are merged": "skilltrace_mlflow.databricks.delta.LocalTable.merge",
     "before the run's row is written": "skilltrace_mlflow.databricks.job._tally",
 }
