@@ -145,6 +145,8 @@ def _merge_ban(
                 if isinstance(below_value.get(part), list)
             }
             value = {**(value or {}), **bans} or None
+        if isinstance(value, Mapping):  # a part that names no ban adds none
+            value = {k: v for k, v in value.items() if k not in spec.additive or v != []} or None
     if value is None:
         return None
     scope = scope_below

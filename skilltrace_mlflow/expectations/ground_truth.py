@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.errors import ConfigurationError
+from skilltrace_mlflow.expectations._astray import astray
 from skilltrace_mlflow.expectations._files import resolve_files
 from skilltrace_mlflow.expectations._merge import drop_disabled, flatten, merge_expectations
 from skilltrace_mlflow.expectations._parse import Expectation, build, check_disabled
@@ -42,6 +43,7 @@ _READ = {
     "metadata": ("category", "session_id", "trace_id", "trace_run_id"),
     "outputs": ("execution_success", "response", "trace", "trace_ref"),
 }
+_IN_A_TEST = "under a test case's expectations"
 _OF_MANIFESTS = ("default_guidelines", "evaluation", "quality_gates", "scorers")
 
 
@@ -210,6 +212,10 @@ class _Reader:
             elif key not in ("test_cases", "trigger_prompts") and misspelt(key, ["test_cases"]):
                 self.report((key,), f"unknown key {key!r}; did you mean 'test_cases'?", True)
                 continue
+            elif key not in ("test_cases", "trigger_prompts"):
+                for place, message in astray(key, data[key], (key,), _IN_A_TEST):
+                    self.report(place, message, at_key=True)
+                continue
             else:
                 continue
             self.report((key,), f"{key!r} is not read here; it belongs {where}", at_key=True)
@@ -286,6 +292,9 @@ class _Reader:
                 self.report((*path, key), f"{key!r} belongs under expectations", at_key=True)
             elif hint.startswith("did") and key not in ("name", "description", "notes", "input"):
                 self.report((*path, key), f"unknown key {key!r}; {hint}", at_key=True)
+            elif found := list(astray(str(key), item[key], (*path, key), _IN_A_TEST)):
+                for place, message in found:
+                    self.report(place, message, at_key=True)
             else:
                 notices.append(self._notice((*path, key), f"{key}: not read by skilltrace-mlflow"))
         for name, known in _READ.items():

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.checks import all_checks
+from skilltrace_mlflow.expectations._astray import astray
 from skilltrace_mlflow.expectations._files import resolve_files
 from skilltrace_mlflow.expectations._locate import find_manifest
 from skilltrace_mlflow.expectations._merge import drop_disabled, flatten
@@ -26,6 +27,7 @@ from skilltrace_mlflow.expectations.names import (
     misspelt,
     snake_case,
 )
+from skilltrace_mlflow.expectations.responses import response_keys
 from skilltrace_mlflow.responses import all_responses
 
 __all__ = [
@@ -241,17 +243,23 @@ class _Reader:
             if key in _TOP:
                 continue
             near = difflib.get_close_matches(key, _GUARDED, n=1, cutoff=0.85)
+            near = near or ["quality_gates"] * (key in ("gate", "gates"))
             if key in keys:
                 self.report(
                     (key,), f"{key!r} belongs under scorers.trace_expectations", at_key=True
                 )
             elif key in _LISTS and isinstance(data[key], list):
                 self.report((key,), f"{key!r} belongs under scorers", at_key=True)
-            elif key == "test_cases":
-                self.report((key,), "'test_cases' belong in ground_truth.yaml", at_key=True)
+            elif key in ("test_cases", "trigger_prompts"):
+                self.report((key,), f"{key!r} belong in ground_truth.yaml", at_key=True)
+            elif key == "expectations" or key in response_keys():
+                where = "a test's in ground_truth.yaml; what all tests expect of traces belongs"
+                self.report(
+                    (key,), f"{key!r} is {where} under scorers.trace_expectations", at_key=True
+                )
             elif near:
                 self.report((key,), f"unknown key {key!r}; did you mean {near[0]!r}?", at_key=True)
-            else:
+            elif not self._astray(data, (key,)):
                 line, column = self.document.where((key,), at_key=True) or (1, 1)
                 self.notices.append(
                     f"{self.document.path}:{line}:{column}: {key}: not read by skilltrace-mlflow"
@@ -271,6 +279,16 @@ class _Reader:
                     self.report(
                         (section, key), f"unknown key {key!r}; did you mean {meant!r}?", at_key=True
                     )
+                else:
+                    self._astray(_at(data, section), (section, key))
+
+    def _astray(self, values: Mapping[str, Any], path: KeyPath) -> bool:
+        """Whether a key that is not read holds, or is meant for, an expectation; reports it."""
+        key = str(path[-1])
+        found = list(astray(key, values.get(key), path, "under scorers.trace_expectations"))
+        for place, message in found:
+            self.report(place, message, at_key=True)
+        return bool(found)
 
     def _entries(self, data: Mapping[str, Any]) -> Iterable[ScorerEntry]:
         scorers = data.get("scorers")

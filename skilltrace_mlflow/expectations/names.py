@@ -14,6 +14,7 @@ __all__ = [
     "FIGURE_GATES",
     "GATE_GROUPS",
     "MLFLOW_SCORERS",
+    "SYNONYMS",
     "did_you_mean",
     "misspelt",
     "outcome_name",
@@ -63,16 +64,21 @@ GATE_GROUPS: Mapping[str, tuple[str, ...]] = {
 CUSTOM_SCORER = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*")
 """`package.module:function`; `Guidelines:name` looks alike and is told apart by its class."""
 
-# What people write instead, seen in public manifests; spelling alone would not lead them there.
-_SYNONYMS = {
+SYNONYMS: Mapping[str, str] = {
     "allowed_tools": "permissions",
+    "banned_files": "file_scope",
     "banned_commands": "banned_tools",
     "banned_patterns": "banned_tools",
     "call_order": "tool_sequence",
+    "expected_commands": "required_commands",
     "expected_tools": "required_tools",
     "facts": "expected_facts",
+    "disallowed_tools": "banned_tools",
     "files_created": "expected_files",
+    "forbidden_commands": "banned_tools",
+    "forbidden_files": "file_scope",
     "forbidden_patterns": "banned_tools",
+    "forbidden_skills": "banned_skills",
     "forbidden_tools": "banned_tools",
     "max_tokens": "token_budget",
     "max_tool_calls": "tool_limits",
@@ -82,13 +88,14 @@ _SYNONYMS = {
     "tool_order": "tool_sequence",
     "trajectory": "tool_trajectory",
 }
+"""What people write instead, seen in public manifests; spelling alone would not lead them there."""
 
 
 def did_you_mean(name: str, known: Iterable[str], *, most: int = 12) -> str:
     """`did you mean 'x'?` for the nearest known name, else the known names, in their order."""
     names = list(dict.fromkeys(known))
-    if _SYNONYMS.get(name) in names:
-        return f"did you mean {_SYNONYMS[name]!r}?"
+    if SYNONYMS.get(name) in names:
+        return f"did you mean {SYNONYMS[name]!r}?"
     by_fold = {n.lower(): n for n in names}
     near = difflib.get_close_matches(name.lower(), list(by_fold), n=1, cutoff=0.6)
     if near:

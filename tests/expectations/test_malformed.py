@@ -203,6 +203,34 @@ MANIFESTS = {
         "skill: {name: x}\ntool_limits: {Bash: 1}\n",
         "2:1: tool_limits: 'tool_limits' belongs under scorers.trace_expectations",
     ),
+    "a test's key at the top": (
+        "skill: {name: x}\nexpectations: {tool_limits: {Bash: 1}}\n",
+        "2:1: expectations: 'expectations' is a test's in ground_truth.yaml",
+    ),
+    "key of a response at the top": (
+        "skill: {name: x}\nexpected_facts: [a]\n",
+        "2:1: expected_facts: 'expected_facts' is a test's in ground_truth.yaml",
+    ),
+    "misspelt trace key at the top": (
+        "skill: {name: x}\ntoolLimit: {Bash: 1}\n",
+        "2:1: toolLimit: unknown key 'toolLimit'; did you mean 'tool_limits'",
+    ),
+    "another word for a trace key at the top": (
+        "skill: {name: x}\nforbidden_tools: [Bash]\n",
+        "2:1: forbidden_tools: unknown key 'forbidden_tools'; did you mean 'banned_tools'",
+    ),
+    "trace key below a key that is not read": (
+        "skill: {name: x}\nchecks: [{always: {banned_tools: [Bash]}}]\n",
+        "2:20: checks[0].always.banned_tools: 'banned_tools' is not read below 'checks'",
+    ),
+    "trace key below a key of evaluation": (
+        "skill: {name: x}\nevaluation: {rules: {tool_limits: {Bash: 1}}}\n",
+        "2:22: evaluation.rules.tool_limits: 'tool_limits' is not read below 'rules'",
+    ),
+    "gates by half their name": (
+        "skill: {name: x}\ngates: {tool_count: 1}\n",
+        "2:1: gates: unknown key 'gates'; did you mean 'quality_gates'?",
+    ),
     "trace key written twice": (
         trace("tool_limits: {Bash: 1}") + "trace_expectations: {tool_limits: {Bash: 2}}\n",
         "5:22: trace_expectations.tool_limits: 'tool_limits' is written under scorers.trace_exp",
@@ -238,6 +266,18 @@ MANIFESTS = {
 }
 
 GROUND_TRUTHS = {
+    "misspelt trace key in a test case": (
+        "test_cases: [{id: a, tool_limit: {Bash: 1}}]\n",
+        "1:22: test_cases[0].tool_limit: unknown key 'tool_limit'; did you mean 'tool_limits'",
+    ),
+    "trace key below a key that is not read": (
+        "test_cases: [{id: a, checks: {tool_limits: {Bash: 1}}}]\n",
+        "1:31: test_cases[0].checks.tool_limits: 'tool_limits' is not read below 'checks'",
+    ),
+    "trace key below a key of the file that is not read": (
+        "test_cases: [{id: a}]\ndefaults: {tool_limits: {Bash: 1}}\n",
+        "2:12: defaults.tool_limits: 'tool_limits' is not read below 'defaults'",
+    ),
     "trace expectations outside any test": (
         "test_cases: [{id: a}]\ntrace_expectations: {tool_limits: {Bash: 1}}\n",
         "2:1: trace_expectations: 'trace_expectations' is not read here; it belongs under a test",

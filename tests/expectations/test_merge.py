@@ -274,7 +274,10 @@ def test_nothing_in_place_of_such_a_check_lifts_none(key: str, part: str, empty:
     ("key", "part"),
     [("subagents", "banned"), ("file_scope", "forbidden"), ("permissions", "deny")],
 )
-@pytest.mark.parametrize("override", ["{{{key}: {{{part}: [B]}}}}", "{{{key}: null}}", "{{}}"])
+@pytest.mark.parametrize(
+    "override",
+    ["{{{key}: {{{part}: [B]}}}}", "{{{key}: {{{part}: []}}}}", "{{{key}: null}}", "{{}}"],
+)
 def test_a_test_adds_to_the_bans_inside_a_check_and_lifts_none(
     tmp_path: Path, key: str, part: str, override: str
 ) -> None:
@@ -288,6 +291,17 @@ def test_a_test_adds_to_the_bans_inside_a_check_and_lifts_none(
     (case,) = load_ground_truth(load_manifest(tmp_path))
     (found,) = case.expectations
     assert found.value == {part: ["A", "B"] if "B" in text else ["A"]}
+
+
+@pytest.mark.parametrize(
+    ("key", "part"),
+    [("subagents", "banned"), ("file_scope", "forbidden"), ("permissions", "deny")],
+)
+def test_an_empty_list_of_bans_on_nothing_expects_nothing(
+    tmp_path: Path, key: str, part: str
+) -> None:
+    case = load(tmp_path, "skill: {name: x}\n", f"{key}: {{{part}: []}}")
+    assert values(case) == {}
 
 
 def test_disabling_such_a_check_in_a_test_leaves_its_bans(tmp_path: Path) -> None:
