@@ -61,10 +61,13 @@ class Runner:
         records = dict(done)
         waiting = [job for job in jobs if job not in done]
         running: dict[Future[Record], Job] = {}
-        with ThreadPoolExecutor(max(1, self.jobs), thread_name_prefix="skilltrace-agent") as pool:
+        with (
+            signals_set(self.stop),
+            ThreadPoolExecutor(max(1, self.jobs), thread_name_prefix="skilltrace-agent") as pool,
+        ):
             try:
                 self._tell(records, jobs)
-                while waiting or running:
+                while (waiting or running) and not self.stop.is_set():
                     while waiting and len(running) < self.jobs:
                         job = waiting[0]
                         allowed, most = self.budget.reserve(job, self.jobs - len(running))
@@ -73,13 +76,15 @@ class Runner:
                         running[pool.submit(self._attempt, job, most)] = waiting.pop(0)
                     if not running:
                         break  # the budget allows nothing more
-                    # In slices: a signal is noticed in between.
+                    # In slices: that `stop` was set is noticed in between.
                     ended, _ = wait(running, timeout=0.2, return_when=FIRST_COMPLETED)
                     for future in ended:
                         job = running.pop(future)
                         records[job] = future.result()
                         self.budget.settle(job, records[job].cost_usd)
                         self._tell(records, jobs)
+                if self.stop.is_set():
+                    raise KeyboardInterrupt
             except BaseException:
                 self.stop.set()
                 wait(running)
@@ -150,6 +155,31 @@ class Runner:
         except SetupError as error:  # the agent has done its part
             (task.record / "teardown.txt").write_text(f"{error}\n", encoding="utf-8")
         return run
+
+
+@contextlib.contextmanager
+def signals_set(event: threading.Event) -> Iterator[None]:
+    """Ctrl-C and SIGTERM set the event inside the block; a second one interrupts as always.
+
+    An exception that a signal raises in the middle of waiting for threads may leave one of their
+    locks held for ever.
+    """
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if event.is_set():
+            raise KeyboardInterrupt
+        event.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(kind, note) for kind in kinds]
+    try:
+        yield
+    finally:
+        for kind, handler in zip(kinds, before, strict=True):
+            signal.signal(kind, handler)
 
 
 @contextlib.contextmanager
