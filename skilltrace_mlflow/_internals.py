@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlflow.entities import Run
+    from mlflow.entities import Feedback, Run
     from mlflow.genai.scorers import Scorer
     from mlflow.tracing.client import TracingClient
 
@@ -24,6 +24,7 @@ __all__ = [
     "evaluation_bar",
     "forget_active_run",
     "function_of",
+    "placed_feedback",
     "run_tags",
     "set_uri",
     "tracing_client",
@@ -49,6 +50,21 @@ def function_of(scorer: Scorer) -> Callable[..., Any] | None:
     """
     function: Callable[..., Any] | None = getattr(scorer, "_original_func", None)
     return function
+
+
+def placed_feedback(feedback: Feedback, span_id: str) -> Feedback:
+    """`feedback` on a span of its own: MLflow puts the root's id on whatever a scorer returns, and
+    has no public way to say another.
+    """
+    from mlflow.entities import Feedback
+
+    class PlacedFeedback(Feedback):
+        def __setattr__(self, name: str, value: Any) -> None:
+            super().__setattr__(name, span_id if name == "span_id" else value)
+
+    feedback.__class__ = PlacedFeedback
+    feedback.span_id = span_id
+    return feedback
 
 
 def forget_active_run(run: Run) -> None:

@@ -9,25 +9,32 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from mlflow.entities import AssessmentError, AssessmentSource, Feedback
+from mlflow.entities import AssessmentError, AssessmentSource, Feedback, Span
 
+from skilltrace_mlflow._internals import placed_feedback
 from skilltrace_mlflow.checks import NO_TRACE, Outcome, Verdict
 
 __all__ = [
+    "CALLS_KEY",
     "CHECK_KEY",
     "VERDICT_KEY",
     "clean_text",
     "feedbacks_to_outcomes",
     "outcome_to_feedback",
+    "span_of",
     "value_to_outcomes",
 ]
 
 CHECK_KEY = "skilltrace.check"
 VERDICT_KEY = "skilltrace.verdict"
 _SCORE_KEY = "skilltrace.score"
+CALLS_KEY = "skilltrace.calls"
+
+# Attributes under which the tracers keep the id of a tool call.
+_CALL_IDS = ("tool_id", "tool_use_id", "gen_ai.tool.call.id")
 
 # Codes of AssessmentError, so that a reader of the trace can tell what is missing from what broke.
 _NO_TRACE = "NO_TRACE"
@@ -45,12 +52,14 @@ def outcome_to_feedback(
     graded: bool = False,
     metadata: Mapping[str, str] | None = None,
     overrides: str | None = None,
+    span_id: str | None = None,
 ) -> Feedback | None:
     """The assessment that says what `outcome` says; None where nothing was expected.
 
     Pass and fail are "yes" and "no", or the score where `graded`. Unknown and error have no value
     but an error: NO_TRACE, MISSING_EVIDENCE or CHECK_ERROR. `overrides` is the id of the
-    assessment that this one supersedes.
+    assessment that this one supersedes, `span_id` the span that it stands on (see `span_of`); the
+    rationale begins with the call that it speaks of.
     """
     if outcome.verdict is Verdict.NOT_APPLICABLE:
         return None
@@ -65,22 +74,43 @@ def outcome_to_feedback(
     else:
         code = _CRASHED if outcome.verdict is Verdict.ERROR else _NO_EVIDENCE
         code = _NO_TRACE if outcome.misses == (NO_TRACE,) else code
-        error = AssessmentError(error_code=code, error_message=clean_text(outcome.rationale))
+        error = AssessmentError(error_code=code, error_message=clean_text(outcome.told))
     described = {CHECK_KEY: name, VERDICT_KEY: str(outcome.verdict)}
     if outcome.score is not None:
         described[_SCORE_KEY] = repr(float(outcome.score))
     for key, items in (("skilltrace.hits", outcome.hits), ("skilltrace.misses", outcome.misses)):
         if items:
             described[key] = _short_list(items)
-    return Feedback(
+    if outcome.calls:
+        described[CALLS_KEY] = json.dumps([r.to_dict() for r in outcome.calls[:_LONGEST_LIST]])
+    feedback = Feedback(
         name=name,
         value=value,
         error=error,
         source=AssessmentSource(source_type="CODE", source_id=f"skilltrace/{name}"),
-        rationale=clean_text(outcome.rationale) or None,
+        rationale=clean_text(outcome.told) or None,
         metadata={**described, **(metadata or {})},
         overrides=overrides,
     )
+    return feedback if span_id is None else placed_feedback(feedback, span_id)
+
+
+def span_of(outcome: Outcome, spans: Iterable[Span]) -> str | None:
+    """The id of the span of the call that an outcome speaks of: where it is exactly one, and has
+    exactly one span among these.
+    """
+    called = {ref.call_id for ref in outcome.calls}
+    if len(called) != 1:
+        return None
+    wanted = called.pop()
+    found = {
+        span.span_id
+        for span in spans
+        if wanted == span.span_id
+        or wanted.endswith(f"#{span.span_id}")
+        or any(span.get_attribute(key) == wanted for key in _CALL_IDS)
+    }
+    return found.pop() if len(found) == 1 else None
 
 
 def value_to_outcomes(

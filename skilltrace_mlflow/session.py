@@ -183,6 +183,7 @@ class ToolCall:
     `input_truncated` marks arguments that the source cut short. `name` is as recorded (`Task` and
     `Agent` are one tool to a selector, not here). `outcome_reason` is a short phrase for people
     ("Exit code 1", "permission rule"). `duration_ms` is None where the source's is synthetic.
+    `line` is the line of the transcript (a sub-agent's in its own file) on which the call stands.
     `cwd` is the directory the agent was in, where the source says that it was another than the
     session's. `requested_input` is what the model asked for where a hook put other arguments in
     their place: `input` is what ran then. `load_result` holds the result's text or a picklable
@@ -207,6 +208,7 @@ class ToolCall:
     )
     requested_input: Mapping[str, Any] | None = field(default=None, compare=False)
     cwd: str | None = field(default=None, compare=False)
+    line: int | None = field(default=None, compare=False)
     position: int = field(default=0, compare=False)
 
     @property
@@ -475,6 +477,23 @@ class Session:
         others = {agent_gap(agent.id) for agent in self.subagents}
         return tuple(reason for reason in self.incomplete if reason not in others)
 
+    def number_of(self, call: ToolCall) -> int | None:
+        """The number of a call among all of the session, from 1; also where this is but one scope's
+        view of it. None for a call of another session.
+        """
+        return self._numbers.get((call.id, call.agent, call.position))
+
+    @property
+    def _numbers(self) -> Mapping[tuple[str, str, int], int]:
+        # Kept in the cache, which all scopes of a session share.
+        if "numbers" not in self.cache:
+            numbers: dict[tuple[str, str, int], int] = {}
+            for number, call in enumerate(self.tool_calls, start=1):
+                numbers.setdefault((call.id, call.agent, call.position), number)
+            self.cache["numbers"] = numbers
+        found: Mapping[tuple[str, str, int], int] = self.cache["numbers"]
+        return found
+
     def scoped(self, scope: Scope) -> Session:
         """This session as seen by `main` or `subagents` only; `all` is the session itself.
 
@@ -484,6 +503,7 @@ class Session:
             return self
         key = ("scoped", scope)
         if key not in self.cache:
+            _ = self._numbers  # those of the whole, before the parts are taken
             want_main = scope == "main"
 
             def inside(agent: str) -> bool:

@@ -1,5 +1,6 @@
 """One file per check; `_registry` says what a check is, `_findings` what it answers."""
 
+from skilltrace_mlflow.checks._calls import CallRef, places, refer
 from skilltrace_mlflow.checks._findings import NO_TRACE, Outcome, Verdict, unknown
 from skilltrace_mlflow.checks._registry import (
     CheckSpec,
@@ -20,6 +21,7 @@ from skilltrace_mlflow.patterns.regex import check_regex
 
 __all__ = [
     "NO_TRACE",
+    "CallRef",
     "CheckSpec",
     "Example",
     "Outcome",
@@ -34,6 +36,8 @@ __all__ = [
     "guarded",
     "judge_session",
     "parse_selector",
+    "places",
+    "refer",
     "register",
     "registered",
     "run_check",

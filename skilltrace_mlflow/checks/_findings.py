@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
-from skilltrace_mlflow.session import Evidence, Session
+from skilltrace_mlflow.checks._calls import CallRef, refer, where
+from skilltrace_mlflow.session import Evidence, Session, ToolCall
 from skilltrace_mlflow.text import cut
 
 __all__ = [
@@ -48,6 +49,7 @@ class Outcome:
 
     `score` is in [0, 1], or None where none can be given; `hits` and `misses` name what was met and
     what was not; `rationale` names expected and observed in a line or two; `details` is JSON-ready.
+    `calls` says which calls of the session the misses, and what cannot be told, speak of.
     `check` is filled in by `run_check`.
     """
 
@@ -58,6 +60,15 @@ class Outcome:
     misses: tuple[str, ...] = ()
     rationale: str = ""
     details: Mapping[str, Any] = field(default_factory=dict)
+    calls: tuple[CallRef, ...] = field(default=(), compare=False)
+
+    @property
+    def told(self) -> str:
+        """The rationale behind the calls that it speaks of, where it speaks of any."""
+        place = where(self.calls)
+        if not place or self.rationale.startswith(place):
+            return self.rationale
+        return f"{place}: {self.rationale}" if self.rationale else place
 
     @classmethod
     def of(
@@ -98,13 +109,15 @@ class Finding:
 
     `met` is None where it cannot be told. `could_break` and `could_meet` say what records that the
     source lost could still change: a maximum that is kept could be broken by a call that is not in
-    the record, a minimum that is not reached could be met by one.
+    the record, a minimum that is not reached could be met by one. `calls` are those that the text
+    speaks of: what broke the demand, or nearly met it.
     """
 
     text: str
     met: bool | None
     could_break: bool = False
     could_meet: bool = False
+    calls: tuple[ToolCall, ...] = ()
 
 
 def conclude(
@@ -154,7 +167,15 @@ def conclude(
     rationale = _list(shown)
     if note:
         rationale += f" ({note})" if rationale else note
-    return replace(outcome, hits=met, misses=missed, rationale=rationale, details=facts)
+    calls: tuple[CallRef, ...] = ()
+    if outcome.verdict is not Verdict.PASS:
+        named = [f for f, verdict in settled if verdict is False]
+        if outcome.verdict is Verdict.UNKNOWN:
+            named += [f for f in findings if f.met is None]
+        calls = tuple(ref for f in named for ref in refer(session, f.text, f.calls))
+    return replace(
+        outcome, hits=met, misses=missed, rationale=rationale, details=facts, calls=calls
+    )
 
 
 def conclude_score(

@@ -8,6 +8,7 @@ from typing import Any
 
 from skilltrace_mlflow.checks._findings import Finding
 from skilltrace_mlflow.errors import ParameterError
+from skilltrace_mlflow.session import ToolCall
 
 __all__ = [
     "BAN_EXCEPTIONS",
@@ -118,11 +119,17 @@ class Limit:
     least: int | None = None
     most: int | None = None
 
-    def judge(self, label: str, at_least: int, at_most: int) -> Finding:
-        """The finding for a count known to lie between two numbers (usually one and the same)."""
+    def judge(
+        self, label: str, at_least: int, at_most: int, calls: Sequence[ToolCall] = ()
+    ) -> Finding:
+        """The finding for a count known to lie between two numbers (usually one and the same).
+
+        `calls` are those that were counted: it speaks of those beyond the maximum.
+        """
         shown = str(at_least) if at_least == at_most else f"{at_least} to {at_most}"
         if self.most is not None and at_least > self.most:
-            return Finding(text=f"{label}: {shown} > {self.most}", met=False)
+            beyond = sorted(calls, key=lambda call: call.position)[self.most :]
+            return Finding(text=f"{label}: {shown} > {self.most}", met=False, calls=tuple(beyond))
         if self.least is not None and at_most < self.least:
             return Finding(text=f"{label}: {shown} < {self.least}", met=False, could_meet=True)
         over = self.most is not None and at_most > self.most

@@ -9,7 +9,7 @@ from typing import Any
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
 from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, lift, list_or_long, unfold
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.matching.skills import has_nameless, states_of
+from skilltrace_mlflow.matching.skills import calls_for, has_nameless, states_of
 from skilltrace_mlflow.session import Session, SkillUse
 
 __all__ = ["BannedSkills", "banned_skills"]
@@ -66,6 +66,7 @@ def banned_skills(session: Session, parameters: BannedSkills) -> Outcome:
         met: bool | None = not states
         if not states and has_nameless(session):
             met, said = None, "a skill was asked for whose name is not recorded"
-        findings.append(Finding(text=f"{name}: {said}", met=met, could_break=True))
+        calls = calls_for(session, name) if states else ()
+        findings.append(Finding(text=f"{name}: {said}", met=met, could_break=True, calls=calls))
     note = "; ".join(f"lifted by name: {text}" for text in parameters.lifted)
     return conclude(session, findings, all_or_nothing=True, lost=session.lacks("skills"), note=note)

@@ -238,7 +238,10 @@ def _finding(label: str, certain: list[Encounter], possible: list[Encounter]) ->
     if certain:
         first = certain[0]
         times = f" ({len(certain)} ×)" if len(certain) > 1 else ""
-        return Finding(text=f"{label}: {first.describe()}{times}", met=False)
+        calls = tuple(encounter.call for encounter in certain)
+        return Finding(text=f"{label}: {first.describe()}{times}", met=False, calls=calls)
     if possible:
-        return Finding(text=f"{label}: {possible[0].describe()}", met=None, could_break=True)
+        calls = tuple(encounter.call for encounter in possible)
+        text = f"{label}: {possible[0].describe()}"
+        return Finding(text=text, met=None, could_break=True, calls=calls)
     return Finding(text=f"{label}: not called", met=True, could_break=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +12,7 @@ from skilltrace_mlflow.checks._parameters import LIMIT, Limit, mapping_or_long, 
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.selectors import calls_by_name
-from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.tools import tool_category
 
 __all__ = ["CategoryLimits", "category_limits"]
@@ -74,9 +73,13 @@ def category_limits(session: Session, parameters: CategoryLimits) -> Outcome:
     lost = missing(session, "tool_categories")
     if lost is not None:
         return lost
-    counts: Counter[str] = Counter()
+    made: dict[str, list[ToolCall]] = {}
     for name, calls in calls_by_name(session).items():
-        counts[tool_category(name)] += len(calls)
-    findings = [limit.judge(name, counts[name], counts[name]) for name, limit in parameters.limits]
-    details = {"counts": {name: counts[name] for name, _ in parameters.limits}}
+        made.setdefault(tool_category(name), []).extend(calls)
+    findings, counts = [], {}
+    for name, limit in parameters.limits:
+        of_it = made.get(name, [])
+        counts[name] = len(of_it)
+        findings.append(limit.judge(name, len(of_it), len(of_it), of_it))
+    details = {"counts": counts}
     return conclude(session, findings, threshold=parameters.threshold, details=details)

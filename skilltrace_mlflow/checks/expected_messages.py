@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from skilltrace_mlflow.checks._calls import CallRef, refer
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude_score, missing
 from skilltrace_mlflow.checks._parameters import SCOPE, THRESHOLD, unfold
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.errors import ParameterError
-from skilltrace_mlflow.matching.pairing import alignment
+from skilltrace_mlflow.matching.pairing import alignment, nearest_calls
 from skilltrace_mlflow.matching.selectors import Selector
 from skilltrace_mlflow.matching.steps import Alternative, Step
 from skilltrace_mlflow.matching.trajectory import compare
@@ -162,6 +163,18 @@ def expected_messages(session: Session, parameters: ExpectedMessages) -> Outcome
         {"step": step, "call": session.tool_calls[call].id} for step, call in sorted(found.items())
     ]
     details: dict[str, Any] = {"matched": matched}
+    calls: list[CallRef] = []
     if outcome.verdict is not Verdict.PASS:
         details["alignment"] = alignment(session, steps, compared)
-    return replace(outcome, hits=hits, misses=misses, rationale=rationale, details=details)
+        near = nearest_calls(session, steps, compared)
+        missed = (index for index in range(len(steps)) if index not in found)
+        for index, text in zip(missed, misses, strict=True):
+            calls.extend(refer(session, text, (near[index],) if index in near else ()))
+    return replace(
+        outcome,
+        hits=hits,
+        misses=misses,
+        rationale=rationale,
+        details=details,
+        calls=tuple(calls),
+    )

@@ -20,7 +20,7 @@ from skilltrace_mlflow.matching.files import (
 )
 from skilltrace_mlflow.matching.selectors import shell_lines
 from skilltrace_mlflow.patterns.paths import FolderPattern, PathPattern, any_matches, expand_braces
-from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.session import Session, ToolCall
 
 __all__ = ["FileScope", "file_scope"]
 
@@ -150,7 +150,8 @@ def _allowed(
     outside = [path for path, verdict in verdicts.items() if verdict is False]
     if outside:
         more = f" and {len(outside) - 1} more" if len(outside) > 1 else ""
-        return Finding(text=f"written outside: {outside[0]}{more}", met=False)
+        calls = _writers(session, outside, touched)
+        return Finding(text=f"written outside: {outside[0]}{more}", met=False, calls=calls)
     unplaced = [path for path, verdict in verdicts.items() if verdict is None]
     return _rest(f"only {', '.join(parameters.allowed_texts)} written", unplaced, open_)
 
@@ -201,7 +202,8 @@ def _forbidden(
         elif met is None:
             open_.append(_composed(item) if item.use.unknown else item.use.path)
     if inside:
-        return Finding(text=f"{name}: written ({inside[0]})", met=False)
+        calls = _writers(session, inside, touched)
+        return Finding(text=f"{name}: written ({inside[0]})", met=False, calls=calls)
     unplaced = [path for path, verdict in verdicts.items() if verdict is None]
     open_ += [
         "a file" if path is None else path
@@ -216,6 +218,16 @@ def _forbidden(
         if any_matches(patterns, path, cwd) is not False
     ]
     return _rest(f"{name}: not written", unplaced, open_)
+
+
+def _writers(
+    session: Session, paths: Sequence[str], touched: Sequence[Touched]
+) -> tuple[ToolCall, ...]:
+    """The calls that wrote any of these paths."""
+    wanted = set(paths)
+    by_tool = {op.call_id for op in session.files if op.type != "read" and op.file_path in wanted}
+    by_line = {id(item.call) for item in touched if item.use.path in wanted}
+    return tuple(c for c in session.tool_calls if c.id in by_tool or id(c) in by_line)
 
 
 def _forbidding(text: str) -> tuple[PathPattern | FolderPattern, ...]:

@@ -58,7 +58,7 @@ def permission_denials(session: Session, parameters: Limit) -> Outcome:
         for c in calls
         if c.outcome == "unknown" or c.maybe_refused or (blind and c.outcome != "denied")
     ]
-    finding = parameters.judge("denied", len(denied), len(denied) + len(open_))
+    finding = parameters.judge("denied", len(denied), len(denied) + len(open_), denied)
     details = {
         "denied": [
             {"tool": c.name, "id": c.id, "agent": c.agent, "reason": c.outcome_reason}

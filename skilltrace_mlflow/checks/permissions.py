@@ -174,8 +174,8 @@ def permissions(session: Session, parameters: Permissions) -> Outcome:
     if lost is not None:
         return lost
     rules = (*parameters.deny, *parameters.ask, *parameters.allow)
-    broken: list[str] = []
-    open_: list[str] = []
+    broken: _Found = {}
+    open_: _Found = {}
     decided: dict[str, int] = {}
     meant = {
         "deny": _meant(session, parameters.deny, deny=True),
@@ -195,8 +195,11 @@ def permissions(session: Session, parameters: Permissions) -> Outcome:
             decided[decision] = decided.get(decision, 0) + 1
             if decision != "allow":
                 _judge(call, decision, rule, broken, open_)
-    findings = [Finding(text=text, met=False) for text in sorted(set(broken))]
-    findings += [Finding(text=text, met=None) for text in sorted(set(open_))]
+    findings = [
+        Finding(text=text, met=met, calls=tuple(calls))
+        for met, found in ((False, broken), (None, open_))
+        for text, calls in sorted(found.items())
+    ]
     findings.append(
         Finding(text="all other calls kept the rules", met=True, could_break=True)
         if findings
@@ -256,19 +259,26 @@ def _means(rule: Selector, call: ToolCall, session: Session, deny: bool) -> bool
     return reaches(rule, call, session, deny=deny)
 
 
-def _judge(call: ToolCall, decision: str, rule: str, broken: list[str], open_: list[str]) -> None:
+_Found = dict[str, list[ToolCall]]  # what is to be said, and the calls that it is said of
+
+
+def _judge(call: ToolCall, decision: str, rule: str, broken: _Found, open_: _Found) -> None:
     refused = " (attempted, denied)" if call.outcome == "denied" else ""
     text = f"{_shown(call)}{refused}"
     if decision == "deny":
-        broken.append(f"{text}: {rule}")
+        broken.setdefault(f"{text}: {rule}", []).append(call)
     elif decision == "unlisted" and call.maybe_refused:
-        open_.append(f"{text}: not covered by an allow rule, and perhaps refused")
+        open_.setdefault(f"{text}: not covered by an allow rule, and perhaps refused", []).append(
+            call
+        )
     elif decision == "unlisted" and not refused:
-        broken.append(f"{text}: not covered by an allow rule")
+        broken.setdefault(f"{text}: not covered by an allow rule", []).append(call)
     elif decision == "ask" and not refused:
-        open_.append(f"{text}: needs a person's yes ({rule}), which is not recorded")
+        open_.setdefault(
+            f"{text}: needs a person's yes ({rule}), which is not recorded", []
+        ).append(call)
     elif decision == "unclear":
-        open_.append(f"{text}: {rule}")
+        open_.setdefault(f"{text}: {rule}", []).append(call)
 
 
 def _decide(

@@ -66,28 +66,29 @@ def repeated_calls(session: Session, parameters: RepeatedCalls) -> Outcome:
     calls = session.tool_calls
     findings = []
     if parameters.max_identical is not None:
-        least, call = _longest_run(calls, lenient=False)
-        most, _ = _longest_run(calls, lenient=True)
-        label = "identical in a row" + (f" ({call.name})" if call is not None else "")
-        findings.append(Limit(most=parameters.max_identical).judge(label, least, most))
+        run = _longest_run(calls, lenient=False)
+        most = len(_longest_run(calls, lenient=True))
+        label = "identical in a row" + (f" ({run[0].name})" if run else "")
+        findings.append(Limit(most=parameters.max_identical).judge(label, len(run), most, run))
     if parameters.max_total is not None:
-        least, most, name = _most_frequent(calls)
-        label = "identical in all" + (f" ({name})" if name else "")
-        findings.append(Limit(most=parameters.max_total).judge(label, least, most))
+        alike, most = _most_frequent(calls)
+        label = "identical in all" + (f" ({alike[0].name})" if alike else "")
+        findings.append(Limit(most=parameters.max_total).judge(label, len(alike), most, alike))
     return conclude(session, findings)
 
 
-def _longest_run(calls: tuple[ToolCall, ...], *, lenient: bool) -> tuple[int, ToolCall | None]:
+def _longest_run(calls: tuple[ToolCall, ...], *, lenient: bool) -> list[ToolCall]:
     """`lenient` takes calls whose arguments are not recorded for repetitions."""
-    before: dict[str, tuple[ToolCall, int]] = {}
-    longest, found = 0, None
+    runs: dict[str, list[ToolCall]] = {}
+    longest: list[ToolCall] = []
     for call in calls:
-        last = before.get(call.agent)
-        run = last[1] + 1 if last is not None and _same(last[0], call, lenient=lenient) else 1
-        before[call.agent] = (call, run)
-        if run > longest:
-            longest, found = run, call
-    return longest, found
+        run = runs.get(call.agent)
+        if run is not None and _same(run[-1], call, lenient=lenient):
+            run.append(call)
+        else:
+            run = runs[call.agent] = [call]
+        longest = run if len(run) > len(longest) else longest
+    return longest
 
 
 def _same(one: ToolCall, other: ToolCall, *, lenient: bool) -> bool:
@@ -102,26 +103,27 @@ def _hidden(call: ToolCall) -> bool:
     return call.input is None or call.input_truncated
 
 
-def _most_frequent(calls: tuple[ToolCall, ...]) -> tuple[int, int, str]:
-    counts: dict[tuple[str, str], int] = {}
+def _most_frequent(calls: tuple[ToolCall, ...]) -> tuple[list[ToolCall], int]:
+    """The calls that are most often alike, and how many it could be at most."""
+    alike: dict[tuple[str, str], list[ToolCall]] = {}
     hidden: dict[str, int] = {}
     for call in calls:
         key = _key(call)
         if key is None:
             hidden[call.name] = hidden.get(call.name, 0) + 1
         else:
-            counts[call.name, key] = counts.get((call.name, key), 0) + 1
-    (name, _), least = max(counts.items(), key=lambda item: item[1], default=(("", ""), 0))
+            alike.setdefault((call.name, key), []).append(call)
+    found = max(alike.values(), key=len, default=[])
     most = max(
         [
-            least,
+            len(found),
             *(
-                number + max((n for (tool, _), n in counts.items() if tool == other), default=0)
+                number + max((len(c) for (tool, _), c in alike.items() if tool == other), default=0)
                 for other, number in hidden.items()
             ),
         ]
     )
-    return least, most, name
+    return found, most
 
 
 def _key(call: ToolCall) -> str | None:

@@ -90,5 +90,6 @@ def required_commands(session: Session, parameters: RequiredCommands) -> Outcome
             text, met = f"{pattern.text}: {possible[0].describe()}", None
         else:
             text, met = f"{pattern.text}: not run", False
-        findings.append(Finding(text=text, met=met, could_meet=True))
+        calls = tuple(encounter.call for encounter in (*certain, *possible))
+        findings.append(Finding(text=text, met=met, could_meet=True, calls=calls))
     return conclude(session, findings, threshold=parameters.threshold)

@@ -8,7 +8,7 @@ from typing import Any
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
 from skilltrace_mlflow.checks._parameters import list_or_long, unfold
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.matching.skills import has_nameless, states_of
+from skilltrace_mlflow.matching.skills import calls_for, has_nameless, states_of
 from skilltrace_mlflow.session import Session, SkillUse
 
 __all__ = ["RequiredSkills", "required_skills"]
@@ -71,5 +71,6 @@ def required_skills(session: Session, parameters: RequiredSkills) -> Outcome:
             met, said = None, "a skill was asked for whose name is not recorded"
         else:
             met, said = False, "not asked for"
-        findings.append(Finding(text=f"{name}: {said}", met=met, could_meet=True))
+        calls = () if met else calls_for(session, name)
+        findings.append(Finding(text=f"{name}: {said}", met=met, could_meet=True, calls=calls))
     return conclude(session, findings, threshold=parameters.threshold, lost=session.lacks("skills"))

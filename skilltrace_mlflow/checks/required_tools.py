@@ -8,7 +8,7 @@ from typing import Any
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing
 from skilltrace_mlflow.checks._parameters import list_or_long, unfold
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.matching.selectors import Selector, count, parse_selectors
+from skilltrace_mlflow.matching.selectors import Selector, count, parse_selectors, select
 from skilltrace_mlflow.session import Session
 
 __all__ = ["RequiredTools", "required_tools"]
@@ -59,5 +59,7 @@ def required_tools(session: Session, parameters: RequiredTools) -> Outcome:
         at_least, at_most = count(session, (selector,))
         met = True if at_least else (None if at_most else False)
         times = {True: f"{at_least} ×", None: "perhaps", False: "not called"}[met]
-        findings.append(Finding(text=f"{selector.text}: {times}", met=met, could_meet=True))
+        calls = tuple(select(session, selector)[1]) if met is None else ()
+        text = f"{selector.text}: {times}"
+        findings.append(Finding(text=text, met=met, could_meet=True, calls=calls))
     return conclude(session, findings, threshold=parameters.threshold)

@@ -8,7 +8,7 @@ from typing import Any
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.errors import ParameterError
-from skilltrace_mlflow.matching.skills import has_nameless, is_skill, loads_of, states_of
+from skilltrace_mlflow.matching.skills import calls_for, has_nameless, is_skill, loads_of, states_of
 from skilltrace_mlflow.session import Session, SkillUse
 
 __all__ = ["ShouldTrigger", "should_trigger"]
@@ -100,6 +100,7 @@ def should_trigger(session: Session, parameters: ShouldTrigger) -> Outcome:
         met=met,
         could_break=not parameters.expected,
         could_meet=parameters.expected,
+        calls=() if met else calls_for(session, name),
     )
     triggered = bool(ways) or (not parameters.expected and bool(states))
     details = {"expected": parameters.expected, "triggered": triggered}

@@ -80,10 +80,14 @@ def subagents(session: Session, parameters: SubAgents) -> Outcome:
     started = [agent for agent in session.subagents if agent.status != WARM_UP]
     ran = [agent.type for agent in started] + [_type_of(c) for c in surely]
     tried = ran + [_type_of(c) for c in launches]
+    started_by = {agent.parent_call_id for agent in started}
+    launched = [c for c in launches if c.id in started_by or c in surely]
     findings = []
     if parameters.most is not None:
         findings.append(
-            Limit(most=parameters.most).judge("sub-agents", len(ran), len(ran) + len(perhaps))
+            Limit(most=parameters.most).judge(
+                "sub-agents", len(ran), len(ran) + len(perhaps), launched
+            )
         )
     for name in parameters.required:
         met = _used(name, ran)
@@ -93,7 +97,9 @@ def subagents(session: Session, parameters: SubAgents) -> Outcome:
     for name in parameters.banned:
         used = _used(name, tried)
         met = None if used is None else not used
-        findings.append(Finding(text=f"{name}: {_SAID[used]}", met=met, could_break=True))
+        calls = () if met else _calls_of(session, name, launches)
+        text = f"{name}: {_SAID[used]}"
+        findings.append(Finding(text=text, met=met, could_break=True, calls=calls))
     banned_hit = any(_used(name, tried) for name in parameters.banned)
     types = sorted({kind or "?" for kind in ran})
     return conclude(
@@ -114,6 +120,12 @@ def _type_of(call: ToolCall) -> str | None:
         return None
     kind = call.input.get("subagent_type", _DEFAULT_TYPE)
     return kind if isinstance(kind, str) else None
+
+
+def _calls_of(session: Session, name: str, launches: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
+    """The calls that asked for an agent of that type, or started one."""
+    meant = {a.parent_call_id for a in session.subagents if a.type and _is_meant(name, a.type)}
+    return tuple(c for c in launches if c.id in meant or _used(name, [_type_of(c)]) is not False)
 
 
 def _used(name: str, types: Sequence[str | None]) -> bool | None:

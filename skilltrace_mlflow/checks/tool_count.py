@@ -11,7 +11,7 @@ from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.checks._typed import Entries, declare
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.mistakes import refuse_half_absolute
-from skilltrace_mlflow.matching.selectors import Selector, count, selector_at
+from skilltrace_mlflow.matching.selectors import Selector, count, select, selector_at
 from skilltrace_mlflow.session import Session
 
 __all__ = ["ToolLimits", "tool_count"]
@@ -75,5 +75,7 @@ def tool_count(session: Session, parameters: ToolLimits) -> Outcome:
     for selector, limit in parameters.limits:
         at_least, at_most = count(session, (selector,))
         counts[selector.text] = at_least
-        findings.append(limit.judge(selector.text, at_least, at_most))
+        over = limit.most is not None and at_least > limit.most
+        calls = select(session, selector)[0] if over else ()
+        findings.append(limit.judge(selector.text, at_least, at_most, calls))
     return conclude(session, findings, threshold=parameters.threshold, details={"counts": counts})

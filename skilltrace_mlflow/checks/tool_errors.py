@@ -78,25 +78,27 @@ def tool_errors(session: Session, parameters: ToolErrors) -> Outcome:
     findings = []
     if parameters.max is not None:
         limit = Limit(most=parameters.max)
-        findings.append(limit.judge("failed", len(failed), len(failed) + len(open_)))
+        findings.append(limit.judge("failed", len(failed), len(failed) + len(open_), failed))
     if parameters.max_consecutive is not None:
         unordered = missing(session, "tool_order")
         if unordered is not None:
             return unordered
-        least = _longest_run(calls, {id(c) for c in failed})
+        run = _longest_run(calls, {id(c) for c in failed})
+        most = len(_longest_run(calls, maybe))
         limit = Limit(most=parameters.max_consecutive)
-        findings.append(limit.judge("failed in a row", least, _longest_run(calls, maybe)))
+        findings.append(limit.judge("failed in a row", len(run), most, run))
     if parameters.max_unrecovered is not None:
         unordered = missing(session, "tool_order", "tool_names")
         if unordered is not None:
             return unordered
         loose = parameters.recovery == "tool"
-        least = len(_unrecovered(calls, failed, sure=False, loose=loose))
+        lasting = _unrecovered(calls, failed, sure=False, loose=loose)
+        least = len(lasting)
         possible = [c for c in calls if id(c) in maybe]
         settled = len(possible) == len(failed) and not any(map(_hidden, calls))
         most = least if settled else len(_unrecovered(calls, possible, sure=True, loose=loose))
         limit = Limit(most=parameters.max_unrecovered)
-        finding = limit.judge("failed without recovery", least, max(least, most))
+        finding = limit.judge("failed without recovery", least, max(least, most), lasting)
         # the call that recovered may be one that the record has lost
         findings.append(replace(finding, could_meet=True))
     details = {
@@ -109,12 +111,16 @@ def tool_errors(session: Session, parameters: ToolErrors) -> Outcome:
     return conclude(session, findings, lost=lost, details=details)
 
 
-def _longest_run(calls: tuple[ToolCall, ...], marked: set[int]) -> int:
-    runs: dict[str, int] = {}
-    longest = 0
+def _longest_run(calls: tuple[ToolCall, ...], marked: set[int]) -> list[ToolCall]:
+    runs: dict[str, list[ToolCall]] = {}
+    longest: list[ToolCall] = []
     for call in calls:
-        runs[call.agent] = runs.get(call.agent, 0) + 1 if id(call) in marked else 0
-        longest = max(longest, runs[call.agent])
+        if id(call) not in marked:
+            runs.pop(call.agent, None)
+            continue
+        run = runs.setdefault(call.agent, [])
+        run.append(call)
+        longest = run if len(run) > len(longest) else longest
     return longest
 
 

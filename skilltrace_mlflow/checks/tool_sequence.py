@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from skilltrace_mlflow.checks._calls import refer
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude_score, missing
 from skilltrace_mlflow.checks._parameters import list_or_long, unfold
 from skilltrace_mlflow.checks._registry import Example, check
@@ -95,4 +96,17 @@ def tool_sequence(session: Session, parameters: ToolSequence) -> Outcome:
     if outcome.verdict is Verdict.UNKNOWN:
         reasons = session.incomplete or ("arguments of some calls are not recorded",)
         rationale = f"cannot tell: {rationale} ({reasons[0]})"
-    return replace(outcome, hits=hits, misses=misses, rationale=rationale, details={"called": made})
+    near = [
+        ref
+        for i, tool in enumerate(tools)
+        if i not in in_order
+        for ref in refer(session, f"{tool.text}: not in order", (calls[at] for at in sure[i][:1]))
+    ]
+    return replace(
+        outcome,
+        hits=hits,
+        misses=misses,
+        rationale=rationale,
+        details={"called": made},
+        calls=() if outcome.verdict is Verdict.PASS else tuple(near),
+    )

@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from skilltrace_mlflow.checks._calls import CallRef, refer
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude_score, missing
 from skilltrace_mlflow.checks._parameters import SCOPE, THRESHOLD
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.errors import ParameterError
-from skilltrace_mlflow.matching.pairing import alignment
+from skilltrace_mlflow.matching.pairing import alignment, nearest_calls
 from skilltrace_mlflow.matching.selectors import Selector, count, parse_selectors, selector_at
 from skilltrace_mlflow.matching.steps import INPUT_MATCH, STEP, Step, parse_step
 from skilltrace_mlflow.matching.trajectory import Comparison, Pairing, call_text, compare
@@ -223,9 +224,11 @@ def tool_trajectory(session: Session, parameters: ToolTrajectory) -> Outcome:
         (*misses, *(text for text in texts if text not in met)),
     )
     details = {**_details(session, parameters, compared), **outcome.details}
+    calls: tuple[CallRef, ...] = ()
     if outcome.verdict is not Verdict.PASS:  # of a pass nobody asks what differed
         details["alignment"] = alignment(session, parameters.steps, compared)
-    return replace(outcome, details=details)
+        calls = _places(session, parameters, compared)
+    return replace(outcome, details=details, calls=calls)
 
 
 def _minimums(session: Session, parameters: ToolTrajectory) -> tuple[list[str], int, list[str]]:
@@ -255,18 +258,47 @@ def _names(
     session: Session, parameters: ToolTrajectory, compared: Comparison
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     pairing = compared.certain
-    hits, misses = [], []
-    for index, step in enumerate(parameters.steps or ()):
-        if index in pairing.pairs:
-            hits.append(step.label)
-        elif not step.optional and parameters.mode != "subset":
-            why = compared.reasons.get(index, "not called")
-            if why == "not called" and _called(session, step):
-                why = "not in this order" if parameters.ordered else "called too seldom"
-            misses.append(f"{step.label}: {why}")
+    steps = parameters.steps or ()
+    hits = tuple(step.label for index, step in enumerate(steps) if index in pairing.pairs)
+    misses = list(_missed(session, parameters, compared).values())
     if parameters.extras is not None:
-        misses.extend(f"{session.tool_calls[i].name}: not expected" for i in pairing.extras)
-    return tuple(hits), tuple(misses)
+        misses.extend(_too_many(session.tool_calls[i]) for i in pairing.extras)
+    return hits, tuple(misses)
+
+
+def _missed(
+    session: Session, parameters: ToolTrajectory, compared: Comparison
+) -> Mapping[int, str]:
+    """The steps that were not met, and what is said of each."""
+    missed = {}
+    for index, step in enumerate(parameters.steps or ()):
+        if index in compared.certain.pairs or step.optional or parameters.mode == "subset":
+            continue
+        why = compared.reasons.get(index, "not called")
+        if why == "not called" and _called(session, step):
+            why = "not in this order" if parameters.ordered else "called too seldom"
+        missed[index] = f"{step.label}: {why}"
+    return missed
+
+
+def _too_many(call: ToolCall) -> str:
+    return f"{call.name}: not expected"
+
+
+def _places(
+    session: Session, parameters: ToolTrajectory, compared: Comparison
+) -> tuple[CallRef, ...]:
+    """The calls that came nearest to the steps that were not met, and those that are too many."""
+    near = nearest_calls(session, parameters.steps or (), compared)
+    told = [
+        (text, near[index])
+        for index, text in _missed(session, parameters, compared).items()
+        if index in near
+    ]
+    if parameters.extras is not None:
+        extras = (session.tool_calls[i] for i in compared.certain.extras)
+        told += [(_too_many(call), call) for call in extras]
+    return tuple(ref for text, call in told for ref in refer(session, text, (call,)))
 
 
 def _called(session: Session, step: Step) -> bool:

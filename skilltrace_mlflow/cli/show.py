@@ -38,6 +38,12 @@ __all__ = ["command"]
     show_default=True,
     help="A timeline for the terminal, a page, or the session as JSON.",
 )
+@click.option(
+    "--call",
+    type=click.IntRange(min=1),
+    metavar="NUMBER",
+    help="One call with all that was asked and answered, by its number in the session.",
+)
 @output_option("table", "html", "json")
 @verbosity_options
 def command(
@@ -47,6 +53,7 @@ def command(
     experiment: str | None,
     tracking_uri: str | None,
     output_format: str,
+    call: int | None,
     outputs: tuple[Path, ...],
     quiet: bool,
     verbose: bool,
@@ -58,15 +65,28 @@ def command(
     if len(given) != 1:
         raise click.UsageError("Name one trace: FILE, --trace-id or --session-id.")
     evidence = _load(file, trace_id, session_id, experiment, tracking_uri)
-    write_files(outputs, lambda name: _rendered(evidence, name), quiet=quiet)
-    write_result(_rendered(evidence, output_format, color=colourful()))
+    write_files(outputs, lambda name: _rendered(evidence, name, call), quiet=quiet)
+    write_result(_rendered(evidence, output_format, call, color=colourful()))
 
 
-def _rendered(evidence: Evidence, output_format: str, *, color: bool = False) -> str:
-    from skilltrace_mlflow.report import session_text, timeline_text, to_html_page
+def _rendered(
+    evidence: Evidence, output_format: str, call: int | None, *, color: bool = False
+) -> str:
+    from skilltrace_mlflow.report import (
+        call_json,
+        call_text,
+        session_text,
+        timeline_text,
+        to_html_page,
+    )
 
+    session = evidence.session
     if output_format == "html":
-        return to_html_page(evidence.session, name=evidence.name, source=evidence.source)
+        return to_html_page(session, name=evidence.name, source=evidence.source, call=call)
+    if call is not None:
+        if output_format == "json":
+            return call_json(session, call)
+        return call_text(session, call, name=evidence.name, color=color)
     if output_format == "json":
         return session_text(
             evidence.session, whole=evidence.whole_session, trace_id=evidence.trace_id

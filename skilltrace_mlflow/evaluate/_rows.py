@@ -53,13 +53,17 @@ class Attempt:
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
-    """One assessment that must stand on a trace under the run when all is done."""
+    """One assessment that must stand on a trace under the run when all is done.
+
+    `span_id` is the span of the call that it speaks of, None for the trace as a whole.
+    """
 
     skill: str
     test_id: str
     attempt: int
     outcome: Outcome
     graded: bool = False
+    span_id: str | None = None
 
     @property
     def identity(self) -> Identity:
@@ -73,6 +77,7 @@ class Item:
             graded=self.graded,
             metadata=marks_of(self.skill, self.test_id, self.attempt),
             overrides=overrides,
+            span_id=self.span_id,
         )
         if feedback is None:
             raise ValueError(f"{self.outcome.check}: nothing to log for a check without verdict")

@@ -34,6 +34,7 @@ from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore, first_line
 from skilltrace_mlflow.evaluate._surroundings import few_workers, lifted_rate_limit
 from skilltrace_mlflow.evaluate._verify import complete, standing
 from skilltrace_mlflow.evaluate.given import REQUEST_TAG, request_id
+from skilltrace_mlflow.feedback import span_of
 from skilltrace_mlflow.responses import all_responses
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.score import SESSION_PREFIX
@@ -192,6 +193,7 @@ class EvaluationRun:
                     test_id=found.case.id,
                     attempt=found.attempt,
                     outcome=outcome,
+                    span_id=self._span_of(found, outcome),
                     # Ours say whether they are graded; of a user's own, the score does.
                     graded=ours.get(
                         outcome.check.removeprefix(SESSION_PREFIX),
@@ -222,6 +224,15 @@ class EvaluationRun:
                     Row(found=found, trace=first, items=elsewhere, lineage=lineage, number=number)
                 )
         return rows
+
+    def _span_of(self, found: Attempt, outcome: Outcome) -> str | None:
+        """The span a verdict is to stand on, None for the root's: Databricks shows no other."""
+        if self.tracking_uri.startswith("databricks"):
+            return None
+        trace = found.trace
+        if outcome.check.startswith(SESSION_PREFIX) and found.first_trace is not None:
+            trace = found.first_trace
+        return None if trace is None else span_of(outcome, trace.data.spans)
 
     def _leave_standing(self) -> bool:
         """Leave out the verdicts that stand already; whether there is anything left to do.

@@ -20,7 +20,7 @@ from skilltrace_mlflow.matching.steps import (
 from skilltrace_mlflow.matching.trajectory import Comparison
 from skilltrace_mlflow.session import Session, ToolCall
 
-__all__ = ["alignment"]
+__all__ = ["alignment", "nearest_calls"]
 
 _MOST_OTHERS = 100
 _LONGEST = 500
@@ -51,10 +51,18 @@ def alignment(
     others = [i for i in range(len(calls)) if i not in used][:_MOST_OTHERS]
     extras = set(compared.certain.extras)
     for i in others:
-        row: dict[str, Any] = {"expected": None, "actual": _actual(calls[i], i)}
+        row: dict[str, Any] = {"expected": None, "actual": _actual(session, calls[i])}
         rows.append((i, {**row, "matched": False, "differs": [], "extra": i in extras}))
     rows.sort(key=lambda row: row[0])  # stable: a step without a call stays behind the one before
     return [row for _, row in rows]
+
+
+def nearest_calls(
+    session: Session, steps: Sequence[Step], compared: Comparison
+) -> dict[int, ToolCall]:
+    """For each step that was not met the call that came nearest to it, where there is one."""
+    found = _nearest(steps, session.tool_calls, dict(compared.certain.pairs))
+    return {step: session.tool_calls[at] for step, at in found.items()}
 
 
 def _nearest(
@@ -91,7 +99,7 @@ def _row(session: Session, step: Step, at: int | None, *, matched: bool) -> dict
     choice = step.choices[0] if call is None else _choice(step, call) or step.choices[0]
     return {
         "expected": _expected(step, choice),
-        "actual": None if call is None or at is None else _actual(call, at),
+        "actual": None if call is None else _actual(session, call),
         "matched": matched,
         "differs": [] if matched or call is None else _differs(session, step, call),
     }
@@ -128,11 +136,11 @@ def _expected(step: Step, choice: Alternative) -> dict[str, Any]:
     return made
 
 
-def _actual(call: ToolCall, index: int) -> dict[str, Any]:
+def _actual(session: Session, call: ToolCall) -> dict[str, Any]:
     made: dict[str, Any] = {
         "tool": call.name,
         "id": call.id,
-        "position": index + 1,
+        "position": session.number_of(call),
         "input": None if call.input is None else _cut(call.input),
         "outcome": call.outcome,
     }

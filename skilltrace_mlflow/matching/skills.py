@@ -8,9 +8,9 @@ from typing import Literal
 from skilltrace_mlflow.commands.file_use import file_uses
 from skilltrace_mlflow.matching.selectors import shell_lines
 from skilltrace_mlflow.patterns.regex import glob_match
-from skilltrace_mlflow.session import MAIN_AGENT, Session
+from skilltrace_mlflow.session import MAIN_AGENT, Session, ToolCall
 
-__all__ = ["WAYS", "Way", "has_nameless", "is_skill", "loads_of", "states_of"]
+__all__ = ["WAYS", "Way", "calls_for", "has_nameless", "is_skill", "loads_of", "states_of"]
 
 Way = Literal["tool", "slash", "nested", "read", "forked"]
 WAYS: tuple[Way, ...] = ("tool", "slash", "nested", "read", "forked")
@@ -35,19 +35,26 @@ def has_nameless(session: Session) -> bool:
 def states_of(session: Session, name: str) -> set[str]:
     """The states of all attempts to load a skill of that name, a plugin's name in front or not."""
     found: set[str] = {use.status for use in session.skills if is_skill(name, use.name)}
-    return found | {"read" for read in _shown_by_lines(session) if is_skill(name, read)}
+    return found | {"read" for read, _ in _shown_by_lines(session) if is_skill(name, read)}
 
 
-def _shown_by_lines(session: Session) -> list[str]:
+def calls_for(session: Session, name: str) -> tuple[ToolCall, ...]:
+    """The calls by which a skill of that name was asked for or read."""
+    asked = {use.call_id for use in session.skills if is_skill(name, use.name)}
+    shown = [call for read, call in _shown_by_lines(session) if is_skill(name, read)]
+    return (*(call for call in session.tool_calls if call.id in asked), *shown)
+
+
+def _shown_by_lines(session: Session) -> list[tuple[str, ToolCall]]:
     """Skills whose `SKILL.md` a command line reads: `cat skills/deploy/SKILL.md`."""
-    found: list[str] = []
+    found: list[tuple[str, ToolCall]] = []
     for call, line in shell_lines(session):
         if line is None or "SKILL.md" not in line.text or call.outcome == "denied":
             continue
         for use in file_uses(line.text):
             folder, name = posixpath.split(use.path)
             if use.kind == "read" and name == "SKILL.md" and posixpath.basename(folder):
-                found.append(posixpath.basename(folder))
+                found.append((posixpath.basename(folder), call))
     return found
 
 
@@ -71,5 +78,5 @@ def loads_of(session: Session) -> tuple[tuple[str, Way], ...]:
         elif use.agent != MAIN_AGENT:
             way = "nested"
         found.append((use.name, way))
-    found.extend((name, "read") for name in _shown_by_lines(session))
+    found.extend((name, "read") for name, _ in _shown_by_lines(session))
     return tuple(found)

@@ -5,16 +5,18 @@ Everything is rendered from one `Evaluation`; nothing here imports MLflow or pan
 
 from skilltrace_mlflow.report._files import write_atomic
 from skilltrace_mlflow.report.comparison import render_comparison
-from skilltrace_mlflow.report.dump import dump_sessions, session_text
+from skilltrace_mlflow.report.dump import call_json, dump_sessions, session_text
 from skilltrace_mlflow.report.html import to_html, to_html_page
 from skilltrace_mlflow.report.junit import to_junit
 from skilltrace_mlflow.report.lines import to_json, to_jsonl
 from skilltrace_mlflow.report.markdown import to_markdown
 from skilltrace_mlflow.report.render import render
-from skilltrace_mlflow.report.show import timeline_text
+from skilltrace_mlflow.report.show import call_text, timeline_text
 from skilltrace_mlflow.report.table import render_table
 
 __all__ = [
+    "call_json",
+    "call_text",
     "dump_sessions",
     "render",
     "render_comparison",

@@ -41,6 +41,7 @@ _LETTERS = {"pass": "p", "fail": "f", "unknown": "u", "error": "e"}
 _MOST_PROBLEMS = 100
 _MANY_COLUMNS = 7
 _FEW_TESTS = 24
+_MOST_MISSES = 20
 _CHARTS = ("total_tokens", "tool_calls", "duration_seconds", "cost_usd")
 # Evidence dominates a report's size: this many characters are spread over all calls shown, and
 # tests that passed lose their timeline first.
@@ -262,7 +263,7 @@ def _test(
     elif limits is None:
         view["no_timeline"] = "The timeline is left out to keep this report small; see show."
     else:
-        view["nodes"] = build_timeline(session, limits)
+        view["nodes"] = build_timeline(session, limits, result.judged)
         view["notes"] += session_notes(session)
     return view
 
@@ -298,14 +299,22 @@ def _check(outcome: Outcome, anchor: str, columns: Mapping[str, int]) -> dict[st
         "name": one_line(outcome.check, 100),
         "score": "" if outcome.score is None else f"{outcome.score:.3g}",
         "what": what,
-        "misses": [] if passed else [one_line(text, 400) for text in _not_said(outcome)[:20]],
+        "misses": [] if passed else _misses(outcome, anchor),
         "anchor": "" if passed else f"{anchor}c{columns[outcome.check]}",
     }
 
 
-def _not_said(outcome: Outcome) -> list[str]:
-    """Misses that the rationale does not spell out already."""
-    return [text for text in outcome.misses if text not in outcome.rationale and outcome.rationale]
+def _misses(outcome: Outcome, anchor: str) -> list[dict[str, Any]]:
+    """Misses with the calls that they speak of, and those that the rationale does not spell out."""
+    calls: dict[str, list[tuple[str, str]]] = {}
+    for ref in outcome.calls:
+        calls.setdefault(ref.miss, []).append((one_line(ref.where), f"{anchor}n{ref.number}"))
+    told = dict.fromkeys((*outcome.misses, *calls))
+    return [
+        {"text": one_line(text, 400), "calls": calls.get(text, [])[:_MOST_MISSES]}
+        for text in told
+        if text in calls or (outcome.rationale and text not in outcome.rationale)
+    ][:_MOST_MISSES]
 
 
 def _worst_first(outcomes: Sequence[Outcome]) -> list[Outcome]:

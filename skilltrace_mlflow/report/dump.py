@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from dataclasses import replace
 from pathlib import Path
 
 from skilltrace_mlflow.report._files import write_atomic
 from skilltrace_mlflow.report._json import dumps
+from skilltrace_mlflow.report.timeline import call_numbered
 from skilltrace_mlflow.results import Evaluation
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.session_json import session_to_json
 
-__all__ = ["dump_sessions", "safe_name", "session_text"]
+__all__ = ["call_json", "dump_sessions", "safe_name", "session_text"]
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 _LONGEST = 100
@@ -32,6 +34,16 @@ def session_text(session: Session, *, whole: bool = True, trace_id: str | None =
     false for some turns of one, `trace_id` the MLflow trace that stands for it.
     """
     return dumps(session_to_json(session, whole=whole, trace_id=trace_id)) + "\n"
+
+
+def call_json(session: Session, number: int) -> str:
+    """One call of the session, by its number, as JSON: its record and its number.
+
+    Raises ConfigurationError where there is no such call.
+    """
+    call = call_numbered(session, number)
+    (record,) = session_to_json(replace(session, tool_calls=(call,)))["tool_calls"]
+    return dumps({"number": number, **record}, indent=2) + "\n"
 
 
 def dump_sessions(evaluation: Evaluation, directory: str | os.PathLike[str]) -> tuple[Path, ...]:

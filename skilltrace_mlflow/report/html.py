@@ -28,7 +28,7 @@ from skilltrace_mlflow.report.comparison import (
     verdict,
 )
 from skilltrace_mlflow.report.table import headline
-from skilltrace_mlflow.report.timeline import build_timeline, totals
+from skilltrace_mlflow.report.timeline import Node, build_timeline, call_node, totals
 from skilltrace_mlflow.results import Evaluation
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.text import one_line, plain
@@ -71,15 +71,22 @@ def to_html(evaluation: Evaluation, *, comparison: Comparison | None = None) -> 
     )
 
 
-def to_html_page(session: Session, *, name: str = "", source: str = "") -> str:
-    """The timeline of one session as a self-contained page."""
+def to_html_page(
+    session: Session, *, name: str = "", source: str = "", call: int | None = None
+) -> str:
+    """The timeline of one session as a self-contained page, or one call of it, opened."""
+    if call is not None:
+        nodes: tuple[Node, ...] = (call_node(session, call, views.PAGE_LIMITS),)
+    else:
+        nodes = build_timeline(session, views.PAGE_LIMITS)
     return _render(
         "page.html.jinja",
         name=one_line(name or session.session_id or "Session"),
         source=one_line(source, 500),
         totals=totals(session),
         notes=views.session_notes(session),
-        nodes=build_timeline(session, views.PAGE_LIMITS),
+        nodes=nodes,
+        opened=call is not None,
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime, timezone
 from xml.etree import ElementTree as ET
 
-from skilltrace_mlflow.checks import Outcome, Verdict
+from skilltrace_mlflow.checks import Outcome, Verdict, places
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.text import clipped, label, one_line
 
@@ -77,12 +77,14 @@ def _outcome_case(
     if outcome.verdict is Verdict.PASS:
         return _case(class_name, name)
     verdict = str(outcome.verdict)
-    message = outcome.rationale or "; ".join(outcome.misses)
+    message = outcome.told or "; ".join(outcome.misses)
     if name in excused:
         return _case(
             class_name, name, "skipped", None, f"{verdict}, but {excused[name]}: {message}"
         )
-    text = _evidence(message, outcome.hits, outcome.misses, result)
+    at = places(outcome.calls)
+    misses = tuple(f"{text} [{at[text]}]" if text in at else text for text in outcome.misses)
+    text = _evidence(message, outcome.hits, misses, result)
     tag = "failure" if outcome.verdict is Verdict.FAIL else "error"
     return _case(class_name, name, tag, verdict, message, text)
 

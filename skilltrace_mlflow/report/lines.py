@@ -37,7 +37,8 @@ def result_dict(
 
     Keys that say nothing are left out, except that `checks` is always there. `metrics` holds the
     figures that two evaluations are compared by, and under `at_least` the names of those that are
-    lower bounds.
+    lower bounds. `calls` of a check are those of the session that its misses, and what cannot be
+    told, speak of.
     """
     line: dict[str, Any] = {
         "test_id": result.test_id,
@@ -52,6 +53,7 @@ def result_dict(
                 "hits": list(outcome.hits),
                 "misses": list(outcome.misses),
                 "rationale": outcome.rationale,
+                **_present(calls=[ref.to_dict() for ref in outcome.calls]),
             }
             for outcome in result.judged
         ],

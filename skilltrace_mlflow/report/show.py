@@ -6,14 +6,21 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.report._console import printed, terminal_width
-from skilltrace_mlflow.report.timeline import WHO, Limits, Node, build_timeline, totals
+from skilltrace_mlflow.report.timeline import (
+    WHO,
+    Limits,
+    Node,
+    build_timeline,
+    call_node,
+    totals,
+)
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.text import one_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-__all__ = ["timeline_text"]
+__all__ = ["call_text", "timeline_text"]
 
 _STYLES = {
     "succeeded": "green",
@@ -22,6 +29,7 @@ _STYLES = {
     "interrupted": "bold yellow",
     "unknown": "yellow",
 }
+_WHOLE = Limits(input=1_000_000, result=1_000_000, message=1_000_000)
 _LIMITS = Limits(input=0, result=400, message=2_000)
 
 
@@ -33,6 +41,35 @@ def timeline_text(
     """
     columns = width or terminal_width()
     return printed(_parts(session, name), width=columns, color=color)
+
+
+def call_text(
+    session: Session, number: int, *, name: str = "", width: int | None = None, color: bool = False
+) -> str:
+    """One call with all that was asked and answered; ConfigurationError if there is no such call."""
+    parts = _call_parts(session, number, name)
+    return printed(parts, width=width or terminal_width(), color=color)
+
+
+def _call_parts(session: Session, number: int, name: str) -> Iterable[RenderableType]:
+    from rich.text import Text
+
+    node = call_node(session, number, _WHOLE)
+    yield Text(one_line(name or session.session_id or session.source or "session"), style="bold")
+    line = Text(f"call {node.number}", style="bold")
+    line.append(f"  {node.place}", style="dim")
+    yield line
+    line = Text(node.outcome, style=_STYLES[node.outcome])
+    line.append(f"  {node.title}", style="bold not dim")
+    line.append(f"  {node.text}  {node.duration}".rstrip(), style="none")
+    yield line
+    for text in (node.reason, *node.files):
+        if text:
+            yield Text(text, style="cyan" if text in node.files else _STYLES[node.outcome])
+    for title, text_ in (("input", node.input), ("result", node.result)):
+        yield Text()
+        yield Text(title, style="bold cyan")
+        yield Text("(not recorded)" if text_ is None else text_ or "(empty)")
 
 
 def _parts(session: Session, name: str) -> Iterable[RenderableType]:
@@ -96,7 +133,8 @@ def _rows(nodes: Iterable[Node], depth: int) -> Iterable[tuple[RenderableType, .
             if node.outcome != "succeeded":
                 why = node.reason or one_line(node.result or "", 200)
                 line.append(f"\n{why}" if why else "", style=_STYLES[node.outcome])
-            outcome = Text(node.outcome, style=_STYLES[node.outcome])
+            outcome = Text(f"{node.number:>4}  " if node.number else "", style="dim")
+            outcome.append(node.outcome, style=_STYLES[node.outcome])
             yield outcome, Padding(line, (0, 0, 0, indent)), right
         yield from _rows(node.children, depth + 1)
 

@@ -69,8 +69,10 @@ def problems(evaluation: Evaluation) -> list[tuple[TestResult, Outcome]]:
 
 
 def what_happened(outcome: Outcome, limit: int = 400) -> str:
-    """Expected and observed on one line: the rationale, or what was missed where there is none."""
-    text = outcome.rationale or "; ".join(outcome.misses[:5]) or "no reason given"
+    """Expected and observed on one line, behind the calls that it speaks of: the rationale, or what
+    was missed where there is none.
+    """
+    text = outcome.told or "; ".join(outcome.misses[:5]) or "no reason given"
     return one_line(text, limit)
 
 

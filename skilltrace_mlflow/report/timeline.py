@@ -6,11 +6,13 @@ Both `show` and the HTML report draw this tree; neither looks into a session for
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from skilltrace_mlflow.checks import Outcome, refer
 from skilltrace_mlflow.checks.completion import describe_ending
+from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.figures import shown_seconds
 from skilltrace_mlflow.metrics import TraceMetrics, compute_metrics
 from skilltrace_mlflow.pricing import session_cost
@@ -25,6 +27,8 @@ __all__ = [
     "Node",
     "NodeKind",
     "build_timeline",
+    "call_node",
+    "call_numbered",
     "call_summary",
     "seconds",
     "totals",
@@ -51,6 +55,8 @@ class Node:
 
     `title` is a tool's name, a model or an agent's type; `text` what was said or the call in one
     line; `outcome` of a call; `input` and `result` its texts, None where the source lost them.
+    `number` is a call's among all of the session, `place` its line, time and agent in words,
+    `marks` the verdicts and names of the checks that speak of it.
     """
 
     kind: NodeKind
@@ -64,14 +70,38 @@ class Node:
     result: str | None = None
     files: tuple[str, ...] = ()
     children: tuple[Node, ...] = ()
+    number: int | None = None
+    place: str = ""
+    marks: tuple[tuple[str, str], ...] = ()
 
 
-def build_timeline(session: Session, limits: Limits | None = None) -> tuple[Node, ...]:
+def build_timeline(
+    session: Session, limits: Limits | None = None, outcomes: Iterable[Outcome] = ()
+) -> tuple[Node, ...]:
     """The events of the main agent in order, those of sub-agents below the calls that made them.
 
-    A sub-agent whose call is not known stands at the end.
+    A sub-agent whose call is not known stands at the end. `outcomes` mark the calls that they speak
+    of.
     """
-    return _Builder(session, limits or Limits()).build()
+    return _Builder(session, limits or Limits(), outcomes).build()
+
+
+def call_numbered(session: Session, number: int) -> ToolCall:
+    """One call of the session by its number; ConfigurationError where there is no such call."""
+    count = len(session.tool_calls)
+    if not 1 <= number <= count:
+        held = f"its calls are numbered 1 to {count:,}" if count else "it made none"
+        raise ConfigurationError(f"the session has no call {number}: {held}")
+    return session.tool_calls[number - 1]
+
+
+def call_node(session: Session, number: int, limits: Limits | None = None) -> Node:
+    """One call of the session by its number, without what its sub-agents did.
+
+    Raises ConfigurationError where there is no such call.
+    """
+    call = call_numbered(session, number)
+    return replace(_Builder(session, limits or Limits()).call(call), children=())
 
 
 def call_summary(call: ToolCall, cwd: str | None = None, limit: int = 160) -> str:
@@ -147,9 +177,14 @@ def _calls(metrics: TraceMetrics) -> str:
 
 
 class _Builder:
-    def __init__(self, session: Session, limits: Limits) -> None:
+    def __init__(self, session: Session, limits: Limits, outcomes: Iterable[Outcome] = ()) -> None:
         self.session = session
         self.limits = limits
+        self.marks: dict[int, dict[tuple[str, str], None]] = {}
+        for outcome in outcomes:
+            for ref in outcome.calls:
+                mark = (str(outcome.verdict), one_line(outcome.check, 100))
+                self.marks.setdefault(ref.number, {})[mark] = None
         self.agents: dict[str, list[SubAgent]] = {}
         self.entries: dict[str, list[tuple[int, int, Any]]] = {}
         self.files: dict[str, list[str]] = {}
@@ -185,7 +220,7 @@ class _Builder:
             if kind == 0:
                 yield self._step(item)
             elif kind == 2:
-                yield self._call(item)
+                yield self.call(item)
             elif item.text.strip():
                 yield Node(
                     kind="prompt" if item.role == "user" else "answer",
@@ -204,8 +239,11 @@ class _Builder:
             tokens = f"at least {tokens}"
         return Node(kind="step", title=one_line(step.model or "model"), tokens=tokens)
 
-    def _call(self, call: ToolCall) -> Node:
+    def call(self, call: ToolCall) -> Node:
+        """A call, with what the sub-agents that it started did."""
         duration = call.duration_ms
+        number = self.session.number_of(call)
+        ref = next(iter(refer(self.session, "", (call,))), None)
         return Node(
             kind="call",
             title=one_line(call.name, 100),
@@ -216,6 +254,9 @@ class _Builder:
             input=self._input(call),
             result=self._result(call),
             files=tuple(self.files.get(call.id, ())),
+            number=number,
+            place=one_line(ref.place, 100) if ref is not None else "",
+            marks=tuple(self.marks.get(number or 0, ())),
             children=tuple(
                 self._agent(agent)
                 for agent in self.agents.get(call.id, ())

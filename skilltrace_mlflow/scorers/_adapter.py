@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Literal
 
-from mlflow.entities import Feedback
+from mlflow.entities import Feedback, Trace
 from mlflow.genai.scorers import Scorer, scorer
 
 from skilltrace_mlflow._internals import function_of
@@ -23,7 +23,7 @@ from skilltrace_mlflow.expectations import (
 )
 from skilltrace_mlflow.expectations.documents import show
 from skilltrace_mlflow.expectations.explain import find_problems
-from skilltrace_mlflow.feedback import outcome_to_feedback
+from skilltrace_mlflow.feedback import outcome_to_feedback, span_of
 from skilltrace_mlflow.responses import ResponseSpec, all_responses, run_response
 from skilltrace_mlflow.score import SESSION_PREFIX
 from skilltrace_mlflow.scorers._evidence import as_response, as_session
@@ -132,7 +132,8 @@ def _trace_scorer(
         parameters = spec.implied if wanted is None else wanted.parameters
         of = "all" if wanted is None else wanted.scope
         outcome = run_check(spec, as_session(evidence), parameters, scope=of)
-        return outcome_to_feedback(outcome, name=name, graded=spec.graded)
+        placed = span_of(outcome, evidence.data.spans) if isinstance(evidence, Trace) else None
+        return outcome_to_feedback(outcome, name=name, graded=spec.graded, span_id=placed)
 
     def judge_trace(trace: Any = None, expectations: Any = None) -> Feedback | None:
         row = _own(expectations or {}, "trace")

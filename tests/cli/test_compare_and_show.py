@@ -185,3 +185,28 @@ def test_a_baseline_makes_the_report_say_what_changed(tmp_path: Path, call: Call
     code, out, err = call(*shared, "--trace", wrong, "--baseline", tmp_path / "missing.jsonl")
     assert (code, out) == (2, "")
     assert "missing.jsonl: no such file" in err
+
+
+def test_show_call_gives_one_call_whole(call: Call) -> None:
+    (file,) = (recordings() / "demo-failing").glob("*.jsonl")
+    _, timeline, _ = call("show", file)
+    found = re.search(r"^ *(\d+)  succeeded +Bash +cd /home", timeline, re.MULTILINE)
+    assert found is not None
+    code, out, err = call("show", file, "--call", found.group(1))
+    assert (code, err) == (0, "")
+    assert re.search(rf"call {found.group(1)}  line \d+, \d\d:\d\d:\d\d, main agent", out)
+    assert "command: cd /home/dev/lakehouse/checkpoints && rm -r -f orders" in out
+    assert "SELECT" not in out
+    record = json.loads(call("show", file, "--call", found.group(1), "--format", "json")[1])
+    assert record["number"] == int(found.group(1))
+    lines = file.read_text(encoding="utf-8").split("\n")
+    assert record["id"] in lines[record["line"] - 1]
+    page = call("show", file, "--call", found.group(1), "--format", "html")[1]
+    assert page.count('class="call"') == 1
+
+
+def test_a_call_that_is_not_there_is_told_with_what_is(call: Call) -> None:
+    (file,) = (recordings() / "demo-failing").glob("*.jsonl")
+    code, out, err = call("show", file, "--call", "999")
+    assert (code, out) == (2, "")
+    assert re.search(r"the session has no call 999: its calls are numbered 1 to \d+", err)

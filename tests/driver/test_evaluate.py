@@ -68,6 +68,33 @@ def test_every_verdict_stands_on_its_trace_under_the_run(store: str, tmp_path: P
     assert run.data.metrics["pass_rate"] == 0.5
 
 
+def test_a_verdict_stands_on_the_span_of_the_one_call_that_it_speaks_of(
+    store: str, tmp_path: Path
+) -> None:
+    (trace_id,) = log_turns(("do it", ["Read", "Bash", "Bash", "Bash"]))
+    manifest = {
+        "trace_expectations": {
+            "tool_limits": {"Bash": 2},  # the third is one too many
+            "banned_tools": ["Bash"],  # three calls
+            "required_tools": ["Read"],
+        }
+    }
+    skill = write_skill(
+        tmp_path / "demo", manifest=manifest, cases=[case("a", metadata={"trace_id": trace_id})]
+    )
+    evaluate_skill(skill, include_traces=True, experiment="traces")
+    trace = mlflow.get_trace(trace_id)
+    spans = {span.span_id: span for span in trace.data.spans}
+    root = next(span.span_id for span in trace.data.spans if span.parent_id is None)
+    last = [span.span_id for span in trace.data.spans if span.name == "tool_Bash"][-1]
+    found = {a.name: a for a in trace.info.assessments if a.feedback is not None}
+    assert found["tool_count"].span_id == last in spans
+    assert (found["tool_count"].rationale or "").startswith("call 4 (")
+    assert found["banned_tools"].span_id == root
+    assert (found["banned_tools"].rationale or "").startswith("call 2 (")
+    assert found["required_tools"].span_id == root
+
+
 def test_surroundings_are_as_before(
     store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

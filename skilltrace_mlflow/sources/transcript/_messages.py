@@ -183,6 +183,7 @@ class Talk:
             "load_result": None,
             "requested_input": None,
             "cwd": cwd,
+            "line": self._notes.number,
             "position": 0,
         }
         call = self.calls[call_id] = record(ToolCall, fields)
