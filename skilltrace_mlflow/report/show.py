@@ -46,7 +46,7 @@ def timeline_text(
 def call_text(
     session: Session, number: int, *, name: str = "", width: int | None = None, color: bool = False
 ) -> str:
-    """One call with all that was asked and answered; ConfigurationError if there is no such call."""
+    """One call with all that was asked and answered; ConfigurationError where there is none."""
     parts = _call_parts(session, number, name)
     return printed(parts, width=width or terminal_width(), color=color)
 

@@ -182,5 +182,5 @@ def test_the_recorded_failure_shows_the_forbidden_command_and_its_place() -> Non
     (file,) = (recordings() / "demo-failing").glob("*.jsonl")
     text = timeline_text(parse_transcript(file), width=140)
     line = next(line for line in text.splitlines() if "rm -r -f orders" in line)
-    assert line.split()[:2] == ["succeeded", "Bash"]
+    assert line.split()[:3] == ["5", "succeeded", "Bash"]
     assert "mcp__databricks__execute_sql" in text
