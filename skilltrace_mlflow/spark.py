@@ -39,8 +39,7 @@ OUTCOME_SCHEMA = ", ".join(f"`{column.name}` {column.type}" for column in COLUMN
 MOST_BYTES = 256_000_000
 _ROWS_AT_ONCE = 2_000
 _SESSION = "mlflow.trace.session"
-_NAMES = ("name", "key")
-_VALUES = ("value", "data", "content")
+_PLACE = "^trace:/.*/"
 _TRANSCRIPT = r"\\.jsonl(\\.gz)?$|/subagents/|/tool-results/"
 
 
@@ -172,29 +171,7 @@ def _keyed_spans(df: DataFrame, annotations: DataFrame | None) -> DataFrame:
     spans = _rows_of(df, "span", _trace_id(df))
     if annotations is None:
         return spans
-    from pyspark.sql.functions import expr
-
-    name = next((n for n in _NAMES if n in annotations.columns), None)
-    value = next((v for v in _VALUES if v in annotations.columns), None)
-    if name is None or value is None or "trace_id" not in annotations.columns:
-        raise ConfigurationError(
-            f"annotations: columns {', '.join(annotations.columns[:12])}; expected trace_id, name "
-            "and value"
-        )
-    notes = _rows_of(annotations, "annotation", _trace_id(annotations))
-    newest = (
-        "max_by(session, updated_at)" if "updated_at" in annotations.columns else "max(session)"
-    )
-    sessions = (
-        annotations.where(f"`{name}` = '{_SESSION}'")
-        .selectExpr(
-            f"{_trace_id(annotations)} AS key",
-            f"trim(BOTH '\"' FROM cast(`{value}` AS STRING)) AS session",
-            *(["updated_at"] if "updated_at" in annotations.columns else []),
-        )
-        .groupBy("key")
-        .agg(expr(f"{newest} AS session"))
-    )
+    notes, sessions = _noted(annotations)
     # Notes on traces that have no span here would be groups of their own, with nothing to judge.
     told = notes.join(spans.select("key").distinct(), on="key", how="left_semi")
     return (
@@ -202,6 +179,49 @@ def _keyed_spans(df: DataFrame, annotations: DataFrame | None) -> DataFrame:
         .join(sessions, on="key", how="left")
         .selectExpr("coalesce(session, key) AS key", "kind", "payload")
     )
+
+
+def _noted(annotations: DataFrame) -> tuple[DataFrame, DataFrame]:
+    """Rows of (trace's key, kind, payload), and the session of each trace's key."""
+    columns = set(annotations.columns)
+    if {"trace_id", "trace_metadata"} <= columns:  # the view <prefix>_trace_metadata
+        key = _trace_id(annotations)
+        session = _entry(annotations, "trace_metadata", _SESSION) or "NULL"
+        sessions = annotations.selectExpr(f"{key} AS key", f"{session} AS session")
+        return _rows_of(annotations, "annotation", key), sessions.dropDuplicates(["key"])
+    wanted = {"target_id", "annotation_type", "value", "updated_at", "deleted_at"}
+    if not wanted <= columns:
+        raise ConfigurationError(
+            f"annotations: columns {', '.join(sorted(columns)[:14])}; expected those of "
+            f"<prefix>_otel_annotations ({', '.join(sorted(wanted))}) or <prefix>_trace_metadata"
+        )
+    from pyspark.sql.functions import expr
+
+    notes = annotations.where("annotation_type IN ('METADATA', 'TAG')")
+    if "target_type" in columns:
+        notes = notes.where("target_type = 'TRACE'")
+    key = f"regexp_replace(target_id, '{_PLACE}', '')"
+    fields = {field.name: field.dataType.typeName() for field in annotations.schema.fields}
+    value = "value" if fields["value"] == "string" else "to_json(value)"
+    # Of rows of the same moment a deletion holds, as in `live_annotations`.
+    newest = (
+        "max_by(named_struct('session', session, 'gone', gone), "
+        "named_struct('at', updated_at, 'gone', gone))"
+    )
+    sessions = (
+        notes.where("annotation_type = 'METADATA'")
+        .selectExpr(
+            f"{key} AS key",
+            f"get_json_object({value}, '$.trace_metadata[\\'{_SESSION}\\']') AS session",
+            "updated_at",
+            "deleted_at IS NOT NULL AS gone",
+        )
+        .groupBy("key")
+        .agg(expr(newest).alias("last"))
+        .where("NOT last.gone")
+        .selectExpr("key", "last.session AS session")
+    )
+    return _rows_of(notes, "annotation", key), sessions
 
 
 def _keyed_files(df: DataFrame) -> DataFrame:
@@ -248,7 +268,7 @@ def _trace_id(df: DataFrame) -> str:
     """The trace's bare id: `trace:/catalog.schema.prefix/<id>` and `<id>` are one."""
     names = [name for name in ("trace_id", "client_request_id") if name in df.columns]
     texts = ", ".join(f"nullif(cast(`{name}` AS STRING), '')" for name in names) or "NULL"
-    return f"regexp_replace(coalesce({texts}, NULL), '^trace:/.*/', '')"
+    return f"regexp_replace(coalesce({texts}, NULL), '{_PLACE}', '')"
 
 
 def _entry(df: DataFrame, column: str, key: str) -> str | None:

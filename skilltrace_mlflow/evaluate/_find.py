@@ -15,10 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mlflow.exceptions import MlflowException
-from requests import RequestException
-
-from skilltrace_mlflow._internals import tracing_client
 from skilltrace_mlflow.checks import NO_TRACE
 from skilltrace_mlflow.errors import (
     ConfigurationError,
@@ -43,7 +39,6 @@ __all__ = ["TEST_TAG", "Finder", "by_time", "experiment_of"]
 TEST_TAG = "skilltrace.test_id"
 _SKILL_TAG = "skilltrace.skill"
 _AT_ONCE = 8
-_BATCH = 20
 # What JSON does not escape; and how much of it a preview is compared by, at least and at most.
 _PLAIN = re.compile(r"[ !#-\[\]-~]{0,60}")
 _TELLING = 3
@@ -307,14 +302,8 @@ class Finder:
         """Many traces in few requests; what a batch does not bring is fetched on its own, which
         also tells a trace that is not there from a store that does not answer.
         """
-        plain = sorted({trace_id for trace_id in trace_ids if trace_id.startswith("tr-")})
-        client = tracing_client()
-        for start in range(0, len(plain), _BATCH):
-            try:
-                found = client.batch_get_traces(plain[start : start + _BATCH])
-            except (MlflowException, RequestException, OSError):
-                return
-            self._ready.update((trace.info.trace_id, trace) for trace in found)
+        wanted = [i for i in trace_ids if i.startswith(("tr-", "trace:/"))]
+        self._ready.update((t.info.trace_id, t) for t in mlflow_store.fetch_traces(wanted))
 
     def _fetch(self, trace_id: str) -> Any:
         ready = self._ready.get(trace_id)

@@ -6,6 +6,7 @@ wrote with `Trace.to_json()`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -233,7 +234,9 @@ def session_of_id(
     from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
     mlflow_store.probe(tracking_uri)
-    experiment_id = mlflow_store.resolve_experiment(experiment, tracking_uri=tracking_uri)
+    experiment_id = mlflow_store.resolve_experiment(
+        experiment, tracking_uri=tracking_uri, locations=True
+    )
     turns = mlflow_store.fetch_session_traces(session_id, experiment_id, tracking_uri=tracking_uri)
     if not turns.traces:
         reason = "; ".join(turns.gaps) or "skilltrace-mlflow list-traces shows what is there"
@@ -253,12 +256,14 @@ def latest_of_experiment(experiment: str | None, *, tracking_uri: str | None = N
     from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
     mlflow_store.probe(tracking_uri)
-    experiment_id = mlflow_store.resolve_experiment(experiment, tracking_uri=tracking_uri)
-    for trace in mlflow_store.search_experiment_traces(experiment_id, tracking_uri=tracking_uri):
-        if is_claude_code_trace(trace):
-            return session_of_trace(trace.info.trace_id, tracking_uri=tracking_uri)
+    place = mlflow_store.resolve_experiment(experiment, tracking_uri=tracking_uri, locations=True)
+    found = mlflow_store.newest_traces(place, tracking_uri=tracking_uri, page=20)
+    with contextlib.closing(found):
+        newest = next((t.info.trace_id for t in found if is_claude_code_trace(t)), None)
+    if newest is not None:
+        return session_of_trace(newest, tracking_uri=tracking_uri)
     raise TraceNotFoundError(
-        f"experiment {experiment_id}: no Claude Code trace in it; skilltrace-mlflow import logs "
+        f"experiment {place}: no Claude Code trace in it; skilltrace-mlflow import logs "
         "transcripts, skilltrace-mlflow autolog setup records new sessions"
     )
 
@@ -337,8 +342,8 @@ def _load_document(file: Path) -> Evidence:
 def session_of_reference(
     reference: str, *, experiment: str | None = None, tracking_uri: str | None = None
 ) -> Evidence:
-    """What an id stands for in MLflow: a trace (`tr-…`), a run (32 hexadecimal digits), a session
-    (anything else), or `latest`, the newest trace of the experiment.
+    """What an id stands for in MLflow: a trace (`tr-…`, `trace:/…`), a run (32 hexadecimal digits),
+    a session (anything else), or `latest`, the newest trace of the experiment.
 
     Raises TraceNotFoundError if it is not there, ConfigurationError for a run whose traces are of
     several sessions: they are several pieces of evidence.

@@ -10,33 +10,22 @@ Standard library only: these functions run on Spark executors, where nothing els
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.sources._table_values import bare_id, decoded, plain_row
 from skilltrace_mlflow.sources.mlflow.trace import session_from_trace
+from skilltrace_mlflow.sources.table_annotations import notes_of_traces
 
 __all__ = [
-    "live_annotations",
     "plain_row",
     "session_from_row",
     "session_from_rows",
     "trace_of_row",
     "traces_of_span_rows",
 ]
-
-# Columns that are maps: Arrow and Spark's JSON hand them over as pairs or key/value objects.
-_MAPS = frozenset(
-    ("attributes", "metadata", "request_metadata", "resource", "tags", "trace_metadata")
-)
-_ID = ("annotation_id", "id")
-_KIND = ("annotation_type", "type", "kind")
-_NAME = ("name", "key")
-_VALUE = ("value", "data", "content")
-_DELETED = ("deleted", "is_deleted", "deleted_at")
 
 
 def session_from_row(row: Any) -> Session:
@@ -64,7 +53,7 @@ def session_from_rows(rows: Iterable[Any], *, annotations: Iterable[Any] = ()) -
 def trace_of_row(row: Any) -> dict[str, Any]:
     """One row of `_trace_unified` in the shape of `Trace.to_dict()`."""
     values = plain_row(row)
-    spans = _decoded(values.get("spans"))
+    spans = decoded(values.get("spans"))
     if not isinstance(spans, list):
         raise InputError(
             f"row {_trace_id(values)}: it has no spans; read <prefix>_trace_unified, or give the "
@@ -94,15 +83,8 @@ def traces_of_span_rows(
                 "a row is no span: it has no trace_id and span_id; its columns are "
                 f"{', '.join(sorted(span)[:8])}"
             )
-        groups.setdefault(_bare_id(trace_id), []).append(span)
-    noted: dict[str, dict[str, dict[str, str]]] = {}
-    for note in live_annotations(annotations):
-        kind = str(_first(note, _KIND) or "").lower()
-        name, trace_id = _first(note, _NAME), _bare_id(str(note.get("trace_id") or ""))
-        place = "tags" if "tag" in kind else "trace_metadata" if "metadata" in kind else None
-        if place is not None and isinstance(name, str):
-            values = noted.setdefault(trace_id, {}).setdefault(place, {})
-            values[name] = _as_text(_first(note, _VALUE))
+        groups.setdefault(bare_id(trace_id), []).append(span)
+    noted = notes_of_traces(annotations)
     traces = []
     for trace_id, spans in groups.items():
         info: dict[str, Any] = {"trace_id": trace_id, "tags": {}, "trace_metadata": {}}
@@ -110,109 +92,5 @@ def traces_of_span_rows(
     return traces
 
 
-def live_annotations(rows: Iterable[Any]) -> list[dict[str, Any]]:
-    """What holds of an append-only table: the newest row of each id, and of those none deleted.
-
-    A deletion is a newer row as well: it must be dropped after the newest is chosen, never before.
-    """
-    newest: dict[tuple[str, str], dict[str, Any]] = {}
-    for row in rows:
-        note = plain_row(row)
-        trace_id = _bare_id(str(note.get("trace_id") or ""))
-        own = _first(note, _ID)
-        name = f"{_first(note, _KIND)} {_first(note, _NAME)}"
-        key = (trace_id, str(own) if own is not None else name)
-        known = newest.get(key)
-        if known is None or _moment(note) >= _moment(known):
-            newest[key] = note
-    return [note for note in newest.values() if not _first(note, _DELETED)]
-
-
-def plain_row(row: Any) -> dict[str, Any]:
-    """A row of pandas, Spark or Arrow as plain Python values, its map columns as dictionaries."""
-    values = _plain(row)
-    if not isinstance(values, dict):
-        raise InputError(f"row: {type(row).__name__} is no row of a table")
-    return values
-
-
-def _plain(value: Any, name: str = "") -> Any:
-    if value is None or isinstance(value, str | int | float | bool | datetime):
-        return value
-    if isinstance(value, bytes | bytearray):
-        return bytes(value).decode("utf-8", "replace")
-    if name in _MAPS:
-        pairs = _pairs(value)
-        if pairs is not None:
-            return {str(key): _plain(item) for key, item in pairs}
-    for method in ("asDict", "to_pydict", "toPython", "as_py", "to_dict", "tolist", "item"):
-        # A Spark row, Arrow's, a VARIANT, an Arrow scalar, a pandas row, arrays, NumPy's scalars.
-        convert = getattr(value, method, None)
-        if callable(convert) and not isinstance(value, Mapping):
-            return _plain(convert(), name)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item, str(key)) for key, item in value.items()}
-    if isinstance(value, Iterable):
-        return [_plain(item) for item in value]
-    return str(value)
-
-
-def _pairs(value: Any) -> Iterator[tuple[Any, Any]] | None:
-    """The entries of a map given as pairs or as key/value objects; None if it is neither."""
-    items = value.tolist() if hasattr(value, "tolist") else value
-    if not isinstance(items, Sequence) or isinstance(items, str):
-        return None
-    found = []
-    for item in items:
-        if isinstance(item, Mapping) and {"key", "value"} <= set(item):
-            found.append((item["key"], item["value"]))
-        elif isinstance(item, Sequence) and not isinstance(item, str) and len(item) == 2:
-            found.append((item[0], item[1]))
-        else:
-            return None
-    return iter(found)
-
-
-def _first(values: Mapping[str, Any], names: Sequence[str]) -> Any:
-    return next((values[name] for name in names if values.get(name) is not None), None)
-
-
 def _trace_id(values: Mapping[str, Any]) -> str:
     return str(values.get("trace_id") or values.get("client_request_id") or "?")
-
-
-def _bare_id(trace_id: str) -> str:
-    """`trace:/catalog.schema.prefix/<id>` and `<id>` name one trace."""
-    return trace_id.rpartition("/")[2] if trace_id.startswith("trace:/") else trace_id
-
-
-def _moment(note: Mapping[str, Any]) -> tuple[int, float, str]:
-    """When a row was written, as something that can be compared whatever its type."""
-    value = note.get("updated_at")
-    if isinstance(value, datetime):
-        return 1, value.timestamp(), ""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return 1, float(value), ""
-    if isinstance(value, str):
-        try:
-            return 1, datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp(), ""
-        except ValueError:
-            return 0, 0.0, value
-    return 0, 0.0, ""
-
-
-def _decoded(value: Any) -> Any:
-    if isinstance(value, str):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return value
-
-
-def _as_text(value: Any) -> str:
-    """A tag's or a metadata entry's value: a text, sometimes encoded once more as JSON."""
-    if isinstance(value, str):
-        decoded = _decoded(value) if value[:1] == '"' else value
-        return decoded if isinstance(decoded, str) else value
-    return json.dumps(value)

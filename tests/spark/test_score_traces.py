@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,30 +17,17 @@ from skilltrace_mlflow.sources.locate import find_sessions
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 from skilltrace_mlflow.spark import score_traces
 from tests.sources.forms import as_traces
-from tests.sources.table_rows import annotation_rows, span_rows, unified_row
+from tests.sources.table_rows import arrow_table
 
 ROOT = Path(__file__).resolve().parents[2]
 SKILL = ROOT / "examples" / "skills" / "bronze-ingestion"
 TRACES = SKILL / "traces"
-COMPARED = ("check", "verdict", "score", "rationale", "session_id", "total_tokens", "cost_usd")
-FIELDS = {
-    "trace_id": "STRING",
-    "span_id": "STRING",
-    "parent_span_id": "STRING",
-    "name": "STRING",
-    "start_time_unix_nano": "BIGINT",
-    "end_time_unix_nano": "BIGINT",
-    "attributes": "MAP<STRING, STRING>",
+VARIANTS = {
+    "otel_annotations": {n: f"parse_json(`{n}`) AS `{n}`" for n in ("value", "metadata")},
+    "otel_spans_v2": {"attributes": "parse_json(attributes) AS attributes"},
 }
-SPAN = ", ".join(f"{name} {kind}" for name, kind in FIELDS.items())
-UNIFIED = (
-    "trace_id STRING, state STRING, trace_metadata MAP<STRING, STRING>, tags MAP<STRING, STRING>, "
-    f"spans ARRAY<STRUCT<{', '.join(f'{name}: {kind}' for name, kind in FIELDS.items())}>>"
-)
-NOTE = (
-    "trace_id STRING, annotation_id STRING, annotation_type STRING, name STRING, value STRING, "
-    "updated_at STRING, deleted BOOLEAN"
-)
+BAD = {"trace_id": "'trace:/a.b.c/bad'", "spans": "NULL", "trace_metadata": "map()"}
+COMPARED = ("check", "verdict", "score", "rationale", "session_id", "total_tokens", "cost_usd")
 
 
 def sessions() -> list[Any]:
@@ -67,8 +54,22 @@ def compared(rows: Iterable[Any]) -> list[tuple[Any, ...]]:
     return sorted(found, key=repr)
 
 
-def plain_spans(trace: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [{name: span[name] for name in FIELDS} for span in span_rows(trace, version=1)]
+@pytest.fixture(scope="module")
+def table(spark: Any, tmp_path_factory: Any) -> Callable[[str], Any]:
+    """A trace table of Unity Catalog as a frame, with its documented types, VARIANT included."""
+    import pyarrow.parquet as pq
+
+    folder = tmp_path_factory.mktemp("tables")
+
+    def frame(name: str, **changed: str) -> Any:
+        place = folder / f"{name}.parquet"
+        if not place.exists():
+            pq.write_table(arrow_table(name, traces()), place)
+        columns = {**VARIANTS.get(name, {}), **changed}
+        read = spark.read.parquet(str(place))
+        return read.selectExpr(*(columns.get(column, f"`{column}`") for column in read.columns))
+
+    return frame
 
 
 def test_no_executor_can_import_mlflow() -> None:
@@ -95,17 +96,16 @@ def test_transcripts_as_text_and_never_line_by_line(spark: Any) -> None:
     assert {row["verdict"] for row in score_traces(lines, SKILL).collect()} == {"error"}
 
 
-def test_rows_of_traces(spark: Any) -> None:
-    names = ("trace_id", "state", "trace_metadata", "tags")
-    rows = [
-        (*(unified_row(trace)[name] for name in names), plain_spans(trace)) for trace in traces()
-    ]
-    bad = ("trace:/a.b.c/bad", "OK", {}, {}, None)
-    found = score_traces(spark.createDataFrame([*rows, bad], UNIFIED), SKILL).collect()
+def test_rows_of_traces(spark: Any, table: Any) -> None:
+    rows = table("trace_unified")
+    bad = rows.limit(1).selectExpr(
+        *(BAD.get(column, column) + f" AS {column}" for column in rows.columns)
+    )
+    found = score_traces(rows.unionByName(bad), SKILL).collect()
     errors = [row for row in found if row["trace_id"].endswith("bad")]
     assert [row["verdict"] for row in errors] == ["error"]
     good = [row for row in found if not row["trace_id"].endswith("bad")]
-    assert {row["trace_id"] for row in good} == {row[0] for row in rows}
+    assert {row["trace_id"] for row in good} == {row["trace_id"] for row in rows.collect()}
     single = [
         item
         for session, item in ((s, trace_eval(SKILL, traces=[s])) for s in sessions())
@@ -116,26 +116,20 @@ def test_rows_of_traces(spark: Any) -> None:
     assert compared(row for row in good if row["session_id"] in ids) == compared(alone)
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_rows_of_spans_with_annotations(spark: Any, version: int) -> None:
-    spans = [tuple(span.values()) for trace in traces() for span in plain_spans(trace)]
-    frame = spark.createDataFrame(spans, SPAN)
-    if version == 2:
-        frame = frame.selectExpr(
-            *(name for name in FIELDS if name != "attributes"),
-            "parse_json(to_json(attributes)) AS attributes",
-        )
-    columns = [part.split()[0] for part in NOTE.split(", ")]
-    notes = [tuple(note[name] for name in columns) for note in annotation_rows(traces())]
-    found = score_traces(frame, SKILL, annotations=spark.createDataFrame(notes, NOTE)).collect()
+@pytest.mark.parametrize("notes", ["otel_annotations", "trace_metadata"])
+@pytest.mark.parametrize("spans", ["otel_spans_v1", "otel_spans_v2"])
+def test_rows_of_spans_with_annotations(table: Any, spans: str, notes: str) -> None:
+    found = score_traces(table(spans), SKILL, annotations=table(notes)).collect()
     assert {row["verdict"] for row in found} <= {"pass", "fail", "unknown"}
     assert {row["session_id"] for row in found} == {session.session_id for session in sessions()}
-    names = ("trace_id", "state", "trace_metadata", "tags")
-    rows = [
-        (*(unified_row(trace)[name] for name in names), plain_spans(trace)) for trace in traces()
-    ]
-    unified = score_traces(spark.createDataFrame(rows, UNIFIED), SKILL).collect()
-    assert compared(found) == compared(unified)
+    assert compared(found) == compared(score_traces(table("trace_unified"), SKILL).collect())
+
+
+def test_annotations_of_other_columns_are_refused(table: Any) -> None:
+    """Else no trace would have a session, in silence."""
+    other = table("otel_annotations").selectExpr("target_id AS trace_id", "name", "value")
+    with pytest.raises(ConfigurationError, match="expected those of <prefix>_otel_annotations"):
+        score_traces(table("otel_spans_v1"), SKILL, annotations=other)
 
 
 def test_what_is_no_table_of_traces_is_said(spark: Any) -> None:

@@ -8,22 +8,33 @@ different errors. MLflow is imported inside the functions: naming this module co
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
-from datetime import datetime
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skilltrace_mlflow._internals import set_uri
+from skilltrace_mlflow._internals import set_uri, tracing_client
 from skilltrace_mlflow.errors import (
     ConfigurationError,
     EvaluationError,
     SkillTraceError,
     TraceNotFoundError,
+)
+from skilltrace_mlflow.sources.mlflow._catalog import (
+    AHEAD,
+    DESTINATION,
+    LONGEST,
+    between,
+    is_location,
+    location_of_id,
+    require_warehouse,
+    windows,
 )
 from skilltrace_mlflow.sources.mlflow._place import (
     probe,
@@ -48,7 +59,9 @@ __all__ = [
     "fetch_run_transcript",
     "fetch_session_traces",
     "fetch_trace",
+    "fetch_traces",
     "fetch_traces_between",
+    "newest_traces",
     "probe",
     "resolve_experiment",
     "resolve_run",
@@ -69,6 +82,7 @@ ARTIFACTS = ("trace.jsonl", "session.jsonl", "transcript.jsonl")
 _PARENT_CALL = "mlflow.claude_code.parent_tool_use_id"
 _URI = "MLFLOW_TRACKING_URI"
 _PAGE = 100
+_BATCH = 20
 _MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "RESOURCE_NOT_FOUND"})
 # A request may be tried again, but a command may not hang: MLflow's own defaults (120 s, 7 retries
 # with up to 128 s between them) add up to minutes. These bridge a restart of some ten seconds.
@@ -88,11 +102,35 @@ def fetch_trace(trace_id: str, *, tracking_uri: str | None = None) -> Trace:
 
     Raises TraceNotFoundError if the store has no such trace, EvaluationError if it cannot be asked.
     """
+    if location_of_id(trace_id) is not None:
+        require_warehouse(f"trace {trace_id}", tracking_uri_of(tracking_uri))
     with store_errors(f"trace {trace_id}", tracking_uri), connect(tracking_uri) as client:
         trace: Trace | None = client.get_trace(trace_id, display=False)
         if trace is None:
             raise TraceNotFoundError(f"trace {trace_id}: not found in {_where(tracking_uri)}")
         return trace
+
+
+def fetch_traces(trace_ids: Sequence[str], *, tracking_uri: str | None = None) -> list[Trace]:
+    """Those of these traces that few requests bring; the others have to be fetched one by one,
+    which also tells a trace that is not there from a store that does not answer.
+    """
+    from mlflow.exceptions import MlflowException
+    from requests import RequestException
+
+    groups: dict[str | None, list[str]] = {}
+    for trace_id in sorted(set(trace_ids)):
+        with contextlib.suppress(ConfigurationError):  # of no form: told by who fetches it alone
+            groups.setdefault(location_of_id(trace_id), []).append(trace_id)
+    if any(location is not None for location in groups):
+        require_warehouse("what is asked for", tracking_uri_of(tracking_uri))
+    found: list[Trace] = []
+    client = tracing_client(tracking_uri)
+    with contextlib.suppress(MlflowException, RequestException, OSError):
+        for location, ids in groups.items():
+            for start in range(0, len(ids), _BATCH):
+                found += client.batch_get_traces(ids[start : start + _BATCH], location)
+    return found
 
 
 def fetch_run_traces(run_id: str, *, tracking_uri: str | None = None) -> StoredTraces:
@@ -151,17 +189,23 @@ def fetch_run_transcript(run_id: str, *, tracking_uri: str | None = None) -> Pat
 
 
 def fetch_session_traces(
-    session_id: str, experiment_id: str, *, tracking_uri: str | None = None
+    session_id: str,
+    experiment_id: str,
+    *,
+    tracking_uri: str | None = None,
+    seen: datetime | None = None,
 ) -> StoredTraces:
     """All traces of a Claude Code session in an experiment, background agents included; traces that
     other programs logged under the same session are left out.
 
-    Raises EvaluationError if the store cannot be asked.
+    In Unity Catalog the search goes back 400 days, from now or from `seen`, when a turn of the
+    session began. Raises EvaluationError if the store cannot be asked.
     """
     with store_errors(f"session {session_id}", tracking_uri), connect(tracking_uri) as client:
         return _search_whole(
             client,
             experiment_id,
+            since=(seen or datetime.now(timezone.utc)) - LONGEST,
             filter_string=f"metadata.`mlflow.trace.session` = {_quoted(session_id)}",
         )
 
@@ -174,7 +218,7 @@ def fetch_traces_between(
     Raises ConfigurationError for an unknown experiment, EvaluationError if the store cannot be
     asked.
     """
-    experiment_id = resolve_experiment(experiment, tracking_uri=tracking_uri)
+    experiment_id = resolve_experiment(experiment, tracking_uri=tracking_uri, locations=True)
     first, last = (int(moment.timestamp() * 1000) for moment in (start, end))
     with store_errors(f"experiment {experiment_id}", tracking_uri), connect(tracking_uri) as client:
         return _search_whole(
@@ -192,9 +236,11 @@ def whole_session(
     """
     location = getattr(turns.infos[0].trace_location, "mlflow_experiment", None)
     held = experiment_id if location is None else location.experiment_id
+    held = location_of_id(turns.first_id) or held
     if turns.session_id is None or held is None:
         return turns
-    found = fetch_session_traces(turns.session_id, str(held), tracking_uri=tracking_uri)
+    seen = datetime.fromtimestamp(turns.start[0] / 1000, timezone.utc)
+    found = fetch_session_traces(turns.session_id, str(held), tracking_uri=tracking_uri, seen=seen)
     return found if found.traces else turns
 
 
@@ -249,25 +295,67 @@ def search_experiment_traces(
     Raises ConfigurationError for an unknown experiment, EvaluationError if the store cannot be
     asked.
     """
-    experiment_id = resolve_experiment(experiment, tracking_uri=tracking_uri)
-    with store_errors(f"experiment {experiment_id}", tracking_uri), connect(tracking_uri) as client:
-        return _search(
-            client,
-            experiment_id,
-            limit=limit,
-            filter_string=filter_string,
-            include_spans=include_spans,
-            order_by=["timestamp_ms DESC"],
-        )
+    found = newest_traces(
+        experiment,
+        tracking_uri=tracking_uri,
+        filter_string=filter_string,
+        include_spans=include_spans,
+        page=_PAGE if limit is None else min(_PAGE, limit),
+    )
+    with contextlib.closing(found):
+        return list(itertools.islice(found, limit))
 
 
-def resolve_experiment(name_or_id: str | None, *, tracking_uri: str | None = None) -> str:
+def newest_traces(
+    experiment: str | None,
+    *,
+    tracking_uri: str | None = None,
+    filter_string: str | None = None,
+    include_spans: bool = True,
+    page: int = _PAGE,
+) -> Generator[Trace, None, None]:
+    """Traces of an experiment (by name or id, or a location in Unity Catalog), newest first, as far
+    as they are taken: nothing is asked for that nobody looks at. In Unity Catalog they are those of
+    the last 400 days.
+
+    Raises ConfigurationError for an unknown experiment, EvaluationError if the store cannot be
+    asked.
+    """
+    place = resolve_experiment(experiment, tracking_uri=tracking_uri, locations=True)
+    with store_errors(f"experiment {place}", tracking_uri), connect(tracking_uri) as client:
+        spans: Iterable[tuple[datetime, datetime] | None]
+        spans = windows() if _in_catalog(client, place) else (None,)
+        for window in spans:
+            conditions = [filter_string, None if window is None else between(*window)]
+            yield from _pages(
+                client,
+                place,
+                page=page,
+                filter_string=" AND ".join(filter(None, conditions)) or None,
+                include_spans=include_spans,
+                order_by=["timestamp_ms DESC"],
+            )
+
+
+def resolve_experiment(
+    name_or_id: str | None, *, tracking_uri: str | None = None, locations: bool = False
+) -> str:
     """The id of an experiment. None means MLFLOW_EXPERIMENT_ID or _NAME, else `Default`.
 
-    Raises ConfigurationError if it does not exist or was deleted, EvaluationError if the store
+    With `locations`, for those who only read traces, a workspace's `catalog.schema.prefix` is taken
+    as well and returned as it is. Raises ConfigurationError if the experiment does not exist or was
+    deleted, or if no warehouse is named for traces in Unity Catalog; EvaluationError if the store
     cannot be asked.
     """
     wanted = name_or_id or experiment_of()
+    if tracking_uri_of(tracking_uri).startswith("databricks") and is_location(wanted):
+        if not locations:
+            raise ConfigurationError(
+                f"{wanted}: is a place of traces in Unity Catalog, and this needs an experiment; "
+                "give the one that is linked to it"
+            )
+        require_warehouse(wanted, tracking_uri_of(tracking_uri))
+        return wanted
     with store_errors(f"experiment {wanted!r}", tracking_uri), connect(tracking_uri) as client:
         found = client.get_experiment_by_name(wanted)
         if found is None and wanted.isdigit():
@@ -275,6 +363,8 @@ def resolve_experiment(name_or_id: str | None, *, tracking_uri: str | None = Non
         if found is None or found.lifecycle_stage != "active":
             names = [item.name for item in client.search_experiments(max_results=50)]
             raise ConfigurationError(_unknown_experiment(wanted, names, _where(tracking_uri)))
+        if DESTINATION in found.tags:
+            require_warehouse(f"experiment {wanted}", tracking_uri_of(tracking_uri))
         return str(found.experiment_id)
 
 
@@ -323,32 +413,42 @@ def connect(tracking_uri: str | None = None, *, create: bool = False) -> Iterato
                 os.environ.pop(name, None)
 
 
-def _search(
-    client: MlflowClient, experiment_id: str, *, limit: int | None = None, **query: Any
-) -> list[Trace]:
-    found: list[Trace] = []
+def _pages(client: MlflowClient, place: str, *, page: int = _PAGE, **query: Any) -> Iterator[Trace]:
     token: str | None = None
-    while limit is None or len(found) < limit:
-        size = _PAGE if limit is None else min(_PAGE, limit - len(found))
-        page = client.search_traces(
-            locations=[experiment_id], max_results=size, page_token=token, **query
-        )
-        found.extend(page)
-        token = page.token
+    while True:
+        found = client.search_traces(locations=[place], max_results=page, page_token=token, **query)
+        yield from found
+        token = found.token
         if not token:
-            break
-    return found
+            return
 
 
-def _search_whole(client: MlflowClient, experiment_id: str, **query: Any) -> StoredTraces:
+def _in_catalog(client: MlflowClient, place: str) -> bool:
+    """Whether the traces of an experiment (by id), or a location, lie in Unity Catalog."""
+    if is_location(place):
+        return True
+    if not str(client.tracking_uri).startswith("databricks"):
+        return False
+    return DESTINATION in client.get_experiment(place).tags
+
+
+def _search_whole(
+    client: MlflowClient, place: str, *, since: datetime | None = None, **query: Any
+) -> StoredTraces:
     """Claude Code's traces among those found, compared with what the store lists: MLflow leaves out
-    in silence what it cannot hand over with all its spans.
+    in silence what it cannot hand over with all its spans. In Unity Catalog a search without bounds
+    of its own goes back to `since`, else 400 days.
     """
     from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace
 
     query["order_by"] = ["timestamp_ms ASC"]
-    listed = _search(client, experiment_id, include_spans=False, **query)
-    traces = _search(client, experiment_id, **query)
+    text = query.get("filter_string") or ""
+    if "timestamp_ms" not in text and _in_catalog(client, place):
+        now = datetime.now(timezone.utc)
+        bounds = between(since or now - LONGEST, now + AHEAD)
+        query["filter_string"] = f"{text} AND {bounds}" if text else bounds
+    listed = list(_pages(client, place, include_spans=False, **query))
+    traces = list(_pages(client, place, **query))
     ours = [trace for trace in traces if is_claude_code_trace(trace)]
     spanless = {trace.info.trace_id for trace in traces if not has_root(trace)}
     came = {trace.info.trace_id for trace in traces} - spanless
