@@ -10,6 +10,7 @@ __all__ = [
     "ConfigurationError",
     "EvaluationError",
     "EvaluationFailedError",
+    "ExperimentNotFoundError",
     "InputError",
     "SkillTraceError",
     "TraceNotFoundError",
@@ -35,6 +36,10 @@ class ConfigurationError(SkillTraceError):
     def __init__(self, *problems: str) -> None:
         super().__init__("\n".join(problems))
         self.problems = problems
+
+
+class ExperimentNotFoundError(ConfigurationError):
+    """An experiment that was named but is not there (exit code 2): who may make it catches this."""
 
 
 class EvaluationError(SkillTraceError):

@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.bounded import HangingCall, call_bounded
-from skilltrace_mlflow.errors import ConfigurationError, EvaluationError, SkillTraceError
+from skilltrace_mlflow.errors import (
+    ConfigurationError,
+    EvaluationError,
+    ExperimentNotFoundError,
+    SkillTraceError,
+)
 from skilltrace_mlflow.evaluate._deadline import Deadline, abandon, settle
 from skilltrace_mlflow.evaluate._find import Finder
 from skilltrace_mlflow.evaluate._import import importer_into
@@ -237,7 +242,7 @@ class ExperimentChoice:
             with mlflow_store.connect(create=self.create) as client:
                 try:
                     self.found = mlflow_store.resolve_experiment(self.name)
-                except ConfigurationError:
+                except ExperimentNotFoundError:
                     if not self.create:
                         raise
                     name = self.name or mlflow_store.experiment_of()

@@ -26,6 +26,7 @@ from skilltrace_mlflow._internals import SOURCE_RUN
 from skilltrace_mlflow.errors import EvaluationError
 from skilltrace_mlflow.evaluate._deadline import Deadline
 from skilltrace_mlflow.evaluate._surroundings import environment
+from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
 __all__ = ["SOURCE_RUN", "STORE_ERRORS", "RunStore", "first_line", "status_of"]
 
@@ -161,11 +162,14 @@ class RunStore:
 
     def _linked(self) -> Iterable[Any]:
         token: str | None = None
+        # What is older is asked for one by one, as what is not linked is.
+        bounds = self.patiently(mlflow_store.time_bounds, self.client, self.experiment_id)
         while True:
             page = self.patiently(
                 self.client.search_traces,
                 locations=[self.experiment_id],
                 run_id=self.run_id,
+                filter_string=bounds,
                 include_spans=False,
                 max_results=_PAGE,
                 page_token=token,

@@ -113,7 +113,7 @@ def _row(trace: Mapping[str, Any]) -> dict[str, Any]:
 def test_a_malformed_row_is_an_error_and_the_others_are_judged(row: dict[str, Any]) -> None:
     (path,) = find_sessions(RECORDINGS / "demo-good")
     good = [unified_row(trace) for trace in as_traces(parse_transcript(path))]
-    items = [Item(kind="trace", payload=json.dumps(r)) for r in (row, *good)]
+    items = [Item(kind="trace", payload=json.dumps(r, default=str)) for r in (row, *good)]
     rows = judge().rows("session", items)
     assert not [r for r in rows if r["trace_id"] == "t" and r["verdict"] == "pass"]
     assert [r["trace_id"] for r in rows].count("t") >= 1
@@ -123,7 +123,7 @@ def test_a_malformed_row_is_an_error_and_the_others_are_judged(row: dict[str, An
 
 def test_other_programs_traces_are_left_out() -> None:
     row = {"trace_id": "t", "spans": [{"span_id": "1", "name": "root_span"}]}
-    assert judge().rows("t", [Item(kind="trace", payload=json.dumps(row))]) == []
+    assert judge().rows("t", [Item(kind="trace", payload=json.dumps(row, default=str))]) == []
 
 
 def test_text_read_line_by_line_is_no_transcript() -> None:
@@ -149,7 +149,7 @@ def frames(triples: Sequence[tuple[str, str, str]], size: int) -> Any:
 @pytest.mark.parametrize("size", [1, 2, 3, 100])
 def test_groups_go_across_frames(size: int) -> None:
     triples = [
-        (key, "trace", json.dumps(unified_row(trace)))
+        (key, "trace", json.dumps(unified_row(trace), default=str))
         for key in ("resume", "demo-good", "parallel-agents")
         for trace in as_traces(parse_transcript(find_sessions(RECORDINGS / key)[0]))
     ]
@@ -166,7 +166,7 @@ def test_groups_go_across_frames(size: int) -> None:
 def test_a_huge_group_is_an_error_row_and_the_next_is_judged() -> None:
     (path,) = find_sessions(RECORDINGS / "demo-good")
     (trace,) = as_traces(parse_transcript(path))
-    good = json.dumps(unified_row(trace))
+    good = json.dumps(unified_row(trace), default=str)
     triples = [("huge", "trace", good)] * 5 + [("next", "trace", good)]
     work = _Work(judge(most_bytes=len(good) * 2))
     rows = [row for frame in work(frames(triples, 2)) for row in frame.to_dict("records")]

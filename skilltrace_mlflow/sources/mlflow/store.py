@@ -23,6 +23,7 @@ from skilltrace_mlflow._internals import set_uri, tracing_client
 from skilltrace_mlflow.errors import (
     ConfigurationError,
     EvaluationError,
+    ExperimentNotFoundError,
     SkillTraceError,
     TraceNotFoundError,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "search_experiment_traces",
     "store_errors",
     "store_exists",
+    "time_bounds",
     "tracking_uri_of",
     "whole_session",
     "with_agents",
@@ -362,7 +364,7 @@ def resolve_experiment(
             found = _experiment_by_id(client, wanted)
         if found is None or found.lifecycle_stage != "active":
             names = [item.name for item in client.search_experiments(max_results=50)]
-            raise ConfigurationError(_unknown_experiment(wanted, names, _where(tracking_uri)))
+            raise ExperimentNotFoundError(_unknown_experiment(wanted, names, _where(tracking_uri)))
         if DESTINATION in found.tags:
             require_warehouse(f"experiment {wanted}", tracking_uri_of(tracking_uri))
         return str(found.experiment_id)
@@ -423,6 +425,16 @@ def _pages(client: MlflowClient, place: str, *, page: int = _PAGE, **query: Any)
             return
 
 
+def time_bounds(client: MlflowClient, place: str, *, since: datetime | None = None) -> str | None:
+    """What a search that no time is given for is bounded by: in Unity Catalog the time from
+    `since`, else 400 days ago, on; None elsewhere.
+    """
+    if not _in_catalog(client, place):
+        return None
+    now = datetime.now(timezone.utc)
+    return between(since or now - LONGEST, now + AHEAD)
+
+
 def _in_catalog(client: MlflowClient, place: str) -> bool:
     """Whether the traces of an experiment (by id), or a location, lie in Unity Catalog."""
     if is_location(place):
@@ -442,11 +454,10 @@ def _search_whole(
     from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace
 
     query["order_by"] = ["timestamp_ms ASC"]
-    text = query.get("filter_string") or ""
-    if "timestamp_ms" not in text and _in_catalog(client, place):
-        now = datetime.now(timezone.utc)
-        bounds = between(since or now - LONGEST, now + AHEAD)
-        query["filter_string"] = f"{text} AND {bounds}" if text else bounds
+    text = query.get("filter_string")
+    if text is None or "timestamp_ms" not in text:
+        bounds = time_bounds(client, place, since=since)
+        query["filter_string"] = " AND ".join(filter(None, (text, bounds))) or None
     listed = list(_pages(client, place, include_spans=False, **query))
     traces = list(_pages(client, place, **query))
     ours = [trace for trace in traces if is_claude_code_trace(trace)]
