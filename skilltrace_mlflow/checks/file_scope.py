@@ -111,7 +111,7 @@ def file_scope(session: Session, parameters: FileScope) -> Outcome:
         session,
         findings,
         all_or_nothing=True,
-        lost=session.lacks("files") or _hidden_lines(session),
+        lost=session.lacks("files", "tool_names") or _hidden_lines(session),
         note=note,
         details={"written": sorted({*settled, *certain})},
     )

@@ -74,11 +74,14 @@ def written_files(session: Session) -> list[str]:
 
 
 def unsettled_writes(session: Session) -> list[str | None]:
-    """Paths of writing calls of which nobody knows how they ended; None for a path not recorded."""
+    """Paths of writing calls of which nobody knows how they ended; None for a path that is not
+    recorded, also where the call is known to have succeeded."""
     known = {op.call_id for op in session.files if op.call_id is not None}
     found: list[str | None] = []
     for call in session.tool_calls:
-        if call.name not in EDITORS or call.outcome != "unknown" or call.id in known:
+        if call.name not in EDITORS or call.id in known:
+            continue
+        if call.outcome not in ("unknown", "succeeded"):
             continue
         given = call.input or {}
         paths = [given[key] for key in PATH_KEYS if isinstance(given.get(key), str)]

@@ -12,8 +12,12 @@ from skilltrace_mlflow.metrics import TraceMetrics
 from skilltrace_mlflow.responses import Response
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.metrics_dict import is_metrics_dict, session_from_metrics_dict
-from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace, session_from_trace
-from skilltrace_mlflow.sources.session_json import FORMAT, session_from_json
+from skilltrace_mlflow.sources.mlflow.trace import (
+    is_claude_code_trace,
+    is_of_another_program,
+    session_from_trace,
+)
+from skilltrace_mlflow.sources.session_json import session_from_json
 from skilltrace_mlflow.sources.table_row import trace_of_row
 
 __all__ = ["as_response", "as_session"]
@@ -38,8 +42,9 @@ def as_session(trace: Any) -> Session | None:
     if isinstance(trace, Mapping):
         return _from_mapping(trace)
     if isinstance(trace, list | tuple):
-        turns = [turn for turn in trace if is_claude_code_trace(turn)]
-        return session_from_trace(turns) if turns else None
+        turns = [turn for turn in trace if not is_of_another_program(turn)]
+        # One that lost its root may be a turn: it is refused with the reason, not left out.
+        return session_from_trace(turns) if any(map(is_claude_code_trace, turns)) else None
     if hasattr(trace, "info") and hasattr(trace, "data"):
         return _from_trace(trace)
     raise InputError(
@@ -92,7 +97,7 @@ def _from_mapping(trace: Mapping[str, Any]) -> Session | None:
     if {"trace_id", "spans"} <= trace.keys():  # a row of a table that holds traces
         row = trace_of_row(trace)
         return session_from_trace(row) if is_claude_code_trace(row) else None
-    if trace.get("format") == FORMAT:
+    if "format" in trace:  # of a dumped trace alone; another version's is refused
         return session_from_json(trace, source="trace")
     if is_metrics_dict(trace):
         return session_from_metrics_dict(trace)

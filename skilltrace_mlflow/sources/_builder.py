@@ -23,6 +23,7 @@ from skilltrace_mlflow.session import (
     SkillUse,
     ToolCall,
 )
+from skilltrace_mlflow.sources._damage import with_damages
 from skilltrace_mlflow.tools import TOOLS
 
 __all__ = ["CallFacts", "SessionBuilder", "files_of", "side_request_gaps", "skills_of"]
@@ -117,7 +118,7 @@ class SessionBuilder:
         With `usage_whole` the source itself states figures that hold whatever is missing.
         """
         notes = () if usage_whole else self.usage_notes
-        return Session(
+        found = Session(
             steps=tuple(self.steps),
             tool_calls=tuple(self.calls),
             messages=tuple(self.messages),
@@ -130,6 +131,7 @@ class SessionBuilder:
             diagnostics=tuple(self.diagnostics),
             **outer,
         )
+        return with_damages(found)  # what a damaged call used is known all the same
 
 
 def side_request_gaps(calls: Iterable[ToolCall]) -> Iterator[str]:

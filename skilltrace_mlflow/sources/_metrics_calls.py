@@ -15,6 +15,7 @@ from skilltrace_mlflow.sources._metrics_values import (
     as_mapping,
     as_number,
     as_sequence,
+    as_text,
 )
 from skilltrace_mlflow.sources.transcript._outcome import MAYBE_REFUSED
 from skilltrace_mlflow.tools import tool_category
@@ -110,7 +111,7 @@ def _listed_calls(listed: Any, missing: dict[Evidence, str]) -> tuple[ToolCall, 
                 input_truncated=as_flag(entry, "input_truncated", where, default=False),
                 outcome=outcome,
                 outcome_reason=str(entry.get("reason") or ""),
-                agent=str(entry.get("agent", MAIN_AGENT)),
+                agent=as_text(entry.get("agent", MAIN_AGENT), f"{where}.agent") or MAIN_AGENT,
                 duration_ms=as_number(entry.get("duration_ms"), f"{where}.duration_ms"),
                 details={**(as_mapping(entry, "details", where) or {}), **marks},
                 position=index,

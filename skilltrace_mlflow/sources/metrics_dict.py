@@ -24,6 +24,7 @@ from skilltrace_mlflow.session import (
     SubAgent,
     ToolCall,
 )
+from skilltrace_mlflow.sources._damage import with_damages
 from skilltrace_mlflow.sources._metrics_calls import calls_of
 from skilltrace_mlflow.sources._metrics_steps import steps_of
 from skilltrace_mlflow.sources._metrics_values import (
@@ -106,7 +107,9 @@ def session_from_metrics_dict(metrics: Mapping[str, Any]) -> Session:
     _note_owners(metrics, session, missing)
     given = as_mapping(metrics, "missing") or {}
     missing.update({cast("Evidence", kind): str(reason) for kind, reason in given.items()})
-    return session
+    # Calls that are made up from counts by category have names that no tool has.
+    listed = (as_mapping(metrics, "tools") or {}).get("calls") is not None
+    return with_damages(session) if listed else session
 
 
 def _is_recorded(metrics: Mapping[str, Any], *, whole: bool) -> bool:
@@ -179,9 +182,9 @@ def _files(
 
 def _paths(files: Mapping[str, Any], key: str) -> Sequence[str]:
     paths = as_sequence(files.get(key) or (), f"files.{key}")
-    wrong = next((path for path in paths if not isinstance(path, str)), "")
-    if wrong is None or wrong:
-        raise InputError(f"files.{key}: expected paths, got {wrong!r:.80}")
+    for path in paths:
+        if not isinstance(path, str):
+            raise InputError(f"files.{key}: expected paths, got {path!r:.80}")
     return paths
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.session import Session, ToolCall
+from skilltrace_mlflow.sources._damage import with_damages
 
 __all__ = ["FORMAT", "is_whole", "session_from_json", "session_to_json"]
 
@@ -63,7 +64,7 @@ def session_from_json(document: Mapping[str, Any], *, source: str = "") -> Sessi
         )
     values = {key: value for key, value in document.items() if key not in _BESIDE}
     session: Session = _decode(Session, values, source or "trace")
-    return session
+    return with_damages(session)
 
 
 def _encode(record: Any) -> dict[str, Any]:
@@ -134,6 +135,8 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     expected = _PRIMITIVES.get(hint)
     if expected is not None and not isinstance(value, expected):
         raise InputError(f"{where}: expected {hint.__name__}, got {type(value).__name__}")
+    if hint in (int, float) and value < 0 and not where.endswith(".position"):
+        raise InputError(f"{where}: expected a number that is not negative, got {value}")
     if (origin or hint) in (Mapping, dict) and not isinstance(value, Mapping):
         raise InputError(f"{where}: expected an object, got {type(value).__name__}")
     return value

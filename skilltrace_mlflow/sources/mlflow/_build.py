@@ -106,6 +106,12 @@ class Parts:
             self.gap(f"trace {trace.id}: the parent of {len(trace.orphans)} spans is missing")
         if trace.root is None:
             self.gap(f"trace {trace.id} has no root span")
+        if trace.strays:
+            self.gap(f"trace {trace.id}: {len(trace.strays)} spans beside the root have no parent")
+        for span in trace.spans:
+            if span.damaged:
+                parts = ", ".join(span.damaged)
+                self.gap(f"trace {trace.id}: span {span.name or span.id} is damaged ({parts})")
 
     def ended(self, nanoseconds: int, ending: Ending) -> None:
         """How a turn ended that began at that time; the last turn's ending is the session's."""

@@ -94,6 +94,8 @@ def detect(trace: TraceView) -> Generation | None:
     if root.mapping(USAGE) is not None:
         spans_have_usage = any(span.mapping(USAGE) is not None for span in llms)
         return SDK_TS if spans_have_usage or _nested_agents(trace) else SDK_PYTHON
+    if not any(_counts_tokens(span) for span in llms) and any(map(_is_of_sdk, messages)):
+        return SDK_PYTHON  # its result, which brings the sum, never came
     if any(b.get("type") == "tool_use" for span in llms for b in content_blocks(span)):
         return PLUGIN_3
     if any(m.get("usage") is not None or m.get("id") for m in messages):
@@ -171,6 +173,20 @@ def _nested_agents(trace: TraceView) -> bool:
         span.parent_id is not None
         and (span.name == "subagent" or span.name.startswith("subagent_"))
         for span in trace.spans
+    )
+
+
+def _counts_tokens(span: SpanView) -> bool:
+    return span.mapping(USAGE) is not None or "input_tokens" in span.raw
+
+
+def _is_of_sdk(message: Mapping[str, Any]) -> bool:
+    """The Python Agent SDK writes its own blocks, to which MLflow adds their type as the last key;
+    the API's begin with it."""
+    content = message.get("content")
+    return isinstance(content, Sequence) and any(
+        isinstance(block, Mapping) and len(block) > 1 and list(block)[-1] == "type"
+        for block in content
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.session import Session, ToolCall
+from skilltrace_mlflow.sources._damage import with_damages
 from skilltrace_mlflow.sources.mlflow._build import Parts
 from skilltrace_mlflow.sources.mlflow._generation import is_tool
 from skilltrace_mlflow.sources.mlflow._text import result_text
@@ -51,7 +52,7 @@ def session_of_turns(traces: Sequence[TraceView]) -> Session:
         gaps.note_state(trace)
     lost = [reason for session, _ in parts for reason in session.incomplete]
     incomplete = tuple(dict.fromkeys([*merged.incomplete, *lost, *gaps.incomplete]))
-    return replace(merged, **gathered, incomplete=incomplete)
+    return with_damages(replace(merged, **gathered, incomplete=incomplete))
 
 
 def _weight(document: Mapping[str, Any]) -> tuple[int, int]:

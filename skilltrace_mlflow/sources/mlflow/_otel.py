@@ -55,6 +55,9 @@ def add_trace(parts: Parts, trace: TraceView) -> None:
     """Add one interaction to the record."""
     parts.note_state(trace)
     for span in trace.spans:
+        if _kind(span) not in (span.name, ""):
+            parts.gap(f"trace {trace.id}: span {span.name} says that it is a {_kind(span)}")
+    for span in trace.spans:
         if span.name == "claude_code.interaction":
             _add_interaction(parts, span)
     tops = [*trace.children.get(None, ()), *trace.orphans]
@@ -68,6 +71,12 @@ def add_trace(parts: Parts, trace: TraceView) -> None:
     parts.costs.append(None)
     parts.ended(min(starts, default=0), _ending(trace))
     parts.fact("version", trace.tags.get("service.version"))
+
+
+def _kind(span: SpanView) -> str:
+    """The name that a span should have by its own type, "" where it states none."""
+    kind = span.text("span.type")
+    return f"claude_code.{kind}" if kind else ""
 
 
 def _add_interaction(parts: Parts, span: SpanView) -> None:

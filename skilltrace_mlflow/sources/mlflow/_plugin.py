@@ -38,6 +38,7 @@ from skilltrace_mlflow.sources.mlflow._generation import (
 )
 from skilltrace_mlflow.sources.mlflow._recover import quoted_calls, recover_messages
 from skilltrace_mlflow.sources.mlflow._spans import (
+    SYNTHETIC,
     agent_type,
     cost_of,
     difference,
@@ -67,7 +68,6 @@ from skilltrace_mlflow.tools import starts_agent
 
 __all__ = ["add_trace"]
 
-_SYNTHETIC = "<synthetic>"
 _INTERRUPTED = "[Request interrupted"
 # The root's length that the Python writers make up when the last line has no timestamp.
 _DEFAULT_NS = 10_000_000_000
@@ -109,13 +109,16 @@ class _Reader:
     def read(self) -> None:
         parts, trace, root = self.parts, self.trace, self.trace.root
         parts.note_state(trace)
+        for span in trace.spans:
+            if span.type is None:  # MLflow gives every span one
+                parts.gap(f"trace {trace.id}: span {span.name or span.id} is damaged (type)")
         if root is None:  # detection asks for the root's name
             return
         agent = self.root_agent = self._root_agent(root)
         self._add_prompt(root, agent)
         if self.generation.quotes_messages:
             self._add_recovered(root, agent)
-        self._walk([*trace.below(root), *trace.orphans], agent)
+        self._walk([*trace.below(root), *trace.strays, *trace.orphans], agent)
         self._add_calls_without_span()
         self._add_ending(root, agent)
         self._add_root_usage(root, agent)
@@ -200,7 +203,12 @@ class _Reader:
         self._walk(self.trace.below(span), agent_id)
 
     def _add_call(self, span: SpanView, agent: str) -> ToolCall:
-        name = span.text("tool_name") or span.name.removeprefix("tool_") or "unknown"
+        name, own = span.text("tool_name"), span.name
+        if name and own.startswith("tool_") and own != f"tool_{name}":
+            self.parts.gap(
+                f"trace {self.trace.id}: span {own} is of a call of {name}: one is wrong"
+            )
+        name = name or own.removeprefix("tool_") or "unknown"
         call_id = span.text("tool_id") or span.id
         inputs = span.inputs
         if self.own_inputs.setdefault(call_id, (name, inputs)) != (name, inputs):
@@ -281,7 +289,7 @@ class _Reader:
             return ending_by_stop_reason("tool_use")
         texts = (block.get("text") for block in content_blocks(span))
         text = "\n".join(t for t in texts if isinstance(t, str))
-        if model_of(span) == _SYNTHETIC:
+        if model_of(span) == SYNTHETIC:
             if text.lstrip().startswith(_INTERRUPTED):
                 return Ending(kind="interrupted", text="interrupted by the user")
             return Ending(kind="cut_off", text=short_reason(text) or "API error")
@@ -329,7 +337,7 @@ class _Reader:
             if block.get("type") == "tool_use" and isinstance(block.get("id"), str):
                 self.asked.setdefault(block["id"], (block, span.start_ns, agent))
         self._note_last(span, agent)
-        if model == _SYNTHETIC:
+        if model == SYNTHETIC:
             if text and self.parts.first("error", text, span.start_ns):
                 self.parts.api_errors.append(text)
             return
@@ -393,7 +401,7 @@ class _Reader:
             self.parts.steps.append((self.parts.place(nanoseconds, STEP), step))
 
     def _add_recovered(self, root: SpanView, agent: str) -> None:
-        spans = [span for span in self.trace.spans if is_llm(span) and model_of(span) != _SYNTHETIC]
+        spans = [span for span in self.trace.spans if is_llm(span) and model_of(span) != SYNTHETIC]
         tool_starts = {
             tool_id: span.start_ns
             for span in self.trace.spans

@@ -15,6 +15,7 @@ from skilltrace_mlflow.sources.mlflow._wire import SpanView
 from skilltrace_mlflow.sources.mlflow.names import USAGE
 
 __all__ = [
+    "SYNTHETIC",
     "agent_type",
     "cost_of",
     "difference",
@@ -25,6 +26,9 @@ __all__ = [
     "span_usage",
     "without_cache",
 ]
+
+SYNTHETIC = "<synthetic>"
+"""The model of what Claude Code itself says in an answer's place."""
 
 _BARE_USAGE = (
     "input_tokens",
@@ -51,9 +55,12 @@ def agent_type(span: SpanView) -> str | None:
 
 
 def model_of(span: SpanView) -> str | None:
-    """The model that an LLM span names."""
+    """The model that an LLM span names; that none answered, if any of its attributes says so."""
     inputs = span.inputs if isinstance(span.inputs, Mapping) else {}
-    for value in (span.get("model"), span.get("mlflow.llm.model"), inputs.get("model")):
+    values = (span.get("model"), span.get("mlflow.llm.model"), inputs.get("model"))
+    if SYNTHETIC in values:
+        return SYNTHETIC
+    for value in values:
         if isinstance(value, str) and value and value != "unknown":
             return value
     return None

@@ -36,7 +36,10 @@ _MAX_COUNT = 2**53
 
 @dataclass(frozen=True, kw_only=True)
 class SpanView:
-    """One span. `attributes` decodes on access through `get`; `status` is OK, ERROR or UNSET."""
+    """One span. `attributes` decodes on access through `get`; `status` is OK, ERROR or UNSET.
+
+    `damaged` names the parts of it that are none.
+    """
 
     id: str
     parent_id: str | None
@@ -48,6 +51,7 @@ class SpanView:
     raw: Mapping[str, Any] = field(repr=False)
     events: tuple[tuple[str, Mapping[str, Any]], ...] = ()
     order: int = 0
+    damaged: tuple[str, ...] = ()
 
     def get(self, key: str) -> Any:
         """An attribute's value, decoded; None where it is absent."""
@@ -115,6 +119,11 @@ class TraceView:
         """The span without a parent; the first of them, should there be several."""
         roots = self.children.get(None, ())
         return roots[0] if roots else None
+
+    @property
+    def strays(self) -> tuple[SpanView, ...]:
+        """The spans beside the root that have no parent at all."""
+        return self.children.get(None, ())[1:]
 
     @property
     def orphans(self) -> tuple[SpanView, ...]:
@@ -224,17 +233,32 @@ def _span(item: Any, order: int) -> SpanView | None:
         code = item.get("status_code", status)
         message = item.get("status_message")
     start = _nanoseconds(item, "start")
+    parent = item.get("parent_span_id") or item.get("parent_id")
+    events = item.get("events")
+    events = decode_value(events) if isinstance(events, str) else events
+    span_id, name = _span_id(context.get("span_id")), _as_text(item.get("name"))
+    attributes = as_mapping(item.get("attributes"))
+    sound = {
+        "id": span_id is not None,
+        "parent": parent is None or _span_id(parent) is not None,
+        "name": bool(name),
+        "start": start is not None,
+        "status": code is None or _is_status(code),
+        "attributes": bool(attributes),
+        "events": not events or (_is_list(events) and all(isinstance(e, Mapping) for e in events)),
+    }
     return SpanView(
-        id=_span_id(context.get("span_id")) or f"span-{order}",
-        parent_id=_span_id(item.get("parent_span_id") or item.get("parent_id")),
-        name=_as_text(item.get("name")),
+        id=span_id or f"span-{order}",
+        parent_id=_span_id(parent),
+        name=name,
         start_ns=start or 0,
         end_ns=_nanoseconds(item, "end"),
         status=_status(code),
         status_message=_as_text(message),
-        raw=as_mapping(item.get("attributes")) or {},
-        events=tuple(_events(item.get("events"))),
+        raw=attributes or {},
+        events=tuple(_events(events)),
         order=order,
+        damaged=tuple(part for part, whole in sound.items() if not whole),
     )
 
 
@@ -260,6 +284,17 @@ def _span_id(value: Any) -> str | None:
     return value.removeprefix("0x")
 
 
+def _is_list(value: Any) -> bool:
+    """Whether a value is a list, as JSON or a table's reader (an array) gives it."""
+    return hasattr(value, "__iter__") and not isinstance(value, str | bytes | Mapping)
+
+
+def _is_status(code: Any) -> bool:
+    if isinstance(code, int):
+        return code in (0, 1, 2) and not isinstance(code, bool)
+    return str(getattr(code, "value", code)).upper().endswith(("OK", "ERROR", "UNSET"))
+
+
 def _status(code: Any) -> str:
     if code in (1, 2) and not isinstance(code, bool):
         return "OK" if code == 1 else "ERROR"
@@ -270,9 +305,7 @@ def _status(code: Any) -> str:
 
 
 def _events(raw: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if isinstance(raw, str):
-        raw = decode_value(raw)
-    if not isinstance(raw, list | tuple):
+    if not _is_list(raw):
         return
     for event in raw:
         if isinstance(event, Mapping):
