@@ -101,6 +101,7 @@ bench: $(VENV)/.installed  ## every benchmark, a few minutes each
 lock: $(VENV)/.installed  ## pin everything anew
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.10 --extra dev --no-header --no-annotate --no-emit-index-url --no-emit-find-links -o $(CONSTRAINTS) pyproject.toml
+	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --no-emit-find-links -c $(CONSTRAINTS) -o requirements/light.txt requirements/light.in
 
 clean:  ## remove what was made
 	rm -rf $(VENV) $(SPARK) build dist .mypy_cache .pytest_cache .ruff_cache demo-output agent-loop-output

@@ -18,6 +18,8 @@ __all__ = ["app", "run"]
 EXIT_USAGE = 2
 EXIT_UNKNOWN = 3
 _LONGEST_MESSAGE = 300
+# Dependencies that the light installation leaves out (docs/dependencies.md), by what is imported.
+_LEFT_OUT = ("mlflow", "pandas", "databricks", "detect_secrets", "requests", "tenacity")
 
 # Name on the command line: (module in this package, help in one line). Kept here so that the list
 # of commands can be printed without importing any of them.
@@ -121,12 +123,32 @@ def run(
         except BrokenPipeError:
             raise
         except Exception as error:  # no error of ours: an exit code of 1 would say "failed"
-            text = " ".join(str(error).split())[:_LONGEST_MESSAGE]
-            told = f"{type(error).__name__}: {text}" if text else type(error).__name__
-            hint = "" if debug else " (unexpected; --debug shows where)"
-            return _told(f"{told}{hint}", error, EXIT_UNKNOWN, debug=debug)
+            if (package := _left_out(error)) is not None:
+                return _told(_needs(package), error, EXIT_USAGE, debug=debug)
+            return _told(_unexpected(error, debug=debug), error, EXIT_UNKNOWN, debug=debug)
         return result if isinstance(result, int) else 0
     return 0
+
+
+def _left_out(error: Exception) -> str | None:
+    """The package that is missing, if it is one that a light installation leaves out."""
+    if not isinstance(error, ModuleNotFoundError) or error.name is None:
+        return None
+    package = error.name.partition(".")[0]
+    return package if package in _LEFT_OUT else None
+
+
+def _needs(package: str) -> str:
+    return (
+        f"this needs the package {package}, which is not installed here (a light installation); "
+        "pip install skilltrace-mlflow installs everything"
+    )
+
+
+def _unexpected(error: Exception, *, debug: bool) -> str:
+    text = " ".join(str(error).split())[:_LONGEST_MESSAGE]
+    told = f"{type(error).__name__}: {text}" if text else type(error).__name__
+    return told if debug else f"{told} (unexpected; --debug shows where)"
 
 
 def _told(message: str, error: Exception, code: int, *, debug: bool) -> int:
