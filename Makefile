@@ -92,6 +92,12 @@ SAMPLE ?= 5
 mutants: $(VENV)/.installed  ## small changes of checks, matching and gates: do the tests notice? (hours; FILES="gates.py")
 	$(BIN)/python -m tests.mutation.mutants $(FILES) --sample $(SAMPLE)
 
+INPUTS ?= 10000
+.PHONY: fuzz
+fuzz: $(VENV)/.installed  ## mutated bytes at every parser, guided by coverage (INPUTS for each; TARGETS="shell sql")
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "atheris>=3.0"
+	$(BIN)/python -m tests.fuzz.run $(TARGETS) --inputs $(INPUTS)
+
 docs: $(VENV)/.installed  ## write the generated reference pages
 	$(BIN)/python -m tests.docs.generate_checks_page
 
