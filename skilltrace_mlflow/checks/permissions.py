@@ -12,7 +12,7 @@ from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.commands.cli_tables import UNASKED_TOOLS
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.cli_dead_rules import remark_on
-from skilltrace_mlflow.matching.cli_decisions import clears_all, covered, reaches
+from skilltrace_mlflow.matching.cli_decisions import clears_all, covered, may_reach, reaches
 from skilltrace_mlflow.matching.cli_sight import linked, overlooked
 from skilltrace_mlflow.matching.selectors import (
     Selector,
@@ -232,13 +232,16 @@ def _meant(session: Session, rules: Sequence[Selector], *, deny: bool) -> _Meant
             certain.setdefault(id(call), rule.text)
         for call in open_:
             possible.setdefault(id(call), rule.text)
-        reaching = rule.rule_name in ("Read", "Edit") or rule.selects_name("Bash")
-        for call in session.tool_calls if reaching else ():
-            if id(call) in certain:
+        monitors = rule.selects_name("Bash")
+        for name, calls in calls_by_name(session).items():
+            if not (may_reach(rule, name, session) or (monitors and name == "Monitor")):
                 continue
-            means = _means(rule, call, session, deny)
-            if means is not False:
-                (certain if means else possible).setdefault(id(call), rule.text)
+            for call in calls:
+                if id(call) in certain:
+                    continue
+                means = _means(rule, call, session, deny)
+                if means is not False:
+                    (certain if means else possible).setdefault(id(call), rule.text)
     return certain, possible
 
 

@@ -42,13 +42,15 @@ def _always() -> frozenset[str]:
     words = {word for word in _WORDS.findall(" ".join(names)) if len(word) > 1}  # not of g++
     return frozenset(words) | {
         "7z", "bsdtar", "convert", "dd", "ffmpeg", "magick", "tar", "unzip",
-        *(_WORDS.match(name)[0] for name in FORMATTERS),  # type: ignore[index]
     }  # fmt: skip
 
 
 _WITH_OUTPUT = frozenset(("sort", "shuf", "iconv", "tree", "du"))
 _WITH_IN_PLACE = frozenset(("sed", "perl", "ruby", "awk", "gawk", "yq"))
 _ALWAYS = _always()
+# The words of a formatter's name, and options of which it needs one to rewrite.
+_FORMATTERS = [(set(_WORDS.findall(name)), row[0].split()) for name, row in FORMATTERS.items()]
+_FORMATTER_WORDS = frozenset().union(*(words for words, _ in _FORMATTERS))
 
 
 def may_change_files(line: Line) -> bool:
@@ -65,6 +67,8 @@ def may_change_files(line: Line) -> bool:
         words += _WORDS.findall(line.text)  # a comment's end is joined to no word
     if not _ALWAYS.isdisjoint(words):
         return True
+    if not _FORMATTER_WORDS.isdisjoint(words) and _may_format(line, words):
+        return True
     if "git" in words:
         if not _GIT.isdisjoint(words):
             return True
@@ -77,6 +81,15 @@ def may_change_files(line: Line) -> bool:
     if not _WITH_IN_PLACE.isdisjoint(words) and _IN_PLACE.search(bare):
         return True
     return ("uniq" in words or "xxd" in words) and _names_two(line)
+
+
+def _may_format(line: Line, words: list[str]) -> bool:
+    """Whether a formatter is named, with an option that it needs."""
+    both = (line.bare, line.text)
+    return any(
+        name.issubset(words) and (not needed or any(o in text for o in needed for text in both))
+        for name, needed in _FORMATTERS
+    )
 
 
 def _names_two(line: Line) -> bool:

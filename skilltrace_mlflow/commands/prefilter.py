@@ -21,6 +21,7 @@ _QUOTING = str.maketrans("", "", "'\"\\")
 _CUTS = re.compile(r"[;&|()\n`{}]")
 _DYNAMIC = re.compile(r"[$*?\[]")
 _MARKS = re.compile(r"[$`*?\[{]")
+_PUTS_TOGETHER = re.compile(r"[$`{]")  # the shell may put words together
 _RUNNERS = re.compile(r"\b(?:eval|source|(?:ba|z|da|k|a|fi|mk|rba)?sh)\b")
 _BRACES = re.compile(r"(?<!\$)\{[^\s{}]*,")
 _SHELL = re.compile(r"(?:^|[\s/'\"])(?:(?:ba|z|da|k|a|fi|mk|rba)?sh|eval|source|\.)(?:$|[\s'\"<])")
@@ -126,8 +127,9 @@ class Program:
         if not self.stands_in(line, bare):
             return False
         return (
-            all(word in line for word in self.words)
-            or any(mark in line for mark in "$`{")  # the shell may put the words together
+            not self.words
+            or all(word in line for word in self.words)
+            or _PUTS_TOGETHER.search(line) is not None
             or all(word in bare for word in self.words)
         )
 

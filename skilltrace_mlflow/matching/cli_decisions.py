@@ -7,7 +7,6 @@ Deny and ask rules on Read and Edit reach into command lines as far as the CLI l
 from __future__ import annotations
 
 import posixpath
-import re
 from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -20,7 +19,9 @@ from skilltrace_mlflow.commands.cli_tables import (
     PROTECTED_FOLDERS,
     UNASKED_TOOLS,
 )
-from skilltrace_mlflow.commands.shell import read_script
+from skilltrace_mlflow.commands.prefilter import line_of
+from skilltrace_mlflow.commands.shell import read_script, reads_posix
+from skilltrace_mlflow.matching.files import could_name, plain_name
 from skilltrace_mlflow.matching.links import links_of, through
 from skilltrace_mlflow.matching.selectors import Selector
 from skilltrace_mlflow.patterns.paths import RulePath, clean_path, is_absolute, relative_to
@@ -29,26 +30,14 @@ from skilltrace_mlflow.tools import EDITORS, PATH_KEYS, READERS, is_shell
 
 _ALL = {"*", ".", "..", "~", ""}
 
-__all__ = ["clears_all", "covered", "named_path", "reaches", "runs_unasked"]
-
-
-_PLAIN = re.compile(r"(?<![^/])[\w.-]+(?=/|$)")
+__all__ = ["clears_all", "covered", "may_reach", "named_path", "reaches", "runs_unasked"]
 
 
 @lru_cache(maxsize=512)
 def _path_of(text: str) -> tuple[RulePath, str]:
-    """The pattern of a rule, and a name that a line has to hold to be meant, empty if none has to.
-
-    Names of an absolute rule may be those of the working directory, which a line leaves out.
-    """
+    """The pattern of a rule, and a name that a line has to hold to be meant, if one has to."""
     pattern = RulePath(text)
-    names = _PLAIN.findall(text.casefold()) if pattern.anchor == "here" else []
-    return pattern, max(names, key=len, default="")
-
-
-def _could_name(line: str, name: str) -> bool:
-    """Whether a line may name a file in which a name stands: it does, or the shell composes it."""
-    return name in line.casefold() or any(sign in line for sign in "$`{\\'\"*?[")
+    return pattern, plain_name(pattern)
 
 
 def named_path(call: ToolCall) -> str | None:
@@ -72,6 +61,16 @@ def _folder(pattern: str) -> str:
     return "/".join(parts[:plain]) or ("/" if pattern.startswith("/") else ".")
 
 
+def may_reach(rule: Selector, name: str, session: Session) -> bool:
+    """Whether `reaches` can say anything but no of calls of a tool."""
+    return (
+        rule.rule_name in ("Read", "Edit")
+        and (is_shell(name) or name in EDITORS or name in READERS or name == "Glob")
+        and (is_shell(name) or rule.rule_name == "Read" or bool(links_of(session)))
+        and (name not in READERS or name == "Glob" or bool(links_of(session)))
+    )
+
+
 def reaches(rule: Selector, call: ToolCall, session: Session, *, deny: bool) -> bool | None:
     """Whether a deny or ask rule on Read or Edit means a call that it does not name: a command that
     reads or edits the path (for deny rules alone), an edit of what must not be read, a path through
@@ -92,8 +91,8 @@ def reaches(rule: Selector, call: ToolCall, session: Session, *, deny: bool) -> 
         if not isinstance(line, str) or not deny:
             return False
         way = "read" if name == "Read" else "edit"
-        near = not links and call.cwd is None and pattern.anchor != "home"
-        if near and len(named) > 1 and not _could_name(line, named):
+        near = not links and call.cwd is None and reads_posix(call.name)
+        if near and named and not could_name(line_of(line), named):
             return False
         verdicts: set[bool | None] = set()
         for seen in seen_files(line, call.name):

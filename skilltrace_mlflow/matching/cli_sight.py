@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 
-from skilltrace_mlflow.matching.files import rule_hits
+from skilltrace_mlflow.matching.files import sure_hits
 from skilltrace_mlflow.matching.links import links_of
 from skilltrace_mlflow.matching.selectors import Selector
 from skilltrace_mlflow.session import Session
@@ -30,7 +30,7 @@ def overlooked(
             continue
         lines = dict.fromkeys(
             item.line
-            for item in rule_hits(session, rule)[0]
+            for item in sure_hits(session, rule)
             if id(item.call) not in met and item.call.outcome != "denied"
         )
         shown = [f"`{cut(line, 60)}`" for line in list(lines)[:_MOST]]

@@ -9,13 +9,15 @@ a target wider than the pattern (`rm -rf *`), a name that is filled in at run ti
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from skilltrace_mlflow.commands.changes import folder_after, may_change_files
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
 from skilltrace_mlflow.commands.file_use import FileUse, file_uses
+from skilltrace_mlflow.commands.prefilter import Line
 from skilltrace_mlflow.commands.shell import reads_posix
 from skilltrace_mlflow.matching.mcp_files import mcp_uses
 from skilltrace_mlflow.matching.selectors import Selector, calls_by_name, shell_lines
@@ -27,9 +29,12 @@ __all__ = [
     "PathTest",
     "Touched",
     "attempted_files",
+    "could_name",
     "directories",
     "meets",
+    "plain_name",
     "rule_hits",
+    "sure_hits",
     "touched_files",
     "unsettled_writes",
     "written_files",
@@ -114,7 +119,12 @@ def attempted_files(session: Session, *, reading: bool) -> list[Touched]:
     return found
 
 
-def _of_lines(session: Session, reading: bool) -> Iterator[Touched]:
+def _of_lines(
+    session: Session, reading: bool, wanted: Callable[[ToolCall, Line], bool] | None = None
+) -> Iterator[Touched]:
+    """What lines did with files, without `reading` those that may write; `wanted` leaves out more,
+    but the directory is followed through every line.
+    """
     moves: dict[str, _Moves] = {}  # by agent
     for call, found in shell_lines(session):
         if found is None:
@@ -123,6 +133,7 @@ def _of_lines(session: Session, reading: bool) -> Iterator[Touched]:
         earlier = moves.get(call.agent) if call.cwd is None else None
         moved = earlier is not None and earlier.moved
         looked = reading or not reads_posix(call.name) or may_change_files(found)
+        looked = looked and (wanted is None or wanted(call, found))
         for use in file_uses(line, call.name) if looked else ():
             certain = call.outcome == "succeeded" and use.certain
             certain = certain and (is_absolute(use.path) or not moved)
@@ -275,15 +286,71 @@ def rule_hits(session: Session, rule: Selector) -> tuple[list[Touched], list[Tou
     A search through a wider folder may have read what the rule names from the working directory;
     a hidden name (`.env`) is passed over by rg, and folders whose names are only listed by neither.
     """
-    path = None if rule.specifier is None else rule.specifier.path
-    if path is None or rule.rule_name not in ("Read", "Edit"):
+    if not _is_on_files(rule):
         return [], []
+    return _sorted_by(rule, attempted_files(session, reading=rule.rule_name == "Read"))
+
+
+def sure_hits(session: Session, rule: Selector) -> list[Touched]:
+    """The first half of `rule_hits`, for which only the lines are read that could name the path."""
+    if not _is_on_files(rule):
+        return []
+    reading = rule.rule_name == "Read"
+    name = plain_name(RulePath(str(rule.specifier.path)))  # type: ignore[union-attr]
+
+    def wanted(call: ToolCall, found: Line) -> bool:
+        return call.cwd is not None or not reads_posix(call.name) or could_name(found, name)
+
+    items = (*_of_lines(session, reading, wanted), *_of_servers(session))
+    return _sorted_by(rule, items)[0]
+
+
+def _is_on_files(rule: Selector) -> bool:
+    path = None if rule.specifier is None else rule.specifier.path
+    return path is not None and rule.rule_name in ("Read", "Edit")
+
+
+_PLAIN_PART = re.compile(r"(?<![^/])[\w.-]+(?=/|$)", re.ASCII)
+# What puts words together that do not stand in the line, or takes them apart.
+_COMPOSES = re.compile(rf"[`{{^\0{UNKNOWN}{UNKNOWN_WORDS}]|\bprintf\b|\\[0-7xuU]|\+=")
+# A variable that is a word, or a component of one, by itself; its value stands in the line.
+_WHOLE_VALUE = re.compile(
+    r"""(?:^|(?<=[\s/;&|(=<>]))("?)\$[A-Za-z_]\w*\1(?=[\s/;&|)<>]|\Z)""", re.ASCII
+)
+
+
+def plain_name(pattern: RulePath) -> str:
+    """A component, casefolded, that a path below the working directory has to have for the pattern
+    to match it; empty where there is none, and for patterns of other places, whose components may
+    be the working directory's, which a line leaves out.
+    """
+    if pattern.anchor != "here":
+        return ""
+    parts = _PLAIN_PART.findall("/".join(pattern.folded))
+    return max((part for part in parts if len(part) > 1 and part.strip(".")), key=len, default="")
+
+
+def could_name(line: Line, name: str) -> bool:
+    """Whether a path that a shell line names may have the component, quoting aside.
+
+    A wildcard counts for nothing: a path with one is never certain to mean another.
+    """
+    if not name or name in line.bare.casefold():
+        return True
+    if line.composes or _COMPOSES.search(line.text):
+        return True
+    return "$" in line.text and "$" in _WHOLE_VALUE.sub("", line.text)
+
+
+def _sorted_by(rule: Selector, items: Sequence[Touched]) -> tuple[list[Touched], list[Touched]]:
+    """What a rule on files means, and what it may mean."""
+    path = str(rule.specifier.path)  # type: ignore[union-attr]
     near = "/" + path.removeprefix("./") if not path.startswith(("/", "~", "**")) else path
     exact, anchored = RulePath(path), RulePath(near)
     reading = rule.rule_name == "Read"
     sure: list[Touched] = []
     open_: list[Touched] = []
-    for item in attempted_files(session, reading=reading):
+    for item in items:
         if (item.use.kind in ("read", "list")) != reading:
             continue
         met = _rule_met(exact, anchored, item, reading)

@@ -10,8 +10,8 @@ from __future__ import annotations
 import posixpath
 import re
 import unicodedata
-from collections.abc import Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase, translate
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -289,7 +289,16 @@ def _match_deep(pattern: tuple[str, ...], parts: Sequence[str], start: int, *, b
 
 def _part_matches(piece: str, part: str) -> bool:
     # "[id].tsx" is a file's name in some frameworks before it is a set of characters
-    return piece == part or (not _PLAIN.fullmatch(piece) and fnmatchcase(part, piece))
+    if piece == part:
+        return True
+    glob = _glob_of(piece)
+    return glob is not None and glob(part) is not None
+
+
+@lru_cache(maxsize=1024)
+def _glob_of(piece: str) -> Callable[[str], re.Match[str] | None] | None:
+    """What a component with wildcards is compared with, None for a plain one."""
+    return None if _PLAIN.fullmatch(piece) else re.compile(translate(piece)).match
 
 
 class FolderPattern:
