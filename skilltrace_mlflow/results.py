@@ -151,6 +151,7 @@ class Evaluation:
     results: tuple[TestResult, ...]
     gates: tuple[GateResult, ...] = ()
     run_id: str | None = None
+    run_name: str | None = None
     experiment_id: str | None = None
     tracking_uri: str | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)

@@ -115,6 +115,7 @@ class EvaluationRun:
             results=results,
             gates=self.gates(results),
             run_id=self.run_id,
+            run_name=self.run_name,
             experiment_id=None if self.store is None else self.store.experiment_id,
             tracking_uri=self.tracking_uri,
             metrics=self.metrics,
@@ -137,6 +138,7 @@ class EvaluationRun:
         if self.run_id is not None:
             store = RunStore(self.run_id, experiment_id, self.deadline)
             store.patiently(client.update_run, store.run_id, status="RUNNING")
+            self.run_name = store.patiently(client.get_run, store.run_id).info.run_name
             store.tag(STATUS_TAG, "running")
             return store
         tags = {
@@ -154,6 +156,7 @@ class EvaluationRun:
         except STORE_ERRORS as error:
             raise EvaluationError(f"no MLflow run could be started: {first_line(error)}") from error
         store.run_id = self.run_id = run.info.run_id
+        self.run_name = run.info.run_name
         self.store = store  # from here on there is a run to mark if we are stopped
         try:
             if self.plan is not None:

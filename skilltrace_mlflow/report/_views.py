@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import statistics
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.figures import FIGURES, NO_FIGURES, shown_figure
 from skilltrace_mlflow.report._json import dumps
 from skilltrace_mlflow.report._names import labels
+from skilltrace_mlflow.report._problems import Problem
 from skilltrace_mlflow.report.svg import bars, histogram
-from skilltrace_mlflow.report.table import problems, what_happened
+from skilltrace_mlflow.report.table import what_happened
 from skilltrace_mlflow.report.timeline import Limits, build_timeline
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.session import Session
@@ -28,20 +29,22 @@ __all__ = [
     "facts",
     "gate_rows",
     "matrix",
-    "more_problems",
     "problem_rows",
     "session_notes",
     "tests",
-    "unjudged_rows",
 ]
 
 PAGE_LIMITS = Limits(input=100_000, result=100_000, message=100_000)
 
 _LETTERS = {"pass": "p", "fail": "f", "unknown": "u", "error": "e"}
 _MOST_PROBLEMS = 100
+_FEW_LINKS, _MOST_LINKS = 3, 300
 _MANY_COLUMNS = 7
 _FEW_TESTS = 24
+_FEW_OPEN = 3
 _MOST_MISSES = 20
+_MOST_REASONS = 5_000
+_SORTED_BY = {"cost": "cost_usd", "tokens": "total_tokens", "seconds": "duration_seconds"}
 _CHARTS = ("total_tokens", "tool_calls", "duration_seconds", "cost_usd")
 # Evidence dominates a report's size: this many characters are spread over all calls shown, and
 # tests that passed lose their timeline first.
@@ -50,12 +53,15 @@ _MOST_CALLS = 4_000
 _LEAST_TEXT, _MOST_TEXT = 200, 4_000
 
 
-def facts(evaluation: Evaluation) -> list[tuple[str, str]]:
-    """Where the evaluation was logged."""
+def facts(evaluation: Evaluation, now: datetime) -> list[tuple[str, str]]:
+    """When the report was written, and where the evaluation was logged."""
+    run = evaluation.run_name or evaluation.run_id
     return [
         (name, one_line(value, 500))
         for name, value in (
-            ("MLflow run", evaluation.run_id),
+            ("written", f"{now:%d %B %Y, %H:%M} {now.tzname() or ''}".lstrip("0")),
+            ("MLflow run", run),
+            ("run id", evaluation.run_id if run != evaluation.run_id else None),
             ("experiment", evaluation.experiment_id),
             ("tracking server", without_password(evaluation.tracking_uri or "")),
         )
@@ -63,25 +69,30 @@ def facts(evaluation: Evaluation) -> list[tuple[str, str]]:
     ]
 
 
-def problem_rows(evaluation: Evaluation) -> list[dict[str, str]]:
-    """The first problems, each with the place in the page where its test stands."""
+def problem_rows(evaluation: Evaluation, found: Sequence[Problem]) -> dict[str, Any]:
+    """The most frequent problems, each with the places in the page where its tests stand; and how
+    many more there are.
+    """
     anchors = {id(r): f"t{index}" for index, r in enumerate(evaluation.results)}
     names = labels(evaluation.results)
-    return [
-        {
-            "verdict": str(outcome.verdict),
-            "check": one_line(outcome.check, 100) or "(whole test)",
-            "what": what_happened(outcome),
-            "test": names[id(result)],
-            "anchor": anchors[id(result)],
-        }
-        for result, outcome in problems(evaluation)[:_MOST_PROBLEMS]
-    ]
-
-
-def more_problems(evaluation: Evaluation) -> int:
-    """How many problems `problem_rows` left out."""
-    return max(0, len(problems(evaluation)) - _MOST_PROBLEMS)
+    return {
+        "rows": [
+            {
+                "verdict": str(problem.verdict),
+                "check": one_line(problem.check, 100),
+                "what": problem.text,
+                "count": f"{len(problem.tests):,}",
+                "many": len(problem.tests) > _FEW_LINKS,
+                "tests": [
+                    (names[id(result)], anchors[id(result)])
+                    for result in problem.tests[:_MOST_LINKS]
+                ],
+                "more": f"{max(0, len(problem.tests) - _MOST_LINKS):,}",
+            }
+            for problem in found[:_MOST_PROBLEMS]
+        ],
+        "more": f"{max(0, len(found) - _MOST_PROBLEMS):,}",
+    }
 
 
 def gate_rows(gates: Sequence[GateResult]) -> list[dict[str, str]]:
@@ -99,22 +110,6 @@ def gate_rows(gates: Sequence[GateResult]) -> list[dict[str, str]]:
     ]
 
 
-def unjudged_rows(evaluation: Evaluation) -> list[tuple[str, str, str]]:
-    """Reasons why something could not be judged, the most frequent first, with what they hit."""
-    tests: dict[str, set[int]] = {}
-    checks: dict[str, Counter[str]] = {}
-    for result, outcome in problems(evaluation):
-        if outcome.verdict in (Verdict.UNKNOWN, Verdict.ERROR):
-            reason = what_happened(outcome, 300)
-            tests.setdefault(reason, set()).add(id(result))
-            checks.setdefault(reason, Counter())[outcome.check or "(whole test)"] += 1
-    ranked = sorted(tests, key=lambda reason: -len(tests[reason]))
-    return [
-        (f"{len(tests[reason]):,}", one_line(", ".join(sorted(checks[reason])), 300), reason)
-        for reason in ranked[:50]
-    ]
-
-
 def matrix(evaluation: Evaluation) -> dict[str, Any]:
     """Tests by checks; a cell is (class letter, word, anchor of the check in its test)."""
     checks = evaluation.check_names
@@ -128,7 +123,12 @@ def matrix(evaluation: Evaluation) -> dict[str, Any]:
         for name in checks
     ]
     names = labels(evaluation.results)
-    rows = []
+    figures = [
+        (name, key)
+        for name, key in _SORTED_BY.items()
+        if any((r.figures or NO_FIGURES).get(key) is not None for r in evaluation.results)
+    ]
+    rows: list[dict[str, Any]] = []
     for index, result in enumerate(evaluation.results):
         verdicts = {o.check: str(o.verdict) for o in result.judged}
         cells = []
@@ -144,9 +144,27 @@ def matrix(evaluation: Evaluation) -> dict[str, Any]:
                 "letter": _LETTERS[result.verdict],
                 "ok": result.verdict is Verdict.PASS,
                 "cells": cells,
+                "kinds": "".join(letter or "-" for letter, _, _ in cells),
+                "category": one_line(result.category or ""),
+                "figures": [
+                    (name, (result.figures or NO_FIGURES).get(key), shown_in_matrix(result, key))
+                    for name, key in figures
+                ],
             }
         )
-    return {"columns": columns, "rows": rows, "upright": len(checks) > _MANY_COLUMNS}
+    return {
+        "columns": columns,
+        "rows": rows,
+        "upright": len(checks) > _MANY_COLUMNS,
+        "categories": sorted({row["category"] for row in rows} - {""}),
+        "figures": [name for name, _ in figures],
+        "verdicts": [v for v in _LETTERS if any(row["verdict"] == v for row in rows)],
+    }
+
+
+def shown_in_matrix(result: TestResult, key: str) -> str:
+    """A figure in as few letters as a column has; a lower bound is `≥`."""
+    return (result.figures or NO_FIGURES).shown(key, none="").replace("at least ", "≥ ")
 
 
 def charts(evaluation: Evaluation) -> list[dict[str, str | Markup]]:
@@ -197,7 +215,11 @@ def tests(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
     calls = sum(len(r.session.tool_calls) for r in shown.values() if r.session is not None)
     size = max(_LEAST_TEXT, min(_MOST_TEXT, _EVIDENCE_BUDGET // (2 * max(calls, 1))))
     limits = Limits(input=size, result=size, message=size)
-    few = len(evaluation.results) <= 3
+    # Opened are the few that a reader has come for, never a wall of them.
+    few = len(evaluation.results) <= _FEW_OPEN
+    few_failed = sum(r.verdict is not Verdict.PASS for r in evaluation.results) <= _FEW_OPEN
+    # What a check says of a pass is left out where it would be most of a page that is slow to open.
+    brief = len(evaluation.results) * len(columns) > _MOST_REASONS
     for index, result in enumerate(evaluation.results):
         yield _test(
             result,
@@ -205,7 +227,8 @@ def tests(evaluation: Evaluation) -> Iterator[dict[str, Any]]:
             f"t{index}",
             columns,
             limits if id(result) in shown else None,
-            few,
+            few or (few_failed and result.verdict is not Verdict.PASS),
+            brief,
         )
 
 
@@ -239,7 +262,8 @@ def _test(
     anchor: str,
     columns: Mapping[str, int],
     limits: Limits | None,
-    few: bool,
+    opened: bool,
+    brief: bool,
 ) -> dict[str, Any]:
     passed = result.verdict is Verdict.PASS
     session = result.session
@@ -248,12 +272,19 @@ def _test(
         "name": name,
         "verdict": str(result.verdict),
         "ok": passed,
-        "open": few or not passed,
+        "open": opened,
         "caption": _caption(result),
         "error": result.error and clipped(result.error, 2_000),
         "facts": _test_facts(result),
         "notes": [one_line(note, 500) for note in result.notes],
-        "checks": [_check(outcome, anchor, columns) for outcome in _worst_first(result.judged)],
+        "checks": [
+            _check(outcome, anchor, columns)
+            for outcome in _worst_first(result.judged)
+            if not brief or outcome.verdict is not Verdict.PASS
+        ],
+        "passed": one_line(
+            ", ".join(o.check for o in result.judged if brief and o.verdict is Verdict.PASS), 2_000
+        ),
         "alignments": list(_alignments(result.judged)),
         "nodes": (),
         "no_timeline": "",

@@ -1,6 +1,7 @@
-"""The HTML report and the page of one trace: one file each, no script, nothing loaded.
+"""The HTML report and the page of one trace: one file each, nothing loaded.
 
-The page forbids itself everything but its own style sheet by a Content-Security-Policy. Every
+The page forbids itself everything but its own style sheet, and the report its own script (filters
+and order, without which it reads as well), by a Content-Security-Policy of their hashes. Every
 expression in a template is made plain and escaped; nothing is marked safe but our own CSS and SVG.
 """
 
@@ -8,6 +9,8 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
+from datetime import datetime, timezone
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -18,6 +21,8 @@ from skilltrace_mlflow.comparison.compare import Comparison
 from skilltrace_mlflow.report import _views as views
 from skilltrace_mlflow.report._arms import ARMS_HEAD, arms_lines, arms_rows
 from skilltrace_mlflow.report._attempts import triggering_summary
+from skilltrace_mlflow.report._problems import failures, unjudged
+from skilltrace_mlflow.report._summary import run_url, sentence
 from skilltrace_mlflow.report.comparison import (
     CHANGE_HEAD,
     CHECK_HEAD,
@@ -42,11 +47,18 @@ _MOST_CHANGES = 500
 _CLASSES = {0: "pass", 1: "fail", 2: "fail"}
 
 
-def to_html(evaluation: Evaluation, *, comparison: Comparison | None = None) -> str:
-    """The evaluation as one self-contained page; `comparison` adds its section.
+def to_html(
+    evaluation: Evaluation,
+    *,
+    comparison: Comparison | None = None,
+    now: datetime | None = None,
+) -> str:
+    """The evaluation as one self-contained page, dated `now`; `comparison` adds its section.
 
     Texts of traces are cut to what keeps the page small; `show` has them whole.
     """
+    from markupsafe import Markup
+
     matrix = views.matrix(evaluation)
     arms = compare_arms(evaluation)
     return _render(
@@ -54,19 +66,22 @@ def to_html(evaluation: Evaluation, *, comparison: Comparison | None = None) -> 
         title=one_line(evaluation.skill) or "Evaluation",
         verdict_class=_CLASSES.get(evaluation.exit_code, "unknown"),
         headline=headline(evaluation),
-        facts=views.facts(evaluation),
+        sentence=sentence(evaluation),
+        facts=views.facts(evaluation, now or datetime.now(timezone.utc)),
+        run_url=run_url(evaluation),
         lost=[one_line(text, 500) for text in evaluation.incomplete[:50]],
         notes=[one_line(text, 500) for text in evaluation.notes[:50]],
-        problems=views.problem_rows(evaluation),
-        more_problems=views.more_problems(evaluation),
+        failures=views.problem_rows(evaluation, failures(evaluation)),
+        unjudged=views.problem_rows(evaluation, unjudged(evaluation)),
         triggering=triggering_summary(evaluation),
         arms=None if arms is None else _arms(arms),
         gates=views.gate_rows(evaluation.gates),
-        unjudged=views.unjudged_rows(evaluation),
         comparison=None if comparison is None else _comparison(comparison),
         matrix=matrix,
         charts=views.charts(evaluation),
         tests=lambda: views.tests(evaluation),
+        script=Markup(_script()),  # noqa: S704 - our own script
+        script_hash=_hash(_script()),
         version=__version__,
     )
 
@@ -119,12 +134,16 @@ def _render(template: str, **values: Any) -> str:
     from markupsafe import Markup
 
     style = _style()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     return (
         _environment()
         .get_template(template)
-        .render(style=Markup(style), style_hash=f"sha256-{digest}", **values)  # noqa: S704 - our own style sheet
+        .render(style=Markup(style), style_hash=_hash(style), **values)  # noqa: S704 - our own style sheet
     )
+
+
+def _hash(text: str) -> str:
+    """What a Content-Security-Policy names a style sheet or a script by."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 @cache
@@ -133,9 +152,14 @@ def _style() -> str:
 
 
 @cache
+def _script() -> str:
+    return (resources.files(__package__) / "templates" / "report.js").read_text(encoding="utf-8")
+
+
+@cache
 def _environment() -> Environment:
     from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
+    from markupsafe import Markup, escape
 
     def finalize(value: Any) -> Any:
         """Whatever a template prints is made plain first; autoescape then does its part."""
@@ -143,7 +167,14 @@ def _environment() -> Environment:
             return plain(value)
         return value
 
-    return Environment(
+    def breakable(text: str) -> Markup:
+        """A name that may break behind its `_`, `-`, `/`, `.` and `:`, and elsewhere only if it has
+        to.
+        """
+        shown = re.sub(r"(?<=[^\W_])([_\-/.:]+)(?=[^\W_])", r"\1<wbr>", str(escape(plain(text))))
+        return Markup(shown)  # noqa: S704 - escaped before
+
+    environment = Environment(
         loader=PackageLoader("skilltrace_mlflow.report"),
         autoescape=True,
         finalize=finalize,
@@ -151,3 +182,5 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = breakable
+    return environment

@@ -15,6 +15,7 @@ class Page(HTMLParser):
         self.tags: set[str] = set()
         self.attributes: list[tuple[str, str, str | None]] = []
         self.style = ""
+        self.script = ""
         self.texts: list[str] = []
         self._inside = ""
         self.feed(text)
@@ -31,6 +32,8 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if self._inside == "style":
             self.style += data
+        elif self._inside == "script":
+            self.script += data
         else:
             self.texts.append(data)
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from skilltrace_mlflow.comparison.compare import compare_results
 from skilltrace_mlflow.comparison.records import records_of
 from skilltrace_mlflow.report import to_html, to_html_page
+from skilltrace_mlflow.results import Evaluation, TestResult
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
+from tests.checks.test_calls import judge, recorded
 from tests.report.browser import open_browser, table_cells
-from tests.report.evaluations import NASTY, demo, recordings, unfriendly
+from tests.report.evaluations import NASTY, demo, large, recordings, unfriendly
 
 pytestmark = pytest.mark.browser
 
@@ -168,7 +172,7 @@ def test_the_comparison_names_what_got_worse(browser: Chrome, folder: Path) -> N
 def test_a_strangers_text_runs_nothing(browser: Chrome, folder: Path, name: str) -> None:
     show(browser, folder, "unfriendly", to_html(unfriendly(NASTY[name])))
     assert browser.title != "owned"
-    assert browser.execute_script("return document.scripts.length") == 0
+    assert browser.execute_script("return document.scripts.length") == 1
     assert browser.execute_script("return document.images.length") == 0
 
 
@@ -249,3 +253,89 @@ for (const e of document.body.querySelectorAll('*')) {
 }
 return worst;
 """
+
+
+def choose(browser: Chrome, field: str, value: str) -> None:
+    Select(browser.find_element(By.ID, f"f-{field}")).select_by_visible_text(value)
+
+
+def rows(browser: Chrome) -> list[str]:
+    """The names of the tests that the matrix shows, in order."""
+    return browser.execute_script(
+        "return [...document.querySelectorAll('#verdicts tbody tr')]"
+        ".filter(r => r.checkVisibility()).map(r => r.cells[0].textContent)"
+    )
+
+
+def test_verdict_check_category_and_text_narrow_the_matrix_and_the_tests(
+    browser: Chrome, folder: Path
+) -> None:
+    results = [
+        replace(r, category="money" if r.test_id == "payments" else None) for r in demo().results
+    ]
+    show(browser, folder, "filters", to_html(replace(demo(), results=tuple(results))))
+    everything = rows(browser)
+    choose(browser, "verdict", "error")
+    assert rows(browser) == ["no_trace"]
+    choose(browser, "check", "cost_budget")  # now the verdict of that check
+    assert rows(browser) == ["orders_create_gone_wrong"]
+    choose(browser, "verdict", "any")
+    assert rows(browser) == ["orders_create", "orders_create_gone_wrong"]
+    browser.find_element(By.ID, "f-reset").click()
+    assert rows(browser) == everything
+    choose(browser, "category", "money")
+    assert rows(browser) == ["payments"]
+    WebDriverWait(browser, 5).until(lambda b: not b.find_element(By.ID, "t0").is_displayed())
+    assert browser.find_element(By.ID, "f-count").text == "1 of 4 tests"
+    browser.find_element(By.ID, "f-reset").click()
+    browser.find_element(By.ID, "f-text").send_keys("RM -R -F")
+    WebDriverWait(browser, 5).until(lambda b: rows(b) == ["orders_create_gone_wrong"])
+    # a link into what is hidden shows it
+    browser.execute_script("location.hash = 't2'")
+    WebDriverWait(browser, 5).until(lambda b: b.find_element(By.ID, "t2").is_displayed())
+    assert browser.find_element(By.ID, "t2").get_attribute("open")
+
+
+def test_tests_are_sorted_by_what_they_took(browser: Chrome, folder: Path) -> None:
+    show(browser, folder, "sorted", to_html(demo()))
+    choose(browser, "sort", "tokens, most first")
+    assert rows(browser) == ["orders_create_gone_wrong", "orders_create", "payments", "no_trace"]
+    order = "return [...document.querySelectorAll('details.test')].map(t => t.id)"
+    WebDriverWait(browser, 5).until(lambda b: b.execute_script(order) == ["t1", "t0", "t2", "t3"])
+    choose(browser, "sort", "order of tests")
+    assert rows(browser)[0] == "orders_create"
+
+
+def test_a_link_from_a_miss_leads_to_the_marked_call(browser: Chrome, folder: Path) -> None:
+    outcomes = (judge("banned_tools", ["rm -rf"]), judge("tool_count", {"Bash": 4}))
+    result = TestResult(test_id="t", skill="s", outcomes=outcomes, session=recorded())
+    show(browser, folder, "calls", to_html(Evaluation(skill="s", results=(result,))))
+    browser.find_element(By.PARTIAL_LINK_TEXT, "call 3 (line 30").click()
+    target = browser.find_element(By.CSS_SELECTOR, "li.call:target")
+    assert target.find_element(By.TAG_NAME, "code").text == "rm -rf build"
+    marked = browser.find_elements(By.CSS_SELECTOR, "li.call.marked")
+    assert [item.get_attribute("id") for item in marked] == ["t0n3", "t0n9"]
+    assert browser.find_elements(By.CSS_SELECTOR, "li.call:target details[open]")
+
+
+def test_a_thousand_tests_open_and_filter_without_waiting(browser: Chrome, folder: Path) -> None:
+    """The processor's time, since a machine that runs other tests takes any other."""
+    browser.execute_cdp_cmd("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def spent() -> float:
+        found = browser.execute_cdp_cmd("Performance.getMetrics", {})["metrics"]
+        return next(item["value"] for item in found if item["name"] == "TaskDuration")
+
+    before = spent()
+    show(browser, folder, "large", to_html(large()))
+    assert spent() - before < 4.0  # 1.0 where nothing else runs
+    filtering = """
+        const field = document.getElementById('f-verdict'), start = performance.now();
+        field.value = arguments[0];
+        field.dispatchEvent(new Event('change'));
+        document.body.offsetHeight;
+        return performance.now() - start;"""
+    times = [browser.execute_script(filtering, value) for value in ("fail", "", "fail", "")]
+    assert browser.find_element(By.ID, "f-count").text == "1,000 tests"
+    assert min(times[::2]) < 200  # a hundred, with slack
+    assert min(times[1::2]) < 400

@@ -1,0 +1,67 @@
+"""An evaluation in a sentence, and where its run is to be seen: for every page that begins so."""
+
+from __future__ import annotations
+
+from collections import Counter
+from urllib.parse import quote
+
+from skilltrace_mlflow.report._problems import top_reasons
+from skilltrace_mlflow.results import Evaluation
+
+__all__ = ["run_url", "sentence"]
+
+
+def sentence(evaluation: Evaluation) -> str:
+    """What came of it, in words: counts of tests, the most frequent reason, gates that failed."""
+    total = len(evaluation.results)
+    if not total:
+        return "No test was evaluated."
+    tests = Counter(str(result.verdict) for result in evaluation.results)
+    parts = [
+        f"{tests[key]:,} {said}"
+        for key, said in (
+            ("fail", "failed"),
+            ("error", "ended in an error"),
+            ("unknown", "could not be judged"),
+            ("pass", "passed"),
+        )
+        if tests[key]
+    ]
+    noun = "test" if total == 1 else "tests"
+    text = f"Of {total:,} {noun}, {_and(parts)}."
+    if tests["pass"] == total:
+        text = f"All {total:,} {noun} passed." if total > 1 else "The test passed."
+    failed = [gate for gate in evaluation.gates if not gate.passed]
+    if failed:
+        names = _and([f"{gate.name} ({gate.shown} of {gate.required:g})" for gate in failed[:3]])
+        more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+        text += f" Gate{'' if len(failed) == 1 else 's'} not met: {names}{more}."
+    elif evaluation.gates:
+        several = len(evaluation.gates) > 1
+        text += f" All {len(evaluation.gates)} gates are met." if several else " Its gate is met."
+    reasons = top_reasons(evaluation, 1)
+    return f"{text} Most frequent: {reasons[0]}." if reasons else text
+
+
+def run_url(evaluation: Evaluation) -> str | None:
+    """The address of the run's page, where the store is a server that has pages."""
+    uri = _bare((evaluation.tracking_uri or "").rstrip("/"))
+    if not uri or not evaluation.run_id or not evaluation.experiment_id:
+        return None
+    return (
+        f"{uri}/#/experiments/{quote(evaluation.experiment_id, safe='')}"
+        f"/runs/{quote(evaluation.run_id, safe='')}"
+    )
+
+
+def _bare(uri: str) -> str:
+    """The address without the account, which a browser asks for itself; empty for no server's."""
+    scheme, separator, rest = uri.partition("://")
+    if scheme not in ("http", "https") or not separator:
+        return ""
+    place, slash, path = rest.partition("/")
+    return f"{scheme}://{place.rpartition('@')[2]}{slash}{path}"
+
+
+def _and(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
