@@ -56,7 +56,7 @@ def top_reasons(evaluation: Evaluation, most: int = 3) -> list[str]:
     """The most frequent reasons in short: `required_tools: Read: not called · 41 tests`."""
     ranked = [*failures(evaluation), *unjudged(evaluation)]
     return [
-        f"{problem.check}: {one_line(problem.text, 160)} · {len(problem.tests):,} "
+        f"{one_line(problem.check, 80)}: {one_line(problem.text, 160)} · {len(problem.tests):,} "
         f"test{'' if len(problem.tests) == 1 else 's'}"
         for problem in ranked[:most]
     ]

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from skilltrace_mlflow.report._problems import top_reasons
 from skilltrace_mlflow.results import Evaluation
+from skilltrace_mlflow.text import one_line
 
 __all__ = ["run_url", "sentence"]
 
@@ -33,7 +34,12 @@ def sentence(evaluation: Evaluation) -> str:
         text = f"All {total:,} {noun} passed." if total > 1 else "The test passed."
     failed = [gate for gate in evaluation.gates if not gate.passed]
     if failed:
-        names = _and([f"{gate.name} ({gate.shown} of {gate.required:g})" for gate in failed[:3]])
+        names = _and(
+            [
+                f"{one_line(gate.name, 80)} ({gate.shown} of {gate.required:g})"
+                for gate in failed[:3]
+            ]
+        )
         more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
         text += f" Gate{'' if len(failed) == 1 else 's'} not met: {names}{more}."
     elif evaluation.gates:

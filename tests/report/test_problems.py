@@ -18,7 +18,7 @@ from tests.report.evaluations import outcome
 from tests.report.pages import Page
 
 
-def tests_with(*outcomes: Outcome, **fields: Any) -> Evaluation:
+def evaluated(*outcomes: Outcome, **fields: Any) -> Evaluation:
     results = tuple(
         TestResult(test_id=f"t{n}", skill="s", outcomes=(one,)) for n, one in enumerate(outcomes)
     )
@@ -34,7 +34,7 @@ def unknown(text: str) -> Outcome:
 
 
 def test_one_miss_of_many_tests_is_one_line() -> None:
-    evaluation = tests_with(*[missed("Read: not called")] * 41, missed("Edit: not called"))
+    evaluation = evaluated(*[missed("Read: not called")] * 41, missed("Edit: not called"))
     first, second = failures(evaluation)
     assert (first.check, first.text, len(first.tests)) == ("required_tools", "Read: not called", 41)
     assert len(second.tests) == 1
@@ -42,7 +42,7 @@ def test_one_miss_of_many_tests_is_one_line() -> None:
 
 
 def test_a_test_that_missed_more_stands_in_each_line_once() -> None:
-    evaluation = tests_with(
+    evaluation = evaluated(
         missed("Read: not called", "Edit: not called"),
         missed("Read: not called"),
         missed("Read: not called", "Write: not called"),
@@ -69,19 +69,19 @@ def test_a_test_that_missed_more_stands_in_each_line_once() -> None:
 def test_what_cannot_be_judged_is_grouped_by_kind_and_not_by_number(
     texts: list[str], shown: str
 ) -> None:
-    (problem,) = unjudged(tests_with(*map(unknown, texts)))
+    (problem,) = unjudged(evaluated(*map(unknown, texts)))
     assert problem.text == shown
     assert len(problem.tests) == len(texts)
 
 
 def test_reasons_of_two_kinds_stay_apart() -> None:
-    found = unjudged(tests_with(unknown("python2 is old"), unknown("python3 is old")))
+    found = unjudged(evaluated(unknown("python2 is old"), unknown("python3 is old")))
     assert [problem.text for problem in found] == ["python2 is old", "python3 is old"]
 
 
 @given(st.lists(st.text(alphabet="ab1`'\". ,-", max_size=12), min_size=1, max_size=8))
 def test_no_test_is_lost_whatever_the_reasons(texts: list[str]) -> None:
-    evaluation = tests_with(*map(unknown, texts), *(missed(text) for text in texts))
+    evaluation = evaluated(*map(unknown, texts), *(missed(text) for text in texts))
     for found, verdict in (
         (unjudged(evaluation), Verdict.UNKNOWN),
         (failures(evaluation), Verdict.FAIL),
@@ -92,12 +92,12 @@ def test_no_test_is_lost_whatever_the_reasons(texts: list[str]) -> None:
 
 def test_the_sentence_counts_and_names_gates_and_the_first_reason() -> None:
     gates = (GateResult(name="pass_rate", required=0.9, got=0.5, coverage=1.0, passed=False),)
-    evaluation = tests_with(missed("Read: not called"), outcome("required_tools"), gates=gates)
+    evaluation = evaluated(missed("Read: not called"), outcome("required_tools"), gates=gates)
     assert sentence(evaluation) == (
         "Of 2 tests, 1 failed and 1 passed. Gate not met: pass_rate (0.5 of 0.9). "
         "Most frequent: required_tools: Read: not called · 1 test."
     )
-    assert sentence(tests_with(outcome("c"))) == "The test passed."
+    assert sentence(evaluated(outcome("c"))) == "The test passed."
     assert sentence(Evaluation(skill="s", results=())) == "No test was evaluated."
 
 
@@ -112,7 +112,7 @@ def test_the_sentence_counts_and_names_gates_and_the_first_reason() -> None:
     ],
 )
 def test_the_run_is_linked_where_a_server_shows_it(uri: str | None, url: str | None) -> None:
-    evaluation = tests_with(
+    evaluation = evaluated(
         outcome("c"), tracking_uri=uri, run_id="abc", run_name="calm-owl-1", experiment_id="7"
     )
     assert run_url(evaluation) == url
@@ -128,6 +128,6 @@ def test_the_run_is_linked_where_a_server_shows_it(uri: str | None, url: str | N
 
 def test_gates_come_before_what_failed_and_names_break_at_underscores() -> None:
     gates = (GateResult(name="pass_rate", required=0.9, got=0.5, coverage=1.0, passed=False),)
-    text = to_html(tests_with(missed("Read: not called"), gates=gates))
+    text = to_html(evaluated(missed("Read: not called"), gates=gates))
     assert text.index('id="gates"') < text.index('id="problems"') < text.index('id="matrix"')
     assert "required_<wbr>tools" in text
