@@ -167,11 +167,11 @@ def main() -> int:
 
 def _forget() -> None:
     """Empty what is kept between sessions, so that every round parses its commands."""
-    from skilltrace_mlflow.commands import _sql_tokens
     from skilltrace_mlflow.commands import file_use as _file_use
     from skilltrace_mlflow.commands import prefilter as _lookahead
     from skilltrace_mlflow.commands import shell as _shell
-    from skilltrace_mlflow.commands import sql_sources as _sql_sources
+    from skilltrace_mlflow.commands.sql import _tokens as _sql_tokens
+    from skilltrace_mlflow.commands.sql import sources as _sql_sources
     from skilltrace_mlflow.patterns import paths as _paths
 
     for cached in (

@@ -31,3 +31,13 @@ def test_private_modules_are_imported_only_inside_their_room() -> None:
                 strangers += [(path.name, module)] * (inner[1] in private)
     assert private
     assert strangers == []
+
+
+def test_no_folder_is_a_heap_of_modules() -> None:
+    folders = {path.parent for path in ROOT.rglob("*.py")}
+    heaps = {
+        str(folder.relative_to(ROOT)): count
+        for folder in folders
+        if (count := len(list(folder.glob("*.py")))) > 30
+    }
+    assert heaps == {}

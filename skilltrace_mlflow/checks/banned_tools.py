@@ -10,7 +10,7 @@ from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclu
 from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, lift, list_or_long, unfold
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.commands.pattern import Pattern, parse_pattern
-from skilltrace_mlflow.commands.sql import globs_a_verb
+from skilltrace_mlflow.commands.sql.patterns import globs_a_verb
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.files import rule_hits
 from skilltrace_mlflow.matching.mistakes import refuse_half_absolute, refuse_mistaken

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field, replace
 
 from skilltrace_mlflow.commands._leave_alone import LEAVE_ALONE
 from skilltrace_mlflow.commands._option_match import could_become, option_meets, same_operand
-from skilltrace_mlflow.commands._powershell_names import CMDLETS, looks_like_cmdlet
 from skilltrace_mlflow.commands.arguments import (
     Arguments,
     other_names,
@@ -32,7 +31,8 @@ from skilltrace_mlflow.commands.arguments import (
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
 from skilltrace_mlflow.commands.operands import has_other_names
 from skilltrace_mlflow.commands.other_shells import posix_of_cmd
-from skilltrace_mlflow.commands.powershell import read_powershell
+from skilltrace_mlflow.commands.powershell.names import CMDLETS, looks_like_cmdlet
+from skilltrace_mlflow.commands.powershell.reader import read_powershell
 from skilltrace_mlflow.commands.prefilter import Program
 from skilltrace_mlflow.commands.shell import read_line, read_script
 from skilltrace_mlflow.commands.wrappers import (

@@ -7,8 +7,8 @@ import binascii
 import re
 from collections.abc import Mapping, Sequence
 
-from skilltrace_mlflow.commands._powershell_names import CMDLETS, cmdlet_named
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
+from skilltrace_mlflow.commands.powershell.names import CMDLETS, cmdlet_named
 
 __all__ = ["cmd_commands", "other_shell", "posix_of_cmd"]
 
@@ -90,7 +90,7 @@ def _powershell(
 
 
 def _text(text: str, stdin: str | None) -> list[Command]:
-    from skilltrace_mlflow.commands.powershell import commands
+    from skilltrace_mlflow.commands.powershell.reader import commands
 
     if text.strip() == "-":
         text = UNKNOWN if stdin is None else stdin
@@ -113,7 +113,7 @@ def _file(name: str, files: Mapping[str, str], stdin: str | None = None) -> list
 
 def _encoded(word: str) -> list[Command]:
     """`-EncodedCommand`: UTF-16 in Base64; what does not decode to known commands may be any."""
-    from skilltrace_mlflow.commands.powershell import commands
+    from skilltrace_mlflow.commands.powershell.reader import commands
 
     try:
         text = base64.b64decode(word, validate=True).decode("utf-16-le")
@@ -141,7 +141,7 @@ def _cmd(words: Sequence[str], stdin: str | None) -> list[Command]:
 
 def cmd_commands(text: str, depth: int = 0) -> list[Command]:
     """The commands of a text that cmd runs."""
-    from skilltrace_mlflow.commands.powershell import nested
+    from skilltrace_mlflow.commands.powershell.reader import nested
 
     found: list[Command] = []
     with nested() as allowed:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from skilltrace_mlflow.commands.command_pattern import CommandPattern, parse_command_pattern
-from skilltrace_mlflow.commands.sql import SqlPattern, parse_sql_pattern
+from skilltrace_mlflow.commands.sql.patterns import SqlPattern, parse_sql_pattern
 from skilltrace_mlflow.errors import ParameterError
 
 __all__ = ["Pattern", "parse_pattern"]

@@ -73,7 +73,7 @@ def read_script(text: str) -> Script:
 def read_line(tool: str, text: str) -> Script:
     """Take a command line apart in the language of the tool that runs it: PowerShell, cmd, sh."""
     if _POWERSHELL.search(tool):
-        from skilltrace_mlflow.commands.powershell import read_powershell
+        from skilltrace_mlflow.commands.powershell.reader import read_powershell
 
         commands, writes, uses = read_powershell(text)
         redirects = tuple(Redirect(path=path, way=">") for path in writes)

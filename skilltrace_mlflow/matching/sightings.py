@@ -8,8 +8,8 @@ from skilltrace_mlflow.commands.command_pattern import CommandPattern, Sighting
 from skilltrace_mlflow.commands.pattern import Pattern
 from skilltrace_mlflow.commands.prefilter import Line
 from skilltrace_mlflow.commands.shell import reads_posix
-from skilltrace_mlflow.commands.sql import SqlPattern
-from skilltrace_mlflow.commands.sql_sources import (
+from skilltrace_mlflow.commands.sql.patterns import SqlPattern
+from skilltrace_mlflow.commands.sql.sources import (
     executes_sql,
     hands_over_sql,
     may_take_sql,

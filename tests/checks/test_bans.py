@@ -407,9 +407,10 @@ class TestLoading:
 class TestWithoutParsers:
     @pytest.fixture(autouse=True)
     def _no_parsers(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from skilltrace_mlflow.commands import _shell_nodes, _sql_tokens
+        from skilltrace_mlflow.commands import _shell_nodes
         from skilltrace_mlflow.commands import shell as _shell
-        from skilltrace_mlflow.commands import sql_sources as _sql_sources
+        from skilltrace_mlflow.commands.sql import _tokens as _sql_tokens
+        from skilltrace_mlflow.commands.sql import sources as _sql_sources
 
         monkeypatch.setattr(_shell_nodes, "_parser", lambda: None)
         monkeypatch.setitem(__import__("sys").modules, "sqlglot", None)

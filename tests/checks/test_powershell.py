@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skilltrace_mlflow.commands._powershell_names import ALIASES, CMDLETS
 from skilltrace_mlflow.commands.other_shells import cmd_commands
-from skilltrace_mlflow.commands.powershell import read_powershell
+from skilltrace_mlflow.commands.powershell.names import ALIASES, CMDLETS
+from skilltrace_mlflow.commands.powershell.reader import read_powershell
 from skilltrace_mlflow.session import ToolCall
 from tests.builders import make_call
 from tests.checks.judging import bash, verdict

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skilltrace_mlflow.commands._sql_in_code import sql_in_code
-from skilltrace_mlflow.commands._sql_tokens import SqlText
-from skilltrace_mlflow.commands.sql import parse_sql_pattern
+from skilltrace_mlflow.commands.sql._in_code import sql_in_code
+from skilltrace_mlflow.commands.sql._tokens import SqlText
+from skilltrace_mlflow.commands.sql.patterns import parse_sql_pattern
 from tests.builders import make_call
 from tests.checks.judging import sql, verdict
 

@@ -19,11 +19,11 @@ from typing import Any
 
 import yaml
 
-from skilltrace_mlflow.commands._sql_tokens import SqlText
 from skilltrace_mlflow.commands.pattern import parse_pattern
-from skilltrace_mlflow.commands.powershell import read_powershell
+from skilltrace_mlflow.commands.powershell.reader import read_powershell
 from skilltrace_mlflow.commands.shell import read_script
-from skilltrace_mlflow.commands.sql import parse_sql_pattern
+from skilltrace_mlflow.commands.sql._tokens import SqlText
+from skilltrace_mlflow.commands.sql.patterns import parse_sql_pattern
 from skilltrace_mlflow.comparison.records import read_results
 from skilltrace_mlflow.errors import ParameterError, SkillTraceError
 from skilltrace_mlflow.expectations import load_ground_truth, load_manifest

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
-from skilltrace_mlflow.commands._powershell_names import CMDLETS, parameter_named
 from skilltrace_mlflow.commands.command import UNKNOWN
 from skilltrace_mlflow.commands.file_use import FileUse, Kind
+from skilltrace_mlflow.commands.powershell.names import CMDLETS, parameter_named
 
 __all__ = ["folder_after", "uses_of_cmdlet"]
 

@@ -17,9 +17,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from skilltrace_mlflow.commands._sql_tokens import SqlText, Token, tokens
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
 from skilltrace_mlflow.commands.command_pattern import Sighting
+from skilltrace_mlflow.commands.sql._tokens import SqlText, Token, tokens
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.patterns.wildcard import wildcard
 from skilltrace_mlflow.text import cut

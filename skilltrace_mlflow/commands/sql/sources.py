@@ -2,7 +2,7 @@
 
 Statements come from the `query`, `statement`, `sql`… arguments of tools, and from shell commands of
 SQL clients (`psql -c`, `mysql -e`, `sqlite3 db "…"`, a heredoc, a pipe), with the client's dialect
-(Databricks where nothing else is known); from program text as `_sql_in_code` reads it.
+(Databricks where nothing else is known); from program text as `_in_code` reads it.
 
 What an argument's name says is no SQL is left out: descriptions, thoughts, names, expected results,
 bound parameters.
@@ -17,11 +17,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from skilltrace_mlflow.commands._sql_clients import CLIENTS, INTERPRETERS, Client
-from skilltrace_mlflow.commands._sql_in_code import may_hold_sql, sql_in_code
-from skilltrace_mlflow.commands._sql_tokens import SqlText
 from skilltrace_mlflow.commands.command import UNKNOWN, Command
 from skilltrace_mlflow.commands.shell import read_line, reads_posix
+from skilltrace_mlflow.commands.sql._clients import CLIENTS, INTERPRETERS, Client
+from skilltrace_mlflow.commands.sql._in_code import may_hold_sql, sql_in_code
+from skilltrace_mlflow.commands.sql._tokens import SqlText
 from skilltrace_mlflow.commands.wrappers import program_of
 from skilltrace_mlflow.session import ToolCall
 from skilltrace_mlflow.tools import is_shell, tool_category

@@ -17,7 +17,9 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from skilltrace_mlflow.commands._powershell_names import (
+from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
+from skilltrace_mlflow.commands.powershell._words import MOST, Segment, resolved, segments
+from skilltrace_mlflow.commands.powershell.names import (
     CMDLETS,
     COMMON,
     Cmdlet,
@@ -25,8 +27,6 @@ from skilltrace_mlflow.commands._powershell_names import (
     looks_like_cmdlet,
     parameter_named,
 )
-from skilltrace_mlflow.commands._powershell_words import MOST, Segment, resolved, segments
-from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
 
 if TYPE_CHECKING:
     from skilltrace_mlflow.commands.file_use import FileUse
@@ -234,8 +234,8 @@ class _Reader:
     def simple(
         self, words: Sequence[tuple[str, bool]], source: str, stdin: str | None, *, recursing: bool
     ) -> str | None:
-        from skilltrace_mlflow.commands._powershell_files import folder_after, uses_of_cmdlet
         from skilltrace_mlflow.commands.file_use import uses_of
+        from skilltrace_mlflow.commands.powershell._files import folder_after, uses_of_cmdlet
         from skilltrace_mlflow.commands.wrappers import program_of
 
         given = words[0][0]

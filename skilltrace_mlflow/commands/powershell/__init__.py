@@ -1,0 +1,1 @@
+"""PowerShell's command lines, read by hand: the tables of its names and files, its words."""
