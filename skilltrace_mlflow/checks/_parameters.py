@@ -18,6 +18,7 @@ __all__ = [
     "TEXTS",
     "THRESHOLD",
     "Limit",
+    "file_pattern",
     "fixed",
     "lift",
     "list_or_long",
@@ -60,14 +61,16 @@ def fixed(
     }
 
 
-def list_or_long(main: str, *, threshold: bool = True) -> dict[str, Any]:
-    """A list of texts, or `{main: list, scope, threshold}`."""
-    properties: dict[str, Any] = {main: TEXTS, "scope": SCOPE}
+def list_or_long(
+    main: str, *, items: Mapping[str, Any] = TEXTS, threshold: bool = True
+) -> dict[str, Any]:
+    """A list (of texts, unless `items` says otherwise), or `{main: list, scope, threshold}`."""
+    properties: dict[str, Any] = {main: items, "scope": SCOPE}
     if threshold:
         properties["threshold"] = THRESHOLD
     return {
         "anyOf": [
-            TEXTS,
+            items,
             {
                 "type": "object",
                 "properties": properties,
@@ -181,13 +184,11 @@ def unfold(value: Any, main: str) -> tuple[Any, float, tuple[str, ...]]:
     return value, 1.0, ()
 
 
-def refuse_negation(patterns: Sequence[str], path: tuple[str | int, ...]) -> None:
-    """ParameterError for a file pattern with `!` in front, which excludes nothing here, or with a
-    blank at either end, which no file's name has."""
-    for index, text in enumerate(patterns):
-        if text != text.strip():
-            raise ParameterError(f"{text!r} begins or ends with a blank", path=(*path, index))
-        if text.startswith("!"):
-            raise ParameterError(
-                f"{text!r}: a pattern cannot be negated; name what is meant", path=(*path, index)
-            )
+def file_pattern(text: str) -> str:
+    """The text of a file pattern; ParameterError for one with `!` in front, which excludes nothing
+    here, or with a blank at either end, which no file's name has."""
+    if text != text.strip():
+        raise ParameterError(f"{text!r} begins or ends with a blank")
+    if text.startswith("!"):
+        raise ParameterError(f"{text!r}: a pattern cannot be negated; name what is meant")
+    return text

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, get_args
 
 from skilltrace_mlflow.checks._findings import NO_TRACE, Outcome, Verdict, unknown
+from skilltrace_mlflow.checks._typed import Declaration
 from skilltrace_mlflow.session import Scope, Session
 
 __all__ = [
@@ -156,8 +157,9 @@ def check(
     *,
     name: str,
     key: str | None = None,
-    schema: Mapping[str, Any],
-    parse: Callable[..., P],
+    declared: Declaration[P] | None = None,
+    schema: Mapping[str, Any] | None = None,
+    parse: Callable[..., P] | None = None,
     examples: tuple[Example, ...] = (),
     graded: bool = False,
     main: str | None = None,
@@ -169,24 +171,39 @@ def check(
 ) -> Callable[[Callable[[Session, P], Outcome]], Callable[[Session, P], Outcome]]:
     """Register a check under its `name` and its YAML `key` (the name unless given).
 
-    The decorated function's docstring becomes the reference text. Raises ValueError for a name or a
-    key that is taken.
+    Its parameters are `declared` by a dataclass (`_typed.declare`); where no dataclass says what
+    may be written, `schema` and `parse` do, with `main` and the others of `CheckSpec`. The
+    decorated function's docstring becomes the reference text. Raises ValueError for a name or a key
+    that is taken.
     """
+
+    if declared is None:
+        if schema is None or parse is None:
+            raise TypeError(f"check {name!r} declares no parameters")
+        declared = Declaration(
+            schema=schema,
+            parse=parse,
+            main=main,
+            additive=additive,
+            companions=companions or {},
+            scoped=scoped,
+        )
+    shape = declared
 
     def add(judge: Callable[[Session, P], Outcome]) -> Callable[[Session, P], Outcome]:
         spec = CheckSpec(
             name=name,
             key=key or name,
-            schema=schema,
-            parse=parse,
+            schema=shape.schema,
+            parse=shape.parse,
             judge=judge,
             summary=(judge.__doc__ or "").strip(),
             examples=examples,
             graded=graded,
-            main=main,
-            additive=additive,
-            companions=companions or {},
-            scoped=scoped,
+            main=shape.main,
+            additive=shape.additive,
+            companions=shape.companions,
+            scoped=shape.scoped,
             implied=implied,
             ignored=ignored,
         )

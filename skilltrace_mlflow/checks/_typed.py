@@ -2,22 +2,34 @@
 
 A field is a key. `Annotated` says what its type does not (`Annotated[int, Bound(minimum=0)]`).
 A field that may be None, with None as default, is something to ask; one with another default is an
-option beside it; one without a default is required. `Entries` marks the field whose value may stand
-for the whole (the short form). `scope` and `threshold` are added to the schema here alone.
+option beside it; one without a default is required. `Entries` marks a mapping of names and `Items`
+a list; where it is all that is asked, its value may stand for the whole (the short form). Of a list
+of bans (`Items(ban=True)`) the entries that `ban_exceptions` names are taken out, and kept in the
+field that is marked `LIFTED`. `scope` and `threshold` are added to the schema here alone.
 
 The standard library only, since checks travel.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields, is_dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from types import NoneType
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
-from skilltrace_mlflow.checks._parameters import fixed, mapping_or_long, to_float, unfold
+from skilltrace_mlflow.checks._parameters import (
+    BAN_EXCEPTIONS,
+    TEXTS,
+    fixed,
+    lift,
+    list_or_long,
+    mapping_or_long,
+    to_float,
+    unfold,
+)
+from skilltrace_mlflow.errors import ParameterError
 
-__all__ = ["Bound", "Count", "Declaration", "Entries", "declare"]
+__all__ = ["LIFTED", "Bound", "Count", "Declaration", "Entries", "Items", "declare", "each"]
 
 T = TypeVar("T")
 KeyPath = tuple[str | int, ...]
@@ -46,7 +58,7 @@ class Bound:
 Count = Annotated[int, Bound(minimum=0)]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Entries:
     """Marks a mapping of names: the schema of an item, and how name, item and path are read."""
 
@@ -54,12 +66,54 @@ class Entries:
     read: Callable[[str, Any, KeyPath], Any]
 
 
+def each(
+    read: Callable[[Any, KeyPath], Any], *, once: bool = True
+) -> Callable[[Mapping[int, Any], KeyPath], tuple[Any, ...]]:
+    """Reads a list entry by entry, equal results `once`; errors say which entry it was."""
+
+    def entries(items: Mapping[int, Any], path: KeyPath) -> tuple[Any, ...]:
+        found = [_read_at(read, item, (*path, index)) for index, item in items.items()]
+        return tuple(dict.fromkeys(found)) if once else tuple(found)
+
+    return entries
+
+
+def _read_at(read: Callable[[Any, KeyPath], Any], item: Any, place: KeyPath) -> Any:
+    try:
+        return read(item, place)
+    except ParameterError as error:
+        raise ParameterError(str(error), path=error.path or place) from None
+
+
+_AS_WRITTEN = each(lambda item, _: item)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Items:
+    """Marks a list: its schema, and how its entries, by their place, and their path are read."""
+
+    read: Callable[[Mapping[int, Any], KeyPath], tuple[Any, ...]] = _AS_WRITTEN
+    schema: Mapping[str, Any] = field(default_factory=lambda: TEXTS)
+    ban: bool = False
+
+
+LIFTED = object()
+"""Marks the field that keeps the bans which `ban_exceptions` names."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Declaration(Generic[T]):
-    """What follows from a parameter class: the JSON Schema, and `parse` for what it allows."""
+    """What follows from a parameter class: the JSON Schema, and `parse` for what it allows.
+
+    `main`, `additive`, `companions` and `scoped` as in `CheckSpec`.
+    """
 
     schema: Mapping[str, Any]
-    parse: Callable[[Any], T]
+    parse: Callable[..., T]
+    main: str | None = None
+    additive: tuple[str, ...] = ()
+    companions: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    scoped: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +125,21 @@ class _Field:
     asks: bool
     number: bool = False
     entries: Entries | None = None
+    items: Items | None = None
+    lifted: bool = False
 
-    def read(self, value: Any) -> Any:
-        """The value of the key; a number may be written whole."""
-        return to_float(value, self.name) if self.number and value is not None else value
+    def read(self, value: Any, path: KeyPath, exceptions: Sequence[str]) -> tuple[Any, list[str]]:
+        """The value of the key, and the bans in it that are lifted."""
+        if self.entries is not None:
+            read = self.entries.read
+            return tuple(read(name, item, (*path, name)) for name, item in value.items()), []
+        if self.items is not None:
+            items = dict(enumerate(value))
+            kept, gone = lift(value, exceptions) if self.items.ban else (value, ())
+            kept_items = {i: item for i, item in items.items() if not gone or item in kept}
+            return self.items.read(kept_items, path), list(dict.fromkeys(gone))
+        # A number may be written whole.
+        return to_float(value, self.name) if self.number and value is not None else value, []
 
 
 def declare(cls: type[T], *, scope: bool = True) -> Declaration[T]:
@@ -83,25 +148,34 @@ def declare(cls: type[T], *, scope: bool = True) -> Declaration[T]:
         raise TypeError(f"{cls.__name__} is no dataclass")
     hints = get_type_hints(cls, include_extras=True)
     found = [_field(f.name, hints[f.name], f.default) for f in fields(cls)]
-    for one in found:
-        if one.entries is not None:
-            if {f.name for f in found} != {one.name, "threshold"} or not scope:
-                raise TypeError(
-                    f"{cls.__name__}: beside {one.name} stand scope and threshold alone"
-                )
-            return _entries(cls, one.name, one.entries)
-    return Declaration(schema=_fixed(found, scope=scope), parse=_reader(cls, found))
+    lifted = next((f.name for f in found if f.lifted), None)
+    keys = [f for f in found if not f.lifted]
+    bans = [f.name for f in keys if f.items is not None and f.items.ban]
+    if bool(bans) != (lifted is not None):
+        raise TypeError(f"{cls.__name__}: bans and a field that keeps the lifted ones go together")
+    asked = [f for f in keys if f.name != "threshold"]
+    only = asked[0] if len(asked) == 1 and (asked[0].entries or asked[0].items) else None
+    threshold = len(keys) > len(asked)
+    if only is None and (threshold or any(f.entries is not None for f in keys)):
+        raise TypeError(f"{cls.__name__}: beside its entries stand scope and threshold alone")
+    if only is not None and not scope:
+        raise TypeError(f"{cls.__name__}: the long form of {only.name} always has a scope")
+    companions = {"ban_exceptions": BAN_EXCEPTIONS} if bans else {}
+    return Declaration(
+        schema=_fixed(keys, scope=scope) if only is None else _short_or_long(only, threshold),
+        parse=_reader(cls, keys, only, lifted),
+        main=None if only is None else only.name,
+        additive=tuple(bans if only is None else [""] * len(bans)),
+        companions=companions,
+        scoped=scope,
+    )
 
 
-def _entries(cls: type[T], main: str, entries: Entries) -> Declaration[T]:
-    """A mapping of names in its short form, or under `main` beside a threshold."""
-
-    def parse(value: Any) -> T:
-        inner, threshold, path = unfold(value, main)
-        read = tuple(entries.read(name, item, (*path, name)) for name, item in inner.items())
-        return cls(**{main: read, "threshold": threshold})
-
-    return Declaration(schema=mapping_or_long(main, entries.schema), parse=parse)
+def _short_or_long(only: _Field, threshold: bool) -> dict[str, Any]:
+    """A list or a mapping of names in its short form, or under its name beside a threshold."""
+    if only.entries is not None:
+        return mapping_or_long(only.name, only.entries.schema)
+    return list_or_long(only.name, items=only.schema, threshold=threshold)
 
 
 def _fixed(found: list[_Field], *, scope: bool) -> dict[str, Any]:
@@ -109,18 +183,36 @@ def _fixed(found: list[_Field], *, scope: bool) -> dict[str, Any]:
     return fixed(asked, options={f.name: f.schema for f in found if not f.asks}, scope=scope)
 
 
-def _reader(cls: type[T], found: list[_Field]) -> Callable[[Any], T]:
-    def parse(value: Any) -> T:
-        return cls(**{f.name: f.read(value[f.name]) for f in found if f.name in value})
+def _reader(
+    cls: type[T], keys: list[_Field], only: _Field | None, lifted: str | None
+) -> Callable[..., T]:
+    def parse(value: Any, ban_exceptions: Sequence[str] = ()) -> T:
+        path: KeyPath = ()
+        made: dict[str, Any] = {}
+        if only is not None:
+            inner, threshold, path = unfold(value, only.name)
+            value = {only.name: inner}
+            made = {"threshold": threshold} if len(keys) > 1 else {}
+        gone: list[str] = []
+        for key in keys:
+            if key.name in value:
+                place = path if only is not None else (key.name,)
+                made[key.name], taken = key.read(value[key.name], place, ban_exceptions)
+                gone += taken
+        return cls(**made, **({} if lifted is None else {lifted: tuple(gone)}))
 
     return parse
 
 
 def _field(name: str, hint: Any, default: Any) -> _Field:
     kind, marks = _unwrapped(hint)
-    entries = next((mark for mark in marks if isinstance(mark, Entries)), None)
-    if entries is not None:
-        return _Field(name=name, schema=entries.schema, asks=True, entries=entries)
+    if LIFTED in marks:
+        return _Field(name=name, schema={}, asks=False, lifted=True)
+    for mark in marks:
+        if isinstance(mark, Entries):
+            return _Field(name=name, schema=mark.schema, asks=True, entries=mark)
+        if isinstance(mark, Items):
+            return _Field(name=name, schema=mark.schema, asks=True, items=mark)
     if get_origin(kind) is Literal:
         schema: dict[str, Any] = {"enum": list(get_args(kind))}
     elif kind in _KINDS:

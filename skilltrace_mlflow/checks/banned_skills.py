@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, lift, list_or_long, unfold
 from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.checks._typed import LIFTED, Items, declare
 from skilltrace_mlflow.matching.skills import calls_for, has_nameless, states_of
 from skilltrace_mlflow.session import Session, SkillUse
 
@@ -21,24 +20,16 @@ _SAID = {"read": "its SKILL.md read as a file"}
 class BannedSkills:
     """Names or globs of skills, and those lifted by name."""
 
-    skills: tuple[str, ...]
-    lifted: tuple[str, ...] = ()
+    skills: Annotated[tuple[str, ...], Items(ban=True)]
+    lifted: Annotated[tuple[str, ...], LIFTED] = ()
 
 
-def parse(value: Any, ban_exceptions: Sequence[str] = ()) -> BannedSkills:
-    """`[deploy-production]` or `{skills: […]}`."""
-    skills, _, _ = unfold(value, "skills")
-    kept, lifted = lift(tuple(dict.fromkeys(skills)), ban_exceptions)
-    return BannedSkills(skills=kept, lifted=lifted)
+_DECLARED = declare(BannedSkills)
 
 
 @check(
     name="banned_skills",
-    main="skills",
-    schema=list_or_long("skills", threshold=False),
-    parse=parse,
-    additive=("",),
-    companions={"ban_exceptions": BAN_EXCEPTIONS},
+    declared=_DECLARED,
     examples=(
         Example(
             value=["deploy-production"],

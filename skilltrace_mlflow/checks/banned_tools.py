@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing
-from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, lift, list_or_long, unfold
 from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.checks._typed import LIFTED, Items, declare, each
 from skilltrace_mlflow.commands.pattern import Pattern, parse_pattern
 from skilltrace_mlflow.commands.sql.patterns import globs_a_verb
-from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.files import rule_hits
 from skilltrace_mlflow.matching.mistakes import refuse_half_absolute, refuse_mistaken
 from skilltrace_mlflow.matching.selectors import (
@@ -38,30 +37,8 @@ class Ban:
     pattern: Pattern | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class BannedTools:
-    """The bans that hold, and those that were lifted by name."""
-
-    bans: tuple[Ban, ...]
-    lifted: tuple[str, ...] = ()
-
-
-def parse(value: Any, ban_exceptions: Sequence[str] = ()) -> BannedTools:
-    """`["rm -rf", "Bash(git push:*)"]` or `{tools: […]}`."""
-    tools, _, path = unfold(value, "tools")
-    kept, lifted = lift(tools, ban_exceptions)
-    bans = []
-    for index, text in enumerate(tools):
-        if text not in kept:
-            continue
-        try:
-            bans.append(_parse_ban(text.strip()))
-        except ParameterError as error:
-            raise ParameterError(str(error), path=(*path, index)) from None
-    return BannedTools(bans=tuple(dict.fromkeys(bans)), lifted=lifted)
-
-
-def _parse_ban(text: str) -> Ban:
+def _read_ban(text: str, _: object) -> Ban:
+    text = text.strip()
     refuse_mistaken(text, program=True)
     refuse_half_absolute(text)
     if not looks_like_selector(text) and not text.startswith("mcp__"):
@@ -74,13 +51,20 @@ def _parse_ban(text: str) -> Ban:
     return Ban(text=text, selector=selector, pattern=parse_pattern(text))
 
 
+@dataclass(frozen=True, kw_only=True)
+class BannedTools:
+    """The bans that hold, and those that were lifted by name."""
+
+    tools: Annotated[tuple[Ban, ...], Items(read=each(_read_ban), ban=True)]
+    lifted: Annotated[tuple[str, ...], LIFTED] = ()
+
+
+_DECLARED = declare(BannedTools)
+
+
 @check(
     name="banned_tools",
-    main="tools",
-    schema=list_or_long("tools", threshold=False),
-    parse=parse,
-    additive=("",),
-    companions={"ban_exceptions": BAN_EXCEPTIONS},
+    declared=_DECLARED,
     examples=(
         Example(
             value=["rm -rf", "DROP DATABASE", "mcp__databricks__delete_*"],
@@ -157,7 +141,7 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
         return lost
     findings = []
     readers: set[str] = set()
-    for ban in parameters.bans:
+    for ban in parameters.tools:
         certain, possible = _tool_encounters(session, ban)
         if ban.pattern is not None:
             met, doubtful = encounters(session, ban.pattern)
@@ -175,9 +159,9 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
         details["parser"] = sorted(readers)
     outcome = conclude(session, findings, all_or_nothing=True, note=note, details=details)
     if outcome.verdict is Verdict.PASS:
-        entries = len(parameters.bans)
+        entries = len(parameters.tools)
         text = f"none of {entries} banned {'entry' if entries == 1 else 'entries'} was called"
-        note = "; ".join(part for part in (note, _near(session, parameters.bans)) if part)
+        note = "; ".join(part for part in (note, _near(session, parameters.tools)) if part)
         return replace(outcome, rationale=f"{text} ({note})" if note else text)
     return outcome
 

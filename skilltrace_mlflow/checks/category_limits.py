@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude, missing
-from skilltrace_mlflow.checks._parameters import LIMIT, Limit, mapping_or_long, parse_limit, unfold
+from skilltrace_mlflow.checks._parameters import LIMIT, Limit, parse_limit
 from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.checks._typed import Entries, declare
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.selectors import calls_by_name
 from skilltrace_mlflow.session import Session, ToolCall
@@ -21,34 +21,27 @@ _FIXED = ("agent", "bash", "file_ops", "other", "planning", "skill", "web")
 _SERVER = re.compile(r"mcp_.+")
 
 
+def _entry(name: str, value: Any, path: tuple[str | int, ...]) -> tuple[str, Limit]:
+    if name not in _FIXED and not _SERVER.fullmatch(name):
+        known = f"{', '.join(_FIXED)} and mcp_<server>"
+        raise ParameterError(f"unknown category {name!r}; known are {known}", path=path)
+    return name, parse_limit(value, path)
+
+
 @dataclass(frozen=True, kw_only=True)
 class CategoryLimits:
     """Categories with their limits."""
 
-    limits: tuple[tuple[str, Limit], ...]
+    limits: Annotated[tuple[tuple[str, Limit], ...], Entries(schema=LIMIT, read=_entry)]
     threshold: float = 1.0
 
 
-def parse(value: Mapping[str, Any]) -> CategoryLimits:
-    """`{bash: 10, mcp_databricks: 5}`; ParameterError for a category that does not exist."""
-    limits, threshold, path = unfold(value, "limits")
-    for name in limits:
-        if name not in _FIXED and not _SERVER.fullmatch(name):
-            raise ParameterError(
-                f"unknown category {name!r}; known are {', '.join(_FIXED)} and mcp_<server>",
-                path=(*path, name),
-            )
-    return CategoryLimits(
-        limits=tuple((name, parse_limit(limit, (*path, name))) for name, limit in limits.items()),
-        threshold=threshold,
-    )
+_DECLARED = declare(CategoryLimits)
 
 
 @check(
     name="category_limits",
-    main="limits",
-    schema=mapping_or_long("limits", LIMIT),
-    parse=parse,
+    declared=_DECLARED,
     examples=(
         Example(
             value={"bash": 10, "mcp_databricks": 5},

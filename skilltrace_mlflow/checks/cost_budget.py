@@ -28,8 +28,7 @@ _DECLARED = declare(CostBudget)
 
 @check(
     name="cost_budget",
-    schema=_DECLARED.schema,
-    parse=_DECLARED.parse,
+    declared=_DECLARED,
     examples=(
         Example(
             value={"max_usd": 0.5},

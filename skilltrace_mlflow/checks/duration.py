@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing, unknown
-from skilltrace_mlflow.checks._parameters import fixed, to_float
 from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.checks._typed import Bound, declare
 from skilltrace_mlflow.session import Session
 
-__all__ = ["duration"]
+__all__ = ["Duration", "duration"]
 
 
-def parse(value: Mapping[str, Any]) -> float:
-    """`{max_seconds}`."""
-    return to_float(value["max_seconds"], "max_seconds")
+@dataclass(frozen=True, kw_only=True)
+class Duration:
+    """The most in seconds."""
+
+    max_seconds: Annotated[float, Bound(above=0)]
+
+
+_DECLARED = declare(Duration, scope=False)
 
 
 @check(
     name="duration",
-    schema=fixed({"max_seconds": {"type": "number", "exclusiveMinimum": 0}}, scope=False),
-    parse=parse,
-    scoped=False,
+    declared=_DECLARED,
     examples=(
         Example(
             value={"max_seconds": 60},
@@ -38,7 +41,7 @@ def parse(value: Mapping[str, Any]) -> float:
         ),
     ),
 )
-def duration(session: Session, parameters: float) -> Outcome:
+def duration(session: Session, parameters: Duration) -> Outcome:
     """The time between the session's first and last entry stays within the limit."""
     lost = missing(session, "times")
     if lost is not None:
@@ -46,7 +49,7 @@ def duration(session: Session, parameters: float) -> Outcome:
     if session.start_time is None or session.end_time is None:
         return unknown("the session has no times")
     seconds = (session.end_time - session.start_time).total_seconds()
-    met = seconds <= parameters
-    text = f"duration: {seconds:,.1f} s {'≤' if met else '>'} {parameters:,g} s"
+    met = seconds <= parameters.max_seconds
+    text = f"duration: {seconds:,.1f} s {'≤' if met else '>'} {parameters.max_seconds:,g} s"
     finding = Finding(text=text, met=met, could_break=True)
     return conclude(session, [finding], details={"seconds": seconds})

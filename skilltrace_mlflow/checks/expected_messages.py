@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any
 
 from skilltrace_mlflow.checks._calls import CallRef, refer
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude_score, missing
-from skilltrace_mlflow.checks._parameters import SCOPE, THRESHOLD, unfold
 from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.checks._typed import Items, declare
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.pairing import alignment, nearest_calls
 from skilltrace_mlflow.matching.selectors import Selector
@@ -46,44 +46,6 @@ _MESSAGES: Mapping[str, Any] = {
         "additionalProperties": False,
     },
 }
-_SCHEMA: Mapping[str, Any] = {
-    "anyOf": [
-        _MESSAGES,
-        {
-            "type": "object",
-            "properties": {"messages": _MESSAGES, "scope": SCOPE, "threshold": THRESHOLD},
-            "required": ["messages"],
-            "additionalProperties": False,
-        },
-    ]
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class ExpectedMessages:
-    """The expected calls of all assistant messages, in order."""
-
-    steps: tuple[Step, ...]
-    threshold: float = 1.0
-
-
-def parse(value: Any) -> ExpectedMessages:
-    """A list of messages or `{messages: […], threshold: …}`; ParameterError if it asks no call."""
-    messages, threshold, path = unfold(value, "messages")
-    steps: list[Step] = []
-    for number, message in enumerate(messages):
-        calls: Sequence[Mapping[str, Any]] = message.get("tool_calls", ())
-        if calls and message["role"] != "assistant":
-            raise ParameterError(
-                f"only an assistant message has tool_calls, this one is {message['role']}'s",
-                path=(*path, number, "tool_calls"),
-            )
-        steps.extend(
-            _step(call, (*path, number, "tool_calls", index)) for index, call in enumerate(calls)
-        )
-    if not steps:
-        raise ParameterError("no assistant message has tool_calls: nothing to compare", path=path)
-    return ExpectedMessages(steps=tuple(steps), threshold=threshold)
 
 
 def _step(call: Mapping[str, Any], path: tuple[str | int, ...]) -> Step:
@@ -98,11 +60,37 @@ def _step(call: Mapping[str, Any], path: tuple[str | int, ...]) -> Step:
     return Step(choices=(Alternative(**given),))
 
 
+def _read_messages(items: Mapping[int, Any], path: tuple[str | int, ...]) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    for number, message in items.items():
+        calls: Sequence[Mapping[str, Any]] = message.get("tool_calls", ())
+        if calls and message["role"] != "assistant":
+            raise ParameterError(
+                f"only an assistant message has tool_calls, this one is {message['role']}'s",
+                path=(*path, number, "tool_calls"),
+            )
+        steps.extend(
+            _step(call, (*path, number, "tool_calls", index)) for index, call in enumerate(calls)
+        )
+    if not steps:
+        raise ParameterError("no assistant message has tool_calls: nothing to compare", path=path)
+    return tuple(steps)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExpectedMessages:
+    """The expected calls of all assistant messages, in order."""
+
+    messages: Annotated[tuple[Step, ...], Items(read=_read_messages, schema=_MESSAGES)]
+    threshold: float = 1.0
+
+
+_DECLARED = declare(ExpectedMessages)
+
+
 @check(
     name="expected_messages",
-    main="messages",
-    schema=_SCHEMA,
-    parse=parse,
+    declared=_DECLARED,
     graded=True,
     examples=(
         Example(
@@ -137,7 +125,7 @@ def expected_messages(session: Session, parameters: ExpectedMessages) -> Outcome
     lost = missing(session, "tool_names", "tool_order")
     if lost is not None:
         return lost
-    steps = parameters.steps
+    steps = parameters.messages
     compared = compare(session, steps, ordered=True)
     outcome = conclude_score(
         session,

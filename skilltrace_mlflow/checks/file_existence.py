@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import list_or_long, refuse_negation, unfold
+from skilltrace_mlflow.checks._parameters import file_pattern
 from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.checks._typed import Items, declare, each
 from skilltrace_mlflow.matching.files import (
     Touched,
     directories,
@@ -22,32 +23,27 @@ from skilltrace_mlflow.session import Session
 __all__ = ["ExpectedFiles", "file_existence"]
 
 
+def _read_pattern(text: str, _: object) -> tuple[str, tuple[PathPattern, ...]]:
+    return text, tuple(map(PathPattern, expand_braces(file_pattern(text))))
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExpectedFiles:
-    """The patterns of which each must match a written file, `*.{sql,py}` taken apart."""
+    """The patterns of which each must match a written file, `*.{sql,py}` apart."""
 
-    files: tuple[tuple[str, tuple[PathPattern, ...]], ...]
+    files: Annotated[
+        tuple[tuple[str, tuple[PathPattern, ...]], ...], Items(read=each(_read_pattern))
+    ]
     threshold: float = 1.0
 
 
-def parse(value: Any) -> ExpectedFiles:
-    """`["*.sql", "src/**/bronze_*.py"]` or `{files: […], threshold: …}`."""
-    files, threshold, path = unfold(value, "files")
-    refuse_negation(files, path)
-    return ExpectedFiles(
-        files=tuple(
-            (text, tuple(map(PathPattern, expand_braces(text)))) for text in dict.fromkeys(files)
-        ),
-        threshold=threshold,
-    )
+_DECLARED = declare(ExpectedFiles)
 
 
 @check(
     name="file_existence",
     key="expected_files",
-    main="files",
-    schema=list_or_long("files"),
-    parse=parse,
+    declared=_DECLARED,
     examples=(
         Example(
             value=["*.sql", "src/**/bronze_*.py"],

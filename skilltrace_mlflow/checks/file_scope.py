@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, TEXTS, fixed, lift, refuse_negation
+from skilltrace_mlflow.checks._parameters import file_pattern
 from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.checks._typed import LIFTED, Items, declare, each
 from skilltrace_mlflow.matching.files import (
     Touched,
     directories,
@@ -25,41 +26,41 @@ from skilltrace_mlflow.session import Session, ToolCall
 __all__ = ["FileScope", "file_scope"]
 
 
+def _read_allowed(text: str, _: object) -> tuple[str, tuple[PathPattern, ...]]:
+    return text, tuple(map(PathPattern, expand_braces(file_pattern(text))))
+
+
+def _read_forbidden(text: str, _: object) -> tuple[str, tuple[PathPattern | FolderPattern, ...]]:
+    # An absolute pattern is absolute here; only in permission rules it takes two slashes.
+    return text, tuple(
+        pattern
+        for one in expand_braces(file_pattern(text))
+        for pattern in (PathPattern(one), FolderPattern(f"/{one}" if one.startswith("/") else one))
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileScope:
-    """Patterns of files that alone may be written (None: all may), and that must not be.
+    """Patterns of files that alone may be written (None: all may), and that must not be: the texts,
+    each with the patterns it stands for."""
 
-    `forbidden` are the texts, each with the patterns it stands for.
-    """
+    allowed: (
+        Annotated[tuple[tuple[str, tuple[PathPattern, ...]], ...], Items(read=each(_read_allowed))]
+        | None
+    ) = None
+    forbidden: Annotated[
+        tuple[tuple[str, tuple[PathPattern | FolderPattern, ...]], ...],
+        Items(read=each(_read_forbidden), ban=True),
+    ] = ()
+    lifted: Annotated[tuple[str, ...], LIFTED] = ()
 
-    allowed: tuple[PathPattern, ...] | None
-    allowed_texts: tuple[str, ...] = ()
-    forbidden: tuple[tuple[str, tuple[PathPattern | FolderPattern, ...]], ...] = ()
-    lifted: tuple[str, ...] = ()
 
-
-def parse(value: Mapping[str, Any], ban_exceptions: Sequence[str] = ()) -> FileScope:
-    """`{allowed: ["src/**"], forbidden: [".env"]}`."""
-    for key in ("allowed", "forbidden"):
-        refuse_negation(value.get(key, ()), (key,))
-    allowed = value.get("allowed")
-    forbidden, lifted = lift(tuple(dict.fromkeys(value.get("forbidden", ()))), ban_exceptions)
-    return FileScope(
-        allowed=None
-        if allowed is None
-        else tuple(PathPattern(one) for text in allowed for one in expand_braces(text)),
-        allowed_texts=tuple(allowed or ()),
-        forbidden=tuple((text, _forbidding(text)) for text in forbidden),
-        lifted=lifted,
-    )
+_DECLARED = declare(FileScope)
 
 
 @check(
     name="file_scope",
-    schema=fixed({"allowed": TEXTS, "forbidden": TEXTS}),
-    parse=parse,
-    additive=("forbidden",),
-    companions={"ban_exceptions": BAN_EXCEPTIONS},
+    declared=_DECLARED,
     examples=(
         Example(
             value={"allowed": ["src/**"], "forbidden": [".env"]},
@@ -130,7 +131,7 @@ def _allowed(
     doubtful: Sequence[str | None],
     touched: Sequence[Touched],
 ) -> Finding:
-    patterns = parameters.allowed or ()
+    patterns = [pattern for _, one in parameters.allowed or () for pattern in one]
 
     def inside(path: str, cwd: str | None) -> bool | None:
         return any_matches(patterns, path, cwd)
@@ -153,7 +154,9 @@ def _allowed(
         calls = _writers(session, outside, touched)
         return Finding(text=f"written outside: {outside[0]}{more}", met=False, calls=calls)
     unplaced = [path for path, verdict in verdicts.items() if verdict is None]
-    return _rest(f"only {', '.join(parameters.allowed_texts)} written", unplaced, open_)
+    return _rest(
+        f"only {', '.join(text for text, _ in parameters.allowed or ())} written", unplaced, open_
+    )
 
 
 def _place(
@@ -228,15 +231,6 @@ def _writers(
     by_tool = {op.call_id for op in session.files if op.type != "read" and op.file_path in wanted}
     by_line = {id(item.call) for item in touched if item.use.path in wanted}
     return tuple(c for c in session.tool_calls if c.id in by_tool or id(c) in by_line)
-
-
-def _forbidding(text: str) -> tuple[PathPattern | FolderPattern, ...]:
-    # An absolute pattern is absolute here; only in permission rules it takes two slashes.
-    return tuple(
-        pattern
-        for one in expand_braces(text)
-        for pattern in (PathPattern(one), FolderPattern(f"/{one}" if one.startswith("/") else one))
-    )
 
 
 def _composed(item: Touched) -> str:

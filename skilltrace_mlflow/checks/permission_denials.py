@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import COUNT, Limit, fixed
+from skilltrace_mlflow.checks._parameters import Limit
 from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.checks._typed import Count, declare
 from skilltrace_mlflow.session import Session
 
-__all__ = ["permission_denials"]
+__all__ = ["PermissionDenials", "permission_denials"]
 
 
-def parse(value: Mapping[str, Any]) -> Limit:
-    """`{max: 0}`."""
-    return Limit(most=value["max"])
+@dataclass(frozen=True, kw_only=True)
+class PermissionDenials:
+    """The most refusals."""
+
+    max: Count
+
+
+_DECLARED = declare(PermissionDenials)
 
 
 @check(
     name="permission_denials",
-    schema=fixed({"max": COUNT}),
-    parse=parse,
+    declared=_DECLARED,
     examples=(
         Example(
             value={"max": 0},
@@ -43,7 +47,7 @@ def parse(value: Mapping[str, Any]) -> Limit:
         ),
     ),
 )
-def permission_denials(session: Session, parameters: Limit) -> Outcome:
+def permission_denials(session: Session, parameters: PermissionDenials) -> Outcome:
     """The number of calls that a person, a rule or a hook refused stays within the limit.
 
     Up to version 2.1.204 Claude Code marks neither a rejection with the person's own words nor a
@@ -58,7 +62,9 @@ def permission_denials(session: Session, parameters: Limit) -> Outcome:
         for c in calls
         if c.outcome == "unknown" or c.maybe_refused or (blind and c.outcome != "denied")
     ]
-    finding = parameters.judge("denied", len(denied), len(denied) + len(open_), denied)
+    finding = Limit(most=parameters.max).judge(
+        "denied", len(denied), len(denied) + len(open_), denied
+    )
     details = {
         "denied": [
             {"tool": c.name, "id": c.id, "agent": c.agent, "reason": c.outcome_reason}

@@ -35,8 +35,7 @@ _READ = {"name": "Read", "input": {"file_path": "/a"}}
 
 @check(
     name="repeated_calls",
-    schema=_DECLARED.schema,
-    parse=_DECLARED.parse,
+    declared=_DECLARED,
     examples=(
         Example(
             value={"max_identical": 2},

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing
-from skilltrace_mlflow.checks._parameters import list_or_long, unfold
 from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.checks._typed import Items, declare, each
 from skilltrace_mlflow.commands.pattern import Pattern, parse_pattern
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.sightings import encounters
@@ -19,35 +20,31 @@ __all__ = ["RequiredCommands", "required_commands"]
 _RULE = re.compile(r"[A-Za-z_]\w*\(.*\)", re.DOTALL)
 
 
+def _read_pattern(text: str, _: object) -> Pattern:
+    if _RULE.fullmatch(text.strip()):
+        raise ParameterError(f"{text!r} is a permission rule; use required_tools")
+    return parse_pattern(text)
+
+
+def _each_pattern(items: Mapping[int, Any], path: tuple[str | int, ...]) -> tuple[Pattern, ...]:
+    found = each(_read_pattern, once=False)(items, path)
+    return tuple({pattern.text: pattern for pattern in found}.values())
+
+
 @dataclass(frozen=True, kw_only=True)
 class RequiredCommands:
     """The patterns of which each must be met."""
 
-    commands: tuple[Pattern, ...]
+    commands: Annotated[tuple[Pattern, ...], Items(read=_each_pattern)]
     threshold: float = 1.0
 
 
-def parse(value: Any) -> RequiredCommands:
-    """`[pytest, "git commit"]` or `{commands: […], threshold: …}`."""
-    commands, threshold, path = unfold(value, "commands")
-    found: dict[str, Pattern] = {}
-    for index, text in enumerate(commands):
-        place: tuple[str | int, ...] = (*path, index)
-        if _RULE.fullmatch(text.strip()):
-            raise ParameterError(f"{text!r} is a permission rule; use required_tools", path=place)
-        try:
-            pattern = parse_pattern(text)
-        except ParameterError as error:
-            raise ParameterError(str(error), path=place) from None
-        found[pattern.text] = pattern
-    return RequiredCommands(commands=tuple(found.values()), threshold=threshold)
+_DECLARED = declare(RequiredCommands)
 
 
 @check(
     name="required_commands",
-    main="commands",
-    schema=list_or_long("commands"),
-    parse=parse,
+    declared=_DECLARED,
     examples=(
         Example(
             value=["pytest", "git commit"],

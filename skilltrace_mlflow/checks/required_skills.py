@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import list_or_long, unfold
 from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.checks._typed import Items, declare
 from skilltrace_mlflow.matching.skills import calls_for, has_nameless, states_of
 from skilltrace_mlflow.session import Session, SkillUse
 
@@ -18,21 +18,16 @@ __all__ = ["RequiredSkills", "required_skills"]
 class RequiredSkills:
     """Names or globs of skills."""
 
-    skills: tuple[str, ...]
+    skills: Annotated[tuple[str, ...], Items()]
     threshold: float = 1.0
 
 
-def parse(value: Any) -> RequiredSkills:
-    """`[bronze-ingestion]` or `{skills: […], threshold: …}`."""
-    skills, threshold, _ = unfold(value, "skills")
-    return RequiredSkills(skills=tuple(dict.fromkeys(skills)), threshold=threshold)
+_DECLARED = declare(RequiredSkills)
 
 
 @check(
     name="required_skills",
-    main="skills",
-    schema=list_or_long("skills"),
-    parse=parse,
+    declared=_DECLARED,
     examples=(
         Example(
             value=["bronze-ingestion"],

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing
-from skilltrace_mlflow.checks._parameters import list_or_long, unfold
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.matching.selectors import Selector, count, parse_selectors, select
+from skilltrace_mlflow.checks._typed import Items, declare, each
+from skilltrace_mlflow.matching.selectors import Selector, count, select, selector_at
 from skilltrace_mlflow.session import Session
 
 __all__ = ["RequiredTools", "required_tools"]
@@ -18,22 +18,16 @@ __all__ = ["RequiredTools", "required_tools"]
 class RequiredTools:
     """The selectors of which each must mean a call."""
 
-    tools: tuple[Selector, ...]
+    tools: Annotated[tuple[Selector, ...], Items(read=each(selector_at))]
     threshold: float = 1.0
 
 
-def parse(value: Any) -> RequiredTools:
-    """`[Read, Edit]` or `{tools: […], threshold: …}`."""
-    tools, threshold, path = unfold(value, "tools")
-    selectors = tuple(dict.fromkeys(parse_selectors(tools, path)))
-    return RequiredTools(tools=selectors, threshold=threshold)
+_DECLARED = declare(RequiredTools)
 
 
 @check(
     name="required_tools",
-    main="tools",
-    schema=list_or_long("tools"),
-    parse=parse,
+    declared=_DECLARED,
     examples=(
         Example(
             value=["Read", "mcp__databricks__*"],

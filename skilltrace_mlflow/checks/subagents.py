@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, COUNT, TEXTS, Limit, fixed, lift
+from skilltrace_mlflow.checks._parameters import Limit
 from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.checks._typed import LIFTED, Count, Items, declare
 from skilltrace_mlflow.patterns.regex import glob_match
 from skilltrace_mlflow.session import WARM_UP, Session, SubAgent, ToolCall
 from skilltrace_mlflow.tools import starts_agent
@@ -22,21 +23,13 @@ _DEFAULT_TYPE = "general-purpose"  # what Claude Code takes where the call names
 class SubAgents:
     """The most sub-agents, and the types (names or globs) that must, or must not, be used."""
 
-    most: int | None = None
-    required: tuple[str, ...] = ()
-    banned: tuple[str, ...] = ()
-    lifted: tuple[str, ...] = ()
+    max: Count | None = None
+    required: Annotated[tuple[str, ...], Items()] = ()
+    banned: Annotated[tuple[str, ...], Items(ban=True)] = ()
+    lifted: Annotated[tuple[str, ...], LIFTED] = ()
 
 
-def parse(value: Mapping[str, Any], ban_exceptions: Sequence[str] = ()) -> SubAgents:
-    """`{max, required, banned}`."""
-    banned, lifted = lift(tuple(dict.fromkeys(value.get("banned", ()))), ban_exceptions)
-    return SubAgents(
-        most=value.get("max"),
-        required=tuple(dict.fromkeys(value.get("required", ()))),
-        banned=banned,
-        lifted=lifted,
-    )
+_DECLARED = declare(SubAgents, scope=False)
 
 
 _EXPLORER = {"subagents": (SubAgent(id="a1", type="Explore"),)}
@@ -44,11 +37,7 @@ _EXPLORER = {"subagents": (SubAgent(id="a1", type="Explore"),)}
 
 @check(
     name="subagents",
-    schema=fixed({"max": COUNT, "required": TEXTS, "banned": TEXTS}, scope=False),
-    parse=parse,
-    additive=("banned",),
-    companions={"ban_exceptions": BAN_EXCEPTIONS},
-    scoped=False,
+    declared=_DECLARED,
     examples=(
         Example(
             value={"max": 2, "required": ["Explore"]},
@@ -83,9 +72,9 @@ def subagents(session: Session, parameters: SubAgents) -> Outcome:
     started_by = {agent.parent_call_id for agent in started}
     launched = [c for c in launches if c.id in started_by or c in surely]
     findings = []
-    if parameters.most is not None:
+    if parameters.max is not None:
         findings.append(
-            Limit(most=parameters.most).judge(
+            Limit(most=parameters.max).judge(
                 "sub-agents", len(ran), len(ran) + len(perhaps), launched
             )
         )

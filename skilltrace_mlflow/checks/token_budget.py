@@ -42,8 +42,7 @@ _USED = {"usage": TokenUsage(input_tokens=40_000, output_tokens=2_000)}
 
 @check(
     name="token_budget",
-    schema=_DECLARED.schema,
-    parse=_DECLARED.parse,
+    declared=_DECLARED,
     examples=(
         Example(
             value={"max_input": 50_000, "max_output": 10_000},

@@ -40,9 +40,7 @@ _DECLARED = declare(ToolLimits)
 @check(
     name="tool_count",
     key="tool_limits",
-    main="limits",
-    schema=_DECLARED.schema,
-    parse=_DECLARED.parse,
+    declared=_DECLARED,
     examples=(
         Example(
             value={"Bash": 5, "Read": {"min": 1}},

@@ -31,8 +31,7 @@ _DECLARED = declare(ToolErrors)
 
 @check(
     name="tool_errors",
-    schema=_DECLARED.schema,
-    parse=_DECLARED.parse,
+    declared=_DECLARED,
     examples=(
         Example(
             value={"max": 1, "max_unrecovered": 0},

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated
 
 from skilltrace_mlflow.checks._calls import refer
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude_score, missing
-from skilltrace_mlflow.checks._parameters import list_or_long, unfold
 from skilltrace_mlflow.checks._registry import Example, check
+from skilltrace_mlflow.checks._typed import Items, declare, each
 from skilltrace_mlflow.matching.assignment import align
-from skilltrace_mlflow.matching.selectors import Selector, parse_selectors, select
+from skilltrace_mlflow.matching.selectors import Selector, select, selector_at
 from skilltrace_mlflow.session import Session
 
 __all__ = ["ToolSequence", "tool_sequence"]
@@ -18,23 +18,18 @@ __all__ = ["ToolSequence", "tool_sequence"]
 
 @dataclass(frozen=True, kw_only=True)
 class ToolSequence:
-    """The selectors in the order in which they must occur."""
+    """The selectors in the order in which they must occur; one may stand there twice."""
 
-    tools: tuple[Selector, ...]
+    tools: Annotated[tuple[Selector, ...], Items(read=each(selector_at, once=False))]
     threshold: float = 1.0
 
 
-def parse(value: Any) -> ToolSequence:
-    """`[Read, Edit]` or `{tools: […], threshold: …}`; a tool may stand there more than once."""
-    tools, threshold, path = unfold(value, "tools")
-    return ToolSequence(tools=parse_selectors(tools, path), threshold=threshold)
+_DECLARED = declare(ToolSequence)
 
 
 @check(
     name="tool_sequence",
-    main="tools",
-    schema=list_or_long("tools"),
-    parse=parse,
+    declared=_DECLARED,
     examples=(
         Example(
             value=["Read", "Edit"],

@@ -32,9 +32,7 @@ _USED = {
 
 @check(
     name="turn_limit",
-    schema=_DECLARED.schema,
-    parse=_DECLARED.parse,
-    scoped=False,
+    declared=_DECLARED,
     examples=(
         Example(
             value={"max_turns": 10, "max_user_messages": 1},

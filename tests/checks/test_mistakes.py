@@ -59,7 +59,7 @@ def test_every_known_tool_is_taken_as_it_is_written(name: str) -> None:
     "text", ["bash", "grep -r x", "rm -rf /etc", "Read(//etc/**)", "Read(./etc/**)"]
 )
 def test_what_can_be_a_command_or_a_rule_is_not(text: str) -> None:
-    assert parse("banned_tools", [text]).bans
+    assert parse("banned_tools", [text]).tools
 
 
 def test_a_program_that_is_called_as_a_tool_is() -> None:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skilltrace_mlflow.checks import ParameterError
-from skilltrace_mlflow.checks._typed import Bound, Count, Entries, declare
+from skilltrace_mlflow.checks._typed import LIFTED, Bound, Count, Entries, Items, declare, each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,4 +107,69 @@ def test_a_field_that_no_schema_describes_is_refused_at_once() -> None:
         when: complex = 0j
 
     with pytest.raises(TypeError, match="when: no schema describes"):
+        declare(Odd)
+
+
+def _number(text: str, _: object) -> int:
+    if not text.isdigit():
+        raise ParameterError(f"{text!r} is no number")
+    return int(text)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bans:
+    numbers: Annotated[tuple[int, ...], Items(read=each(_number), ban=True)]
+    lifted: Annotated[tuple[str, ...], LIFTED] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    allowed: Annotated[tuple[int, ...], Items(read=each(_number))] | None = None
+    forbidden: Annotated[tuple[int, ...], Items(read=each(_number), ban=True)] = ()
+    lifted: Annotated[tuple[str, ...], LIFTED] = ()
+
+
+BANS, SIDES = declare(Bans), declare(Sides)
+
+
+def test_a_list_stands_alone_or_under_its_name() -> None:
+    assert BANS.parse(["1", "2", "1"]) == BANS.parse({"numbers": ["1", "2"]})
+    assert valid(["1"], BANS.schema)
+    assert valid({"numbers": ["1"], "scope": "main"}, BANS.schema)
+    assert not valid({"numbers": ["1"], "threshold": 0.5}, BANS.schema)  # it has none
+    assert not valid([], BANS.schema)
+    assert (BANS.main, BANS.additive, set(BANS.companions)) == (
+        "numbers",
+        ("",),
+        {"ban_exceptions"},
+    )
+
+
+@pytest.mark.parametrize("wrap", [lambda v: v, lambda v: {"numbers": v}])
+def test_exceptions_take_bans_out_and_leave_the_places_of_the_others(wrap: Any) -> None:
+    assert BANS.parse(wrap(["1", "2"]), ban_exceptions=["1"]) == Bans(numbers=(2,), lifted=("1",))
+    with pytest.raises(ParameterError) as caught:
+        BANS.parse(wrap(["1", "2", "x"]), ban_exceptions=["1"])
+    assert caught.value.path[-1] == 2
+
+
+def test_several_lists_have_no_short_form() -> None:
+    value = {"allowed": ["1"], "forbidden": ["2", "3"]}
+    assert SIDES.parse(value, ban_exceptions=["3", "1"]) == Sides(
+        allowed=(1,), forbidden=(2,), lifted=("3",)
+    )
+    assert SIDES.parse({"forbidden": ["2"]}).allowed is None
+    assert (SIDES.main, SIDES.additive) == (None, ("forbidden",))
+    assert not valid(["1"], SIDES.schema)
+    with pytest.raises(ParameterError) as caught:
+        SIDES.parse({"allowed": ["1", "x"]})
+    assert caught.value.path == ("allowed", 1)
+
+
+def test_bans_without_a_place_for_the_lifted_ones_are_refused_at_once() -> None:
+    @dataclass(frozen=True, kw_only=True)
+    class Odd:
+        numbers: Annotated[tuple[int, ...], Items(ban=True)]
+
+    with pytest.raises(TypeError, match="lifted"):
         declare(Odd)

@@ -174,7 +174,7 @@ def test_ban_exceptions_name_the_ban_they_lift(tmp_path: Path) -> None:
     )
     (found,) = case.expectations
     assert found.parameters.lifted == ("curl",)
-    assert [ban.text for ban in found.parameters.bans] == ["wget"]
+    assert [ban.text for ban in found.parameters.tools] == ["wget"]
 
 
 def test_trace_keys_stand_directly_or_nested_with_the_same_meaning(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_no_override_loses_a_ban(base: dict[str, Any], override: dict[str, Any])
     banned = set(base.get("banned_tools") or ()) | set(override.get("banned_tools") or ())
     merged = merge_expectations(base, override)
     found = [item for item in parse_expectations(merged) if item.spec.name == "banned_tools"]
-    texts = {ban.text for item in found for ban in item.parameters.bans}
+    texts = {ban.text for item in found for ban in item.parameters.tools}
     assert texts == banned
     if base.get("banned_tools"):
         assert found[0].scope in ("all", base.get("scope", "all"))
