@@ -49,6 +49,15 @@ def banned_skills(session: Session, parameters: BannedSkills) -> Outcome:
     """None of the skills was loaded, and none was even asked for.
 
     Reading a skill's `SKILL.md` with Read loads it, too.
+
+    Seen: skills that were loaded or asked for by the Skill tool, a slash command, a sub-agent
+    or a skill that loads others, and a `SKILL.md` that was read.
+
+    Unknown: any skill where the record has gaps, or a call of the Skill tool does not say which
+    one it was.
+
+    Out of sight: a skill's text that came into the prompt in other ways (`cat`, an `@`
+    reference, a hook).
     """
     findings = []
     for name in parameters.skills:

@@ -108,7 +108,7 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
     for changing it, also where Claude Code itself does not look (`sh -c`, `xxd`, `tar`); a search
     through a wider folder, and a name composed at run time, may be a hit and are `unknown`.
 
-    Command lines are those of Bash and PowerShell and of other servers' tools with a `command`.
+    Seen: command lines of Bash and PowerShell and of other servers' tools with a `command`.
     PowerShell and cmd, wherever they run, are read as they read themselves: no letter case,
     aliases, beginnings of parameters, script blocks, `-EncodedCommand`; a ban in POSIX words
     (`rm -rf`) means PowerShell's own command (`Remove-Item -Recurse -Force`) and cmd's
@@ -124,10 +124,12 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
     Options are known by all their names (`-f` is `--force`, `-nprod` is `--namespace=prod`) from
     tables of the programs that agents use most; an option with a value is compared with that value.
     What runs behind a known launcher (`sudo`, `rtk`, `npx npm@10`, `docker run --entrypoint`,
-    `python -m`, `ssh`) counts as run. `unknown` is a command behind a program in no table
-    (`frob git push`), an option in no table that could be the banned one in its other spelling, and
-    a command that is put together at run time (`eval "$X"`, `curl … | sh`) and could be the banned
-    one. A function that is defined and never called did not run.
+    `python -m`, `ssh`) counts as run. A function that is defined and never called did not run.
+
+    Unknown: a command behind a program in no table (`frob git push`), an option in no table that
+    could be the banned one in its other spelling, a command that is put together at run time
+    (`eval "$X"`, `curl … | sh`) and could be the banned one, a call whose arguments are not
+    recorded, and every ban that was not met where the record has gaps.
 
     Out of sight: what a script file does unless the same line writes it, program code (`python -c`,
     `awk`) but for its SQL, aliases of the user's own configuration, the same effect by another

@@ -62,6 +62,13 @@ def category_limits(session: Session, parameters: CategoryLimits) -> Outcome:
 
     Categories are `bash`, `file_ops`, `mcp_<server>`, `web`, `agent`, `skill`, `planning` and
     `other`.
+
+    Seen: every call by the category of its tool; tools that nobody knows are `other`, those of
+    a server `mcp_<server>`.
+
+    Unknown: a category whose count calls could change which the record lost.
+
+    Out of sight: what a shell command does: `cat` counts as `bash`, not as `file_ops`.
     """
     lost = missing(session, "tool_categories")
     if lost is not None:

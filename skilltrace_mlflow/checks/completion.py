@@ -98,6 +98,14 @@ def completion(session: Session, parameters: Demand) -> Outcome:
     checks judge what was done, however the session ended. How it ended is seen in transcripts, in
     their dumps and imports and in `TraceMetrics.to_dict()`; MLflow traces of other writers rarely
     say.
+
+    Seen: how the last response ended, errors of the API, limits that Claude Code states, an
+    interruption, the mark of a killed process.
+
+    Unknown: a session that was cut off or interrupted; under `required`, a record that cannot
+    say.
+
+    Out of sight: whether the work is complete or good: an agent may end its turn early.
     """
     ending = session.ending
     details = {"ending": ending.kind}

@@ -51,6 +51,13 @@ def cost_budget(session: Session, parameters: CostBudget) -> Outcome:
     model that the table does not know is `unknown`; so is a computed cost under the limit where the
     source is known to have lost usage, unless `allow_incomplete: true`. Where its usage can be read
     in two ways, both have to agree.
+
+    Seen: the recorded cost, else tokens of each response, its cache, its speed and web searches
+    times the price table.
+
+    Unknown: a model without a price; a computed cost under the limit where usage is lost.
+
+    Out of sight: discounts, batch prices, other currencies, what tools cost elsewhere.
     """
     cost = session_cost(session)
     if cost is None:

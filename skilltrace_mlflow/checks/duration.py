@@ -42,7 +42,15 @@ _DECLARED = declare(Duration, scope=False)
     ),
 )
 def duration(session: Session, parameters: Duration) -> Outcome:
-    """The time between the session's first and last entry stays within the limit."""
+    """The time between the session's first and last entry stays within the limit.
+
+    Seen: the times of the first and the last entry.
+
+    Unknown: a session without times, and one whose record has gaps and stays under the limit.
+
+    Out of sight: waiting for a person is counted; work in the background behind the last entry
+    is not.
+    """
     lost = missing(session, "times")
     if lost is not None:
         return lost

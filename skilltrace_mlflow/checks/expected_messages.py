@@ -121,6 +121,14 @@ def expected_messages(session: Session, parameters: ExpectedMessages) -> Outcome
 
     Names are compared exactly, `input` and `output` by deep equality where they are given; the
     messages' content is not compared, other calls may come between. Score: matched / expected.
+
+    Seen: names, arguments and results of the calls in order, all agents' unless `scope` says
+    otherwise.
+
+    Unknown: a call that is not found where the record has gaps, and one whose arguments or
+    result are not recorded.
+
+    Out of sight: the texts of the messages, and which message a call stood in.
     """
     lost = missing(session, "tool_names", "tool_order")
     if lost is not None:

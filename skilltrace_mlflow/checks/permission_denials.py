@@ -53,6 +53,15 @@ def permission_denials(session: Session, parameters: PermissionDenials) -> Outco
     Up to version 2.1.204 Claude Code marks neither a rejection with the person's own words nor a
     hook's or an SDK's refusal in words: a call that failed with words that are no tool's may have
     been one, and counts as not known.
+
+    Seen: calls that are marked as refused, or whose result is Claude Code's own sentence of
+    refusal.
+
+    Unknown: up to version 2.1.204 a failure in words that are no tool's, a call without a
+    recorded end, and a record with gaps that stays within the limit.
+
+    Out of sight: questions that a person answered with yes, and rules that kept the model from
+    asking at all.
     """
     calls = session.tool_calls
     denied = [call for call in calls if call.outcome == "denied"]

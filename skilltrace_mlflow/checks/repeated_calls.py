@@ -56,6 +56,13 @@ def repeated_calls(session: Session, parameters: RepeatedCalls) -> Outcome:
 
     `max_identical` is the most such calls that one agent may make in a row, without another call
     between them; `max_total` the most in the whole session, whatever lies between.
+
+    Seen: name and whole arguments of each call, by agent.
+
+    Unknown: calls whose arguments are not recorded or cut, and a record with gaps that stays
+    within the limit.
+
+    Out of sight: the same work in other words (`ls` and `ls .`).
     """
     lost = missing(session, "tool_names")
     if lost is None and parameters.max_identical is not None:

@@ -68,8 +68,14 @@ def required_commands(session: Session, parameters: RequiredCommands) -> Outcome
 
     Patterns are those of `banned_tools`: `git push` means every spelling of that command, `CREATE
     TABLE` every statement of that kind in the SQL that was executed, `Copy-Item` PowerShell's
-    command under any of its names. What stands behind `||`, or is put together at run time and
-    could be it, is `unknown`; the text of script files is out of sight.
+    command under any of its names.
+
+    Seen: command lines and SQL as `banned_tools` reads them, behind known launchers too.
+
+    Unknown: what stands behind `||`, what is put together at run time and could be it, what an
+    unknown program may run, and a command that is not found where the record has gaps.
+
+    Out of sight: the text of script files, and whether the command did what was wanted.
     """
     lost = missing(session, "tool_names")
     if lost is not None:

@@ -50,6 +50,13 @@ def required_skills(session: Session, parameters: RequiredSkills) -> Outcome:
     only read as a file; one of which nothing shows whether it was loaded is `unknown`. The name of
     a plugin's skill may be written with or without the plugin's name in front
     (`databricks:bronze-ingestion`).
+
+    Seen: skills that were loaded by the Skill tool, a slash command or a sub-agent.
+
+    Unknown: a skill that was asked for without a recorded end, and one that is missing where
+    the record has gaps.
+
+    Out of sight: whether the agent did what the skill says.
     """
     findings = []
     for name in parameters.skills:

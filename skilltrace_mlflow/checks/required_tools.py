@@ -44,7 +44,16 @@ _DECLARED = declare(RequiredTools)
     ),
 )
 def required_tools(session: Session, parameters: RequiredTools) -> Outcome:
-    """Every selector was called at least once, whatever came of the call."""
+    """Every selector was called at least once, whatever came of the call.
+
+    Seen: every call by its recorded name and its older or newer one, whatever came of it.
+
+    Unknown: a tool that was not called where the record has gaps, or whose call's arguments a
+    rule asks for and the record lacks.
+
+    Out of sight: the same work done by other means (`cat` for `Read`); ask for commands with
+    `required_commands`.
+    """
     lost = missing(session, "tool_names")
     if lost is not None:
         return lost

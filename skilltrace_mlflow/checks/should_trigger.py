@@ -73,6 +73,12 @@ def should_trigger(session: Session, parameters: ShouldTrigger) -> Outcome:
     Loaded counts in every way: by the Skill tool, as a slash command, by a sub-agent, or its
     `SKILL.md` read as a file. Asked for and failed is neither: it fails both. The gates
     `trigger_recall` and `trigger_precision` are figures over all test cases of this check.
+
+    Seen: the same as `required_skills` and `banned_skills`.
+
+    Unknown: where the record has gaps, a skill that it does not show.
+
+    Out of sight: skills that were not offered in that session; `triggers` counts offers.
     """
     name = parameters.skill
     ways = sorted({way for skill, way in loads_of(session) if is_skill(name, skill)})

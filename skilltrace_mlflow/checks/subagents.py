@@ -59,6 +59,14 @@ def subagents(session: Session, parameters: SubAgents) -> Outcome:
     A type may be written with or without its plugin's name in front (`ops:deployer`). For a ban the
     attempt counts, even if it was denied. Agents that Claude Code 2.0 warmed up by
     itself, before anything was asked, do not count.
+
+    Seen: sub-agents with transcripts or spans of their own, and calls that asked for one.
+
+    Unknown: a number or a type that lost records could change, and a call whose end is not
+    recorded, for `required`.
+
+    Out of sight: agents of other programs (`claude -p` in a shell command), and workers inside
+    one tool.
     """
     linked = {agent.parent_call_id for agent in session.subagents}
     launches = [c for c in session.tool_calls if starts_agent(c.name)]

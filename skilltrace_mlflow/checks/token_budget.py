@@ -70,6 +70,15 @@ def token_budget(session: Session, parameters: TokenBudget) -> Outcome:
     The total is input plus output; the cache is counted apart, as Claude Code and MLflow count.
     Where the source is known to have lost usage, a limit that is not exceeded yet is `unknown`
     unless `allow_incomplete: true`. Where it can be read in two ways, both have to agree.
+
+    Seen: the usage of every response, sub-agents' and Claude Code's own requests as far as the
+    record holds them.
+
+    Unknown: a limit that is not exceeded yet where usage is lost, and a figure that the source
+    does not keep.
+
+    Out of sight: what WebFetch and WebSearch ask a model; thinking is counted as output and not
+    apart.
     """
     lost = session.lacks("usage")
     partial = not session.usage_complete and not parameters.allow_incomplete

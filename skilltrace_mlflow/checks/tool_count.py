@@ -64,6 +64,16 @@ def tool_count(session: Session, parameters: ToolLimits) -> Outcome:
 
     A number is the maximum, `{min, max}` names either or both. A call counts whatever came of it,
     and sub-agents' calls count unless `scope` says otherwise.
+
+    Seen: every call in the record by its recorded name and its older or newer one, whatever
+    came of it; a rule's specifier (`Bash(git:*)`) by the arguments.
+
+    Unknown: a count that calls could change which the record lost (a maximum that is kept, a
+    minimum that is not reached), and a call whose arguments are not recorded, where a rule asks
+    for them.
+
+    Out of sight: what a program that was run calls by itself; calls of Claude Code's own
+    helpers (summaries, titles), which are no tool calls.
     """
     lost = missing(session, "tool_names")
     if lost is not None:

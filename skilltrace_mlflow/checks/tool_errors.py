@@ -68,6 +68,15 @@ def tool_errors(session: Session, parameters: ToolErrors) -> Outcome:
     of one agent. A failure is recovered if the same command, or a call of the tool with the same
     input, succeeded later; `max_unrecovered` counts the others. With `recovery: tool` any later
     success of the same tool will do. Calls whose input is not recorded leave it `unknown`.
+
+    Seen: the mark of an error on a result; where a source lost it, a leading `<tool_use_error>`
+    or `Exit code N`.
+
+    Unknown: a call whose end or mark is not recorded, a receipt of background work, and a
+    record with gaps that stays within the limits.
+
+    Out of sight: a command that fails inside a line and is passed over (`false || true`), an
+    error that a tool tells as a result.
     """
     calls = session.tool_calls
     blind = session.lacks("tool_outcomes") is not None

@@ -49,6 +49,14 @@ def tool_sequence(session: Session, parameters: ToolSequence) -> Outcome:
     """The selectors occur in this order; other calls may come between.
 
     The score is the length of the longest part that was called in order, over the whole length.
+
+    Seen: the calls in the order in which the model asked for them; calls made at once keep the
+    order in which they were written.
+
+    Unknown: a sequence that is not met where the record has gaps; any, where the source does
+    not keep the order.
+
+    Out of sight: when a background call or a sub-agent really worked beside others.
     """
     lost = missing(session, "tool_names", "tool_order")
     if lost is not None:

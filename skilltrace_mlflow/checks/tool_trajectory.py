@@ -183,6 +183,15 @@ def tool_trajectory(session: Session, parameters: ToolTrajectory) -> Outcome:
     The pairing matches as many expected calls as can be, and of such pairings leaves the fewest
     calls over. Score: matched / expected; where extra calls are forbidden, matched / the larger of
     expected and made; for `subset` matched / made. It passes at 1, or at `threshold` and above.
+
+    Seen: calls with their arguments, results and outcomes, in the order in which the model
+    asked for them.
+
+    Unknown: a step whose arguments, result or outcome the record lacks, if it decides; where
+    calls are missing, steps that were not found and extra calls that must not be.
+
+    Out of sight: what stands inside a command line or a script, unless a matcher or a rule asks
+    for it.
     """
     needed = ("tool_names", "tool_order") if parameters.ordered else ("tool_names",)
     lost = missing(session, *needed)

@@ -52,6 +52,14 @@ def turn_limit(session: Session, parameters: TurnLimit) -> Outcome:
     """The main agent's turns (API responses) and a person's messages stay within the limits.
 
     What is missing of a sub-agent's transcript is of no concern here.
+
+    Seen: the main agent's API responses and a person's messages, however many lines or spans
+    carried them.
+
+    Unknown: a source that keeps no span of a message without text, and a main record with gaps
+    that stays within the limits.
+
+    Out of sight: how long a turn took, and what hooks and reminders said in a person's place.
     """
     session = session.scoped("main")
     findings = []

@@ -13,6 +13,7 @@ import click
 import pytest
 import yaml
 
+from skilltrace_mlflow.checks import all_checks
 from skilltrace_mlflow.cli._app import app
 from skilltrace_mlflow.expectations import load_manifest
 
@@ -78,3 +79,10 @@ def test_modules_that_the_architecture_names_exist() -> None:
     assert {name for name in named if name not in there} == set()
     hidden = {"__init__.py", "__main__.py", "__pycache__/", "_generalise.py", "py.typed"}
     assert there - named - hidden == set()
+
+
+@pytest.mark.parametrize("name", all_checks())
+def test_each_check_says_what_is_seen_what_is_unknown_and_what_is_out_of_sight(name: str) -> None:
+    paragraphs = all_checks()[name].summary.split("\n\n")
+    for head in ("Seen:", "Unknown:", "Out of sight:"):
+        assert [text for text in paragraphs if text.strip().startswith(head)], head
