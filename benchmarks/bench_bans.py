@@ -14,8 +14,8 @@ from pathlib import Path
 
 from skilltrace_mlflow import parse_transcript
 from skilltrace_mlflow.commands.pattern import parse_pattern
+from skilltrace_mlflow.matching.command_calls import calls_matching
 from skilltrace_mlflow.matching.selectors import shell_lines
-from skilltrace_mlflow.matching.sightings import encounters
 
 BANS = (
     "rm -rf",
@@ -49,7 +49,7 @@ BANS = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("folder", type=Path, help="a folder with *.jsonl transcripts")
-    parser.add_argument("-v", "--verbose", action="store_true", help="print each sighting")
+    parser.add_argument("-v", "--verbose", action="store_true", help="print each match")
     options = parser.parse_args()
     patterns = [parse_pattern(text) for text in BANS]
     calls = 0
@@ -61,14 +61,14 @@ def main() -> None:
         session = parse_transcript(path)
         calls += len(shell_lines(session))
         for pattern in patterns:
-            certain, possible = encounters(session, pattern)
+            certain, possible = calls_matching(session, pattern)
             met[pattern.text] += len(certain)
             doubtful[pattern.text] += len(possible)
-            doubted.update((str(path), str(encounter.call.id)) for encounter in possible)
+            doubted.update((str(path), str(found_call.call.id)) for found_call in possible)
             for verdict, found in (("fail", certain), ("unknown", possible)):
-                for encounter in found if options.verbose else ():
-                    line = str((encounter.call.input or {}).get("command"))
-                    print(f"{verdict} {pattern.text}: {encounter.describe()} <- {line[:300]!r}")
+                for found_call in found if options.verbose else ():
+                    line = str((found_call.call.input or {}).get("command"))
+                    print(f"{verdict} {pattern.text}: {found_call.describe()} <- {line[:300]!r}")
     seconds = time.process_time() - began
     for text in BANS:
         print(f"{text:24} {met[text]:6} fail {doubtful[text]:6} unknown")

@@ -74,7 +74,7 @@ def outcome_to_feedback(
     else:
         code = _CRASHED if outcome.verdict is Verdict.ERROR else _NO_EVIDENCE
         code = _NO_TRACE if outcome.misses == (NO_TRACE,) else code
-        error = AssessmentError(error_code=code, error_message=clean_text(outcome.told))
+        error = AssessmentError(error_code=code, error_message=clean_text(outcome.explanation))
     described = {CHECK_KEY: name, VERDICT_KEY: str(outcome.verdict)}
     if outcome.score is not None:
         described[_SCORE_KEY] = repr(float(outcome.score))
@@ -88,7 +88,7 @@ def outcome_to_feedback(
         value=value,
         error=error,
         source=AssessmentSource(source_type="CODE", source_id=f"skilltrace/{name}"),
-        rationale=clean_text(outcome.told) or None,
+        rationale=clean_text(outcome.explanation) or None,
         metadata={**described, **(metadata or {})},
         overrides=overrides,
     )

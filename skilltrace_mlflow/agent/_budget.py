@@ -14,8 +14,8 @@ class Budget:
     `spent` holds the cost of every attempt that is over. Safe for use from several threads.
     """
 
-    def __init__(self, most: float | None, spent: Iterable[float] = (), *, extra: float = 0.0):
-        self.most = most
+    def __init__(self, limit: float | None, spent: Iterable[float] = (), *, extra: float = 0.0):
+        self.limit = limit
         self._costs = list(spent)
         self._extra = extra
         self._reserved: dict[object, float] = {}
@@ -35,13 +35,13 @@ class Budget:
         """Whether an attempt may start now, with `free` places for attempts at the same time, and
         its own bound. Without a bound on the whole there is none on a part.
         """
-        if self.most is None:
+        if self.limit is None:
             return True, None
         with self._lock:
             expected = self.mean
             if expected is None and self._reserved:
                 return False, None  # the first one tells what the others will cost
-            left = self.most - self.spent - sum(self._reserved.values())
+            left = self.limit - self.spent - sum(self._reserved.values())
             share = left
             for places in range(max(free, 1), 0, -1):
                 share = left / places

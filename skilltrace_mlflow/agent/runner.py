@@ -96,7 +96,7 @@ class Runner:
                 attempt=job.attempt,
                 session_id="",
                 end="not_started",
-                reason=f"not started: it could have passed --max-usd {self.budget.most:g} "
+                reason=f"not started: it could have passed --max-usd {self.budget.limit:g} "
                 f"(${self.budget.spent:.4f} spent)",
             )
         return records

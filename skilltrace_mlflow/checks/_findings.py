@@ -63,7 +63,7 @@ class Outcome:
     calls: tuple[CallRef, ...] = field(default=(), compare=False)
 
     @property
-    def told(self) -> str:
+    def explanation(self) -> str:
         """The rationale behind the calls that it speaks of, where it speaks of any."""
         place = where(self.calls)
         if not place or self.rationale.startswith(place):

@@ -119,8 +119,8 @@ LIMIT: Mapping[str, Any] = {
 class Limit:
     """Bounds that a count must keep, both inclusive; None for no bound."""
 
-    least: int | None = None
-    most: int | None = None
+    minimum: int | None = None
+    maximum: int | None = None
 
     def judge(
         self, label: str, at_least: int, at_most: int, calls: Sequence[ToolCall] = ()
@@ -130,16 +130,18 @@ class Limit:
         `calls` are those that were counted: it speaks of those beyond the maximum.
         """
         shown = str(at_least) if at_least == at_most else f"{at_least} to {at_most}"
-        if self.most is not None and at_least > self.most:
-            beyond = sorted(calls, key=lambda call: call.position)[self.most :]
-            return Finding(text=f"{label}: {shown} > {self.most}", met=False, calls=tuple(beyond))
-        if self.least is not None and at_most < self.least:
-            return Finding(text=f"{label}: {shown} < {self.least}", met=False, could_meet=True)
-        over = self.most is not None and at_most > self.most
-        under = self.least is not None and at_least < self.least
+        if self.maximum is not None and at_least > self.maximum:
+            beyond = sorted(calls, key=lambda call: call.position)[self.maximum :]
+            return Finding(
+                text=f"{label}: {shown} > {self.maximum}", met=False, calls=tuple(beyond)
+            )
+        if self.minimum is not None and at_most < self.minimum:
+            return Finding(text=f"{label}: {shown} < {self.minimum}", met=False, could_meet=True)
+        over = self.maximum is not None and at_most > self.maximum
+        under = self.minimum is not None and at_least < self.minimum
         bounds = " and ".join(
             f"{sign} {bound}"
-            for sign, bound in (("≥", self.least), ("≤", self.most))
+            for sign, bound in (("≥", self.minimum), ("≤", self.maximum))
             if bound is not None
         )
         return Finding(
@@ -147,18 +149,18 @@ class Limit:
             if not (over or under)
             else f"{label}: {shown}, must be {bounds}",
             met=None if over or under else True,
-            could_break=self.most is not None,
+            could_break=self.maximum is not None,
         )
 
 
 def parse_limit(value: Any, path: tuple[str | int, ...]) -> Limit:
     """A number is a maximum; ParameterError if the minimum is above the maximum."""
     if isinstance(value, Mapping):
-        limit = Limit(least=value.get("min"), most=value.get("max"))
+        limit = Limit(minimum=value.get("min"), maximum=value.get("max"))
     else:
-        limit = Limit(most=value)
-    if limit.least is not None and limit.most is not None and limit.least > limit.most:
-        raise ParameterError(f"min {limit.least} is more than max {limit.most}", path=path)
+        limit = Limit(maximum=value)
+    if limit.minimum is not None and limit.maximum is not None and limit.minimum > limit.maximum:
+        raise ParameterError(f"min {limit.minimum} is more than max {limit.maximum}", path=path)
     return limit
 
 

@@ -11,6 +11,7 @@ from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.checks._typed import LIFTED, Items, declare, each
 from skilltrace_mlflow.commands.pattern import Pattern, parse_pattern
 from skilltrace_mlflow.commands.sql.patterns import globs_a_verb
+from skilltrace_mlflow.matching.command_calls import CallMatch, calls_matching, near_misses
 from skilltrace_mlflow.matching.files import rule_hits
 from skilltrace_mlflow.matching.mistakes import refuse_half_absolute, refuse_mistaken
 from skilltrace_mlflow.matching.selectors import (
@@ -20,7 +21,6 @@ from skilltrace_mlflow.matching.selectors import (
     parse_selector,
     select,
 )
-from skilltrace_mlflow.matching.sightings import Encounter, encounters, near_misses
 from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.text import cut
 from skilltrace_mlflow.tools import is_shell, tool_category
@@ -144,9 +144,9 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
     findings = []
     readers: set[str] = set()
     for ban in parameters.tools:
-        certain, possible = _tool_encounters(session, ban)
+        certain, possible = _tool_calls_matching(session, ban)
         if ban.pattern is not None:
-            met, doubtful = encounters(session, ban.pattern)
+            met, doubtful = calls_matching(session, ban.pattern)
             certain, possible = certain + met, possible + doubtful
         readers.update(e.parser for e in (*certain, *possible) if e.parser)
         findings.append(_finding(ban.text, certain, possible))
@@ -171,7 +171,7 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
 _PARSERS = ("tree-sitter", "sqlglot", "powershell", "cmd")
 
 
-def _tool_encounters(session: Session, ban: Ban) -> tuple[list[Encounter], list[Encounter]]:
+def _tool_calls_matching(session: Session, ban: Ban) -> tuple[list[CallMatch], list[CallMatch]]:
     if ban.selector is None:
         return [], []
     certain, possible = select(session, ban.selector)
@@ -213,21 +213,21 @@ def _why_possible(selector: Selector, call: ToolCall) -> str:
     return "arguments not recorded"
 
 
-def _seen(call: ToolCall, reason: str = "") -> Encounter:
+def _seen(call: ToolCall, reason: str = "") -> CallMatch:
     text = ""
     if call.input is not None and is_shell(call.name):
         text = cut(str(call.input.get("command", "")), 100)
-    return Encounter(call=call, text=text, reason=reason)
+    return CallMatch(call=call, text=text, reason=reason)
 
 
-def _finding(label: str, certain: list[Encounter], possible: list[Encounter]) -> Finding:
+def _finding(label: str, certain: list[CallMatch], possible: list[CallMatch]) -> Finding:
     if certain:
         first = certain[0]
         times = f" ({len(certain)} ×)" if len(certain) > 1 else ""
-        calls = tuple(encounter.call for encounter in certain)
+        calls = tuple(found_call.call for found_call in certain)
         return Finding(text=f"{label}: {first.describe()}{times}", met=False, calls=calls)
     if possible:
-        calls = tuple(encounter.call for encounter in possible)
+        calls = tuple(found_call.call for found_call in possible)
         text = f"{label}: {possible[0].describe()}"
         return Finding(text=text, met=None, could_break=True, calls=calls)
     return Finding(text=f"{label}: not called", met=True, could_break=True)

@@ -71,7 +71,7 @@ def permission_denials(session: Session, parameters: PermissionDenials) -> Outco
         for c in calls
         if c.outcome == "unknown" or c.maybe_refused or (blind and c.outcome != "denied")
     ]
-    finding = Limit(most=parameters.max).judge(
+    finding = Limit(maximum=parameters.max).judge(
         "denied", len(denied), len(denied) + len(open_), denied
     )
     details = {

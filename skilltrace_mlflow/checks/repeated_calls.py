@@ -75,11 +75,11 @@ def repeated_calls(session: Session, parameters: RepeatedCalls) -> Outcome:
         run = _longest_run(calls, lenient=False)
         most = len(_longest_run(calls, lenient=True))
         label = "identical in a row" + (f" ({run[0].name})" if run else "")
-        findings.append(Limit(most=parameters.max_identical).judge(label, len(run), most, run))
+        findings.append(Limit(maximum=parameters.max_identical).judge(label, len(run), most, run))
     if parameters.max_total is not None:
         alike, most = _most_frequent(calls)
         label = "identical in all" + (f" ({alike[0].name})" if alike else "")
-        findings.append(Limit(most=parameters.max_total).judge(label, len(alike), most, alike))
+        findings.append(Limit(maximum=parameters.max_total).judge(label, len(alike), most, alike))
     return conclude(session, findings)
 
 

@@ -12,7 +12,7 @@ from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.checks._typed import Items, declare, each
 from skilltrace_mlflow.commands.pattern import Pattern, parse_pattern
 from skilltrace_mlflow.errors import ParameterError
-from skilltrace_mlflow.matching.sightings import encounters
+from skilltrace_mlflow.matching.command_calls import calls_matching
 from skilltrace_mlflow.session import Session
 
 __all__ = ["RequiredCommands", "required_commands"]
@@ -82,8 +82,8 @@ def required_commands(session: Session, parameters: RequiredCommands) -> Outcome
         return lost
     findings = []
     for pattern in parameters.commands:
-        certain, possible = encounters(session, pattern, first=True)
-        sure = [encounter for encounter in certain if not encounter.otherwise]
+        certain, possible = calls_matching(session, pattern, first=True)
+        sure = [found_call for found_call in certain if not found_call.otherwise]
         if sure:
             text, met = f"{pattern.text}: {sure[0].describe()}", True
         elif certain:
@@ -93,6 +93,6 @@ def required_commands(session: Session, parameters: RequiredCommands) -> Outcome
             text, met = f"{pattern.text}: {possible[0].describe()}", None
         else:
             text, met = f"{pattern.text}: not run", False
-        calls = tuple(encounter.call for encounter in (*certain, *possible))
+        calls = tuple(found_call.call for found_call in (*certain, *possible))
         findings.append(Finding(text=text, met=met, could_meet=True, calls=calls))
     return conclude(session, findings, threshold=parameters.threshold)

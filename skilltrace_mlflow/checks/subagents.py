@@ -82,7 +82,7 @@ def subagents(session: Session, parameters: SubAgents) -> Outcome:
     findings = []
     if parameters.max is not None:
         findings.append(
-            Limit(most=parameters.max).judge(
+            Limit(maximum=parameters.max).judge(
                 "sub-agents", len(ran), len(ran) + len(perhaps), launched
             )
         )

@@ -83,7 +83,7 @@ def tool_count(session: Session, parameters: ToolLimits) -> Outcome:
     for selector, limit in parameters.limits:
         at_least, at_most = count(session, (selector,))
         counts[selector.text] = at_least
-        over = limit.most is not None and at_least > limit.most
+        over = limit.maximum is not None and at_least > limit.maximum
         calls = select(session, selector)[0] if over else ()
         findings.append(limit.judge(selector.text, at_least, at_most, calls))
     return conclude(session, findings, threshold=parameters.threshold, details={"counts": counts})

@@ -85,7 +85,7 @@ def tool_errors(session: Session, parameters: ToolErrors) -> Outcome:
     maybe = {id(c) for c in failed} | {id(c) for c in open_}
     findings = []
     if parameters.max is not None:
-        limit = Limit(most=parameters.max)
+        limit = Limit(maximum=parameters.max)
         findings.append(limit.judge("failed", len(failed), len(failed) + len(open_), failed))
     if parameters.max_consecutive is not None:
         unordered = missing(session, "tool_order")
@@ -93,7 +93,7 @@ def tool_errors(session: Session, parameters: ToolErrors) -> Outcome:
             return unordered
         run = _longest_run(calls, {id(c) for c in failed})
         most = len(_longest_run(calls, maybe))
-        limit = Limit(most=parameters.max_consecutive)
+        limit = Limit(maximum=parameters.max_consecutive)
         findings.append(limit.judge("failed in a row", len(run), most, run))
     if parameters.max_unrecovered is not None:
         unordered = missing(session, "tool_order", "tool_names")
@@ -105,7 +105,7 @@ def tool_errors(session: Session, parameters: ToolErrors) -> Outcome:
         possible = [c for c in calls if id(c) in maybe]
         settled = len(possible) == len(failed) and not any(map(_hidden, calls))
         most = least if settled else len(_unrecovered(calls, possible, sure=True, loose=loose))
-        limit = Limit(most=parameters.max_unrecovered)
+        limit = Limit(maximum=parameters.max_unrecovered)
         finding = limit.judge("failed without recovery", least, max(least, most), lasting)
         # the call that recovered may be one that the record has lost
         findings.append(replace(finding, could_meet=True))

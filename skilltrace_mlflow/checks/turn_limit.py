@@ -67,10 +67,12 @@ def turn_limit(session: Session, parameters: TurnLimit) -> Outcome:
     if parameters.max_turns is not None:
         lost.append(session.lacks("turns"))
         findings.append(
-            Limit(most=parameters.max_turns).judge("turns", session.turns, session.turns)
+            Limit(maximum=parameters.max_turns).judge("turns", session.turns, session.turns)
         )
     if parameters.max_user_messages is not None:
         lost.append(session.lacks("messages"))
         said = len(session.prompts)
-        findings.append(Limit(most=parameters.max_user_messages).judge("user messages", said, said))
+        findings.append(
+            Limit(maximum=parameters.max_user_messages).judge("user messages", said, said)
+        )
     return conclude(session, findings, lost=next((reason for reason in lost if reason), None))

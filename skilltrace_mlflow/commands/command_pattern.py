@@ -45,14 +45,14 @@ from skilltrace_mlflow.commands.wrappers import (
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.text import cut
 
-__all__ = ["CommandPattern", "Sighting", "parse_command_pattern"]
+__all__ = ["CommandMatch", "CommandPattern", "parse_command_pattern"]
 
 
 _CMD_SWITCH = re.compile(r"(?:/[A-Za-z])+")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sighting:
+class CommandMatch:
     """Where a pattern was met: the command as written, how sure that is, and how it was read.
 
     `otherwise`: only where another command failed, as `b` in `a || b`.
@@ -80,23 +80,23 @@ class CommandPattern:
     parts: tuple[_Part, ...]
     hint: Program = field(compare=False)
 
-    def find(self, line: str) -> Sighting | None:
+    def find(self, line: str) -> CommandMatch | None:
         """The first place where the line runs the pattern, or may run it; None if nowhere."""
         if not self.hint.may_run(line):
             return None
         return self.find_parsed(line)
 
-    def find_parsed(self, line: str, tool: str = "Bash") -> Sighting | None:
+    def find_parsed(self, line: str, tool: str = "Bash") -> CommandMatch | None:
         """As `find`, without a look ahead, in the language of a tool's command lines."""
         script = read_line(tool, line)
         last = len(self.parts) - 1
         sure = perhaps = 0  # how many parts the line has run so far, certainly and possibly
-        doubt: Sighting | None = None
-        second: Sighting | None = None
+        doubt: CommandMatch | None = None
+        second: CommandMatch | None = None
         for command in script.commands:
             met = self._compare(self.parts[sure], command)
             if met and sure == last:
-                found = Sighting(
+                found = CommandMatch(
                     met=True,
                     command=_shown(command),
                     parser=script.parser,
@@ -109,7 +109,7 @@ class CommandPattern:
             if perhaps <= last and self._compare(self.parts[perhaps], command) is not False:
                 perhaps += 1
                 if perhaps > last:
-                    doubt = Sighting(
+                    doubt = CommandMatch(
                         met=None,
                         command=_shown(command),
                         parser=script.parser,
@@ -119,7 +119,7 @@ class CommandPattern:
         if second is not None:
             return second
         if doubt is None and script.parser.startswith("segments") and self._words_occur(line):
-            doubt = Sighting(met=None, command=_short(line), parser=script.parser)
+            doubt = CommandMatch(met=None, command=_short(line), parser=script.parser)
         return doubt
 
     def nearest(self, line: str, tool: str = "Bash") -> tuple[bool, str] | None:

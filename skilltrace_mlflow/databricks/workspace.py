@@ -17,7 +17,7 @@ from skilltrace_mlflow.errors import ConfigurationError, EvaluationError, SkillT
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
-__all__ = ["export_secrets", "told", "workspace"]
+__all__ = ["export_secrets", "reworded", "workspace"]
 
 
 def workspace(*, profile: str | None = None) -> WorkspaceClient:
@@ -27,14 +27,14 @@ def workspace(*, profile: str | None = None) -> WorkspaceClient:
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.core import Config
 
-    with told("Databricks"):
+    with reworded("Databricks"):
         return WorkspaceClient(
             config=Config(profile=profile, http_timeout_seconds=20, retry_timeout_seconds=20)
         )
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def reworded(what: str) -> Iterator[None]:
     """The SDK's exceptions as ours, with the way out; `what` names what was wanted."""
     from databricks.sdk.errors import (
         NotFound,
@@ -83,7 +83,7 @@ def export_secrets(assignments: Sequence[str]) -> None:
         return
     client = workspace()
     for name, scope, key in wanted:
-        with told(f"secret {scope}/{key}"):
+        with reworded(f"secret {scope}/{key}"):
             value = client.secrets.get_secret(scope, key).value
         if value is None:
             raise ConfigurationError(f"secret {scope}/{key}: is empty")

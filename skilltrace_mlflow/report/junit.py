@@ -77,7 +77,7 @@ def _outcome_case(
     if outcome.verdict is Verdict.PASS:
         return _case(class_name, name)
     verdict = str(outcome.verdict)
-    message = outcome.told or "; ".join(outcome.misses)
+    message = outcome.explanation or "; ".join(outcome.misses)
     if name in excused:
         return _case(
             class_name, name, "skipped", None, f"{verdict}, but {excused[name]}: {message}"

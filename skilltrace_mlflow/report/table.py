@@ -72,7 +72,7 @@ def what_happened(outcome: Outcome, limit: int = 400) -> str:
     """Expected and observed on one line, behind the calls that it speaks of: the rationale, or what
     was missed where there is none.
     """
-    text = outcome.told or "; ".join(outcome.misses[:5]) or "no reason given"
+    text = outcome.explanation or "; ".join(outcome.misses[:5]) or "no reason given"
     return one_line(text, limit)
 
 

@@ -26,8 +26,8 @@ class Pattern:
     """A regular expression and how often it must match."""
 
     pattern: str
-    least: int = 1
-    most: int | None = None
+    minimum: int = 1
+    maximum: int | None = None
     description: str | None = None
 
     @property
@@ -39,22 +39,25 @@ class Pattern:
 def parse_item(item: Any, path: tuple[str | int, ...] = ()) -> Pattern:
     """An item of `expected_patterns`; ParameterError for one that is no pattern or can never hold.
 
-    The least number of matches is 1 unless written, but 0 where the most is 0: `max_count: 0` alone
+    The minimum is 1 unless written, but 0 where the maximum is 0: `max_count: 0` alone
     means that the pattern must be absent.
     """
     if isinstance(item, str):
         check_regex(item, path)
         return Pattern(pattern=item)
     check_regex(item["pattern"], (*path, "pattern"))
-    most = item.get("max_count")
-    least = item.get("min_count", 1 if most is None else min(1, most))
-    if most is not None and least > most:
+    maximum = item.get("max_count")
+    minimum = item.get("min_count", 1 if maximum is None else min(1, maximum))
+    if maximum is not None and minimum > maximum:
         raise ParameterError(
-            f"min_count {least} is more than max_count {most}, which nothing can meet",
+            f"min_count {minimum} is more than max_count {maximum}, which nothing can meet",
             path=(*path, "min_count"),
         )
     return Pattern(
-        pattern=item["pattern"], least=least, most=most, description=item.get("description")
+        pattern=item["pattern"],
+        minimum=minimum,
+        maximum=maximum,
+        description=item.get("description"),
     )
 
 
@@ -124,10 +127,10 @@ def pattern_adherence(response: Response, parameters: tuple[Pattern, ...]) -> Ou
     hits, misses = [], []
     for item in parameters:
         count = count_matches(item.pattern, response.text or "")
-        if count < item.least:
-            misses.append(f"{item.label}: {count} < {item.least}")
-        elif item.most is not None and count > item.most:
-            misses.append(f"{item.label}: {count} > {item.most}")
+        if count < item.minimum:
+            misses.append(f"{item.label}: {count} < {item.minimum}")
+        elif item.maximum is not None and count > item.maximum:
+            misses.append(f"{item.label}: {count} > {item.maximum}")
         else:
             hits.append(item.label)
     return Outcome.of(

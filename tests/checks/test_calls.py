@@ -89,19 +89,19 @@ def test_a_failure_names_its_calls(check: str, value: Any, numbers: list[int]) -
 
 
 def test_a_place_reads_as_number_line_time_and_agent() -> None:
-    assert judge("banned_tools", ["rm -rf"]).told == (
+    assert judge("banned_tools", ["rm -rf"]).explanation == (
         "call 3 (line 30, 10:00:03, main agent): rm -rf: `rm -rf build`"
     )
-    told = judge("permission_denials", {"max": 0}).told
+    told = judge("permission_denials", {"max": 0}).explanation
     assert told.startswith("call 8 (line 80, 10:00:08, sub-agent a1): denied: 1 > 0")
-    many = judge("banned_tools", ["Bash"]).told
+    many = judge("banned_tools", ["Bash"]).explanation
     assert many.startswith("call 2 (line 20, ")
     assert " and 2 more calls: " in many
 
 
 def test_what_is_not_recorded_is_not_made_up() -> None:
     bare = make_session([make_call("Bash", {"command": "rm -rf x"})])
-    assert judge("banned_tools", ["rm -rf"], bare).told.startswith(
+    assert judge("banned_tools", ["rm -rf"], bare).explanation.startswith(
         "call 1 (18:47:29, main agent): "
     )
 
@@ -117,7 +117,7 @@ def test_what_cannot_be_told_names_its_call_too() -> None:
     outcome = judge("banned_tools", ["chmod 777"])
     assert outcome.verdict is Verdict.UNKNOWN
     assert [ref.number for ref in outcome.calls] == [9]
-    assert outcome.told.startswith("call 9 (line 90, ")
+    assert outcome.explanation.startswith("call 9 (line 90, ")
 
 
 def test_a_pass_and_a_tool_that_was_never_called_name_none() -> None:
@@ -125,7 +125,7 @@ def test_a_pass_and_a_tool_that_was_never_called_name_none() -> None:
     missed = judge("required_tools", ["WebSearch"])
     assert missed.verdict is Verdict.FAIL
     assert missed.calls == ()
-    assert missed.told == missed.rationale
+    assert missed.explanation == missed.rationale
 
 
 def test_the_place_says_nothing_about_equality() -> None:

@@ -42,17 +42,17 @@ _SAID = [
 @pytest.mark.parametrize("line", _CERTAIN)
 def test_a_line_in_a_word_that_a_known_program_runs(line: str, command: str) -> None:
     pattern = parse_command_pattern(command)
-    sighting = pattern.find(line.format(command))
-    assert sighting is not None
-    assert sighting.met
+    match = pattern.find(line.format(command))
+    assert match is not None
+    assert match.met
 
 
 @pytest.mark.parametrize("command", ["rm -rf x", "git push --force"])
 @pytest.mark.parametrize("line", _DOUBTFUL)
 def test_a_line_in_a_word_that_another_program_may_run(line: str, command: str) -> None:
-    sighting = parse_command_pattern(command).find(line.format(command))
-    assert sighting is not None
-    assert sighting.met is None
+    match = parse_command_pattern(command).find(line.format(command))
+    assert match is not None
+    assert match.met is None
 
 
 @pytest.mark.parametrize("command", ["rm -rf x", "git push --force"])
@@ -72,10 +72,10 @@ def test_what_only_speaks_of_a_command_is_none(line: str, command: str) -> None:
     ],
 )
 def test_a_program_that_takes_the_place_of_another(ban: str, line: str) -> None:
-    sighting = parse_command_pattern(ban).find(line)
-    assert sighting is not None
-    assert sighting.met is None
-    assert "takes the place of" in sighting.reason
+    match = parse_command_pattern(ban).find(line)
+    assert match is not None
+    assert match.met is None
+    assert "takes the place of" in match.reason
     assert parse_command_pattern(line.split()[0]).find(line) is not None
 
 
@@ -103,15 +103,15 @@ def test_a_program_that_takes_the_place_of_another(ban: str, line: str) -> None:
     ],
 )
 def test_whose_options_and_subcommands_they_are(ban: str, line: str, met: bool) -> None:
-    sighting = parse_command_pattern(ban).find(line)
-    assert bool(sighting and sighting.met) is met
-    assert met or sighting is None
+    match = parse_command_pattern(ban).find(line)
+    assert bool(match and match.met) is met
+    assert met or match is None
 
 
 def test_a_word_behind_an_option_in_no_table_may_be_its_value() -> None:
-    sighting = parse_command_pattern("aws s3 rm").find("aws s3 --unheard-of x rm y")
-    assert sighting is not None
-    assert sighting.met is None
+    match = parse_command_pattern("aws s3 rm").find("aws s3 --unheard-of x rm y")
+    assert match is not None
+    assert match.met is None
 
 
 @pytest.mark.parametrize(
@@ -125,9 +125,9 @@ def test_a_word_behind_an_option_in_no_table_may_be_its_value() -> None:
     ],
 )
 def test_a_table_from_a_reference_does_not_decide_by_a_swallowed_word(ban: str, line: str) -> None:
-    sighting = parse_command_pattern(ban).find(line)
-    assert sighting is not None
-    assert not sighting.met
+    match = parse_command_pattern(ban).find(line)
+    assert match is not None
+    assert not match.met
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
-from skilltrace_mlflow.commands.command_pattern import Sighting
+from skilltrace_mlflow.commands.command_pattern import CommandMatch
 from skilltrace_mlflow.commands.sql._tokens import SqlText, Token, tokens
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.patterns.wildcard import wildcard
@@ -100,7 +100,7 @@ class SqlPattern:
     words: tuple[str, ...]
     anywhere: bool = False
 
-    def find(self, sql: SqlText, depth: int = 0) -> Sighting | None:
+    def find(self, sql: SqlText, depth: int = 0) -> CommandMatch | None:
         """The first statement that the pattern means, or may mean; None if there is none."""
         if "{" in sql.text:
             sql = SqlText(text=_FILLED_IN.sub(_filled, sql.text), dialect=sql.dialect)
@@ -109,19 +109,19 @@ class SqlPattern:
             folded += self.words[0]  # a statement in a variable: the tokens tell
         if not any(variant in folded for variant in _variants(self.words[0])):
             if UNKNOWN in sql.text and _begins_unknown(sql.text):
-                return Sighting(met=None, command=_short(sql.text), parser="sqlglot")
+                return CommandMatch(met=None, command=_short(sql.text), parser="sqlglot")
             return None
         text = _HINT.sub(" ", _MAGIC.sub("", _NOT_SQL.sub(";", sql.text)))
         if sql.dialect == "mysql":
             text = _MYSQL_EXECUTED.sub(r" \1 ", text)
         stream, parser = tokens(text.replace(UNKNOWN_WORDS, UNKNOWN), sql.dialect)
-        doubt: Sighting | None = None
+        doubt: CommandMatch | None = None
         for at in range(len(stream)) if self.anywhere else _starts(stream):
             met = self._compare(stream, at)
             if met:
-                return Sighting(met=True, command=_short(sql.text), parser=parser)
+                return CommandMatch(met=True, command=_short(sql.text), parser=parser)
             if met is None:
-                doubt = Sighting(met=None, command=_short(sql.text), parser=parser)
+                doubt = CommandMatch(met=None, command=_short(sql.text), parser=parser)
         for inner in _executed_literals(stream) if depth < _MOST_DEPTH else ():
             found = self.find(SqlText(text=inner, dialect=sql.dialect), depth + 1)
             if found is not None:
@@ -129,9 +129,9 @@ class SqlPattern:
         if doubt is None and _GEXEC.search(sql.text):  # psql runs what the query gives
             for literal in [token.literal for token in stream if token.literal]:
                 if self.find(SqlText(text=literal, dialect=sql.dialect), _MOST_DEPTH):
-                    doubt = Sighting(met=None, command=_short(sql.text), parser=parser)
+                    doubt = CommandMatch(met=None, command=_short(sql.text), parser=parser)
         if doubt is None and parser != "sqlglot" and all(word in folded for word in self.words):
-            return Sighting(met=None, command=_short(sql.text), parser=parser)
+            return CommandMatch(met=None, command=_short(sql.text), parser=parser)
         return doubt
 
     def _compare(self, stream: Sequence[Token], at: int) -> bool | None:

@@ -53,7 +53,9 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
     """The session that the collected records tell."""
     orphans = collector.results.finish()
     subagents, gaps = collector.agents.finish(
-        collector.talk.calls, collector.results.structured, collector.results.background.figures
+        collector.conversation.calls,
+        collector.results.structured,
+        collector.results.background.figures,
     )
     builder = SessionBuilder(
         facts=collector.results.facts(),
@@ -62,7 +64,7 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
         usage_gaps=[*collector.notes.usage_gaps],
         diagnostics=[*collector.notes.diagnostics()],
     )
-    builder.add(*merge_order(collector.talk.items, collector.unsorted))
+    builder.add(*merge_order(collector.conversation.items, collector.unsorted))
     steps = builder.steps
     stated = collector.stated
     # A line that cannot be read may be a response behind the statement.
@@ -118,16 +120,16 @@ def _unstated(collector: Collector, *, current: bool) -> Iterator[str]:
         return
     if collector.stated is not None:
         yield "the usage that Claude Code states does not cover all responses (a killed process)"
-    agents = collector.talk.items
+    agents = collector.conversation.items
     summaries = sum(1 for agent in agents if agent.startswith("acompact-"))
     if len(collector.compactions) > summaries:
         yield "the summary of a compaction leaves no usage in the transcript"
-    yield from side_request_gaps(collector.talk.calls.values())
+    yield from side_request_gaps(collector.conversation.calls.values())
 
 
 def _placed(collector: Collector) -> Iterator[Compaction]:
     """The compactions, each with the position of the record that follows it."""
-    own = collector.talk.items[MAIN_AGENT]
+    own = collector.conversation.items[MAIN_AGENT]
     for found in collector.compactions:
         behind = own[found.position].position if found.position < len(own) else len(own)
         yield replace(found, position=behind)

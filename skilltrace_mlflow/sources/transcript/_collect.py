@@ -20,11 +20,11 @@ from skilltrace_mlflow.sources.transcript._background import notification_of
 from skilltrace_mlflow.sources.transcript._ending import MARKS, EndingTracker, ending_of_result
 from skilltrace_mlflow.sources.transcript._injected import is_injected
 from skilltrace_mlflow.sources.transcript._lines import Source
-from skilltrace_mlflow.sources.transcript._messages import Talk
+from skilltrace_mlflow.sources.transcript._messages import Conversation
 from skilltrace_mlflow.sources.transcript._notes import Notes
-from skilltrace_mlflow.sources.transcript._person import (
+from skilltrace_mlflow.sources.transcript._prompts import (
     first_text,
-    person_text,
+    prompt_text,
     slash_command,
     spoken,
     typed_command,
@@ -114,8 +114,8 @@ class Collector:
 
     def __init__(self) -> None:
         self.notes = Notes()
-        self.talk = Talk(self.notes)
-        self.results = Results(self.talk.calls, self.notes)
+        self.conversation = Conversation(self.notes)
+        self.results = Results(self.conversation.calls, self.notes)
         self.agents = Agents()
         self.end_of = EndingTracker()
         self.unsorted: set[str] = set()
@@ -153,7 +153,7 @@ class Collector:
         self._file_agent = agent
         self.notes.begin(source, agent)
         if agent is not None:
-            if self.talk.items.get(agent):
+            if self.conversation.items.get(agent):
                 self.unsorted.add(agent)  # known from progress entries already
             self.agents.get(agent).recorded = True
 
@@ -206,7 +206,9 @@ class Collector:
                 self._synthetic(entry, message)
             else:
                 cwd = None if entry.cwd == self.cwd else entry.cwd
-                self.talk.assistant(message, entry.uuid, time, agent, amount(entry.costUSD), cwd)
+                self.conversation.assistant(
+                    message, entry.uuid, time, agent, amount(entry.costUSD), cwd
+                )
                 if agent == MAIN_AGENT or self._only_agent:
                     self.end_of.response(message)
                 if self._file_agent is None:
@@ -352,7 +354,7 @@ class Collector:
             if first_text(content).startswith(_SKILL_BODY) and not entry.sourceToolUseID:
                 self.slash_skills.append(self._slash)
             self._slash = None
-        text = person_text(entry)
+        text = prompt_text(entry)
         if own:
             self._what_follows(content, text)
         if agent != MAIN_AGENT:
@@ -361,7 +363,7 @@ class Collector:
                 draft.prompt = text
         elif text is not None:
             if not self._repeated(entry.uuid):
-                self.talk.say("user", text, entry.timestamp, agent, entry.uuid)
+                self.conversation.say("user", text, entry.timestamp, agent, entry.uuid)
                 self._prompted = True
         elif not entry.isMeta:
             self._slash = slash_command(content)
@@ -376,14 +378,14 @@ class Collector:
         text, time, uuid = self._command
         self._command = None
         if not self._repeated(uuid):
-            self.talk.say("user", text, time, MAIN_AGENT, uuid)
+            self.conversation.say("user", text, time, MAIN_AGENT, uuid)
             self._prompted = True
             self.end_of.waiting("prompt")
 
     def _moved(self, content: list[Block], cwd: str | None) -> None:
         """Note on calls that their results stand in another directory than the session's."""
         for block in content:
-            call = self.talk.calls.get(block.tool_use_id or "")
+            call = self.conversation.calls.get(block.tool_use_id or "")
             if call is not None and cwd is not None:
                 call.__dict__["details"]["cwd_after"] = cwd
 
@@ -398,7 +400,7 @@ class Collector:
         elif first.startswith(_INTERRUPTED):
             self.end_of.interrupted()
         elif first.startswith(_CUT_STREAM):
-            self.talk.cut(self.end_of.last_response)
+            self.conversation.cut(self.end_of.last_response)
             self.end_of.waiting("prompt")
 
     def _results(
@@ -423,14 +425,14 @@ class Collector:
             version = entry.version or version
         if len(results) > 1:
             extra = None  # it says nowhere which block it means
-        again = self.talk.again
+        again = self.conversation.again
         for block in results:
             call_id = recorded_id = block.tool_use_id or ""
             if recorded_id in again:
                 call_id = again[recorded_id][-1]
             elif not recorded_id:
                 # Without an id on either side, a result still follows the entry that made the call.
-                call_id = self.talk.nameless.pop(parent or "", "")
+                call_id = self.conversation.nameless.pop(parent or "", "")
                 if not call_id:
                     self.notes.note("a tool result that names no call")
                     continue
@@ -460,7 +462,7 @@ class Collector:
         if message.model == _SYNTHETIC:
             return
         if nested.type == "assistant":
-            self.talk.assistant(message, nested.uuid, time, agent.id, None)
+            self.conversation.assistant(message, nested.uuid, time, agent.id, None)
         elif nested.type == "user" and isinstance(message.content, list):
             self._results(message.content, nested.toolUseResult, time)
 
@@ -491,7 +493,7 @@ class Collector:
             return
         if not self._repeated(attachment.source_uuid) and not self._repeated(entry.uuid):
             self.messages += 1
-            self.talk.say("user", text, entry.timestamp, MAIN_AGENT, entry.uuid)
+            self.conversation.say("user", text, entry.timestamp, MAIN_AGENT, entry.uuid)
             self.end_of.waiting("prompt")
 
     def _init(self, entry: Entry) -> None:
@@ -513,7 +515,7 @@ class Collector:
                 trigger=trigger if isinstance(trigger, str) else None,
                 timestamp=entry.timestamp,
                 pre_tokens=before if isinstance(before, int) else None,
-                position=len(self.talk.items[MAIN_AGENT]),
+                position=len(self.conversation.items[MAIN_AGENT]),
             )
         )
 

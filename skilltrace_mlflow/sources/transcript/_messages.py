@@ -13,7 +13,7 @@ from skilltrace_mlflow.sources.transcript._usage import count
 from skilltrace_mlflow.sources.transcript._wire import Block, Usage
 from skilltrace_mlflow.tools import TOOLS
 
-__all__ = ["Record", "Talk"]
+__all__ = ["Conversation", "Record"]
 
 Record = ModelStep | ToolCall | Message
 
@@ -22,7 +22,7 @@ _TOOL_NAME = re.compile(r"[\w.:@/ -]+")  # the API allows fewer characters, othe
 _NO_USAGE = TokenUsage()
 
 
-class Talk:
+class Conversation:
     """Gathers the records of all agents; API messages and calls count once, by their ids.
 
     `items` holds each agent's records in the agent's own order. `nameless` maps the uuid of an

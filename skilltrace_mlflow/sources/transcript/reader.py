@@ -1,8 +1,8 @@
 """Claude Code transcripts (JSONL) to `Session`.
 
 How the work is divided: `_lines` opens a source and numbers its lines, `_wire` decodes a line,
-`_collect` gathers and deduplicates with the help of `_usage`, `_results`, `_outcome`, `_person` and
-`_agents`, `subagents` finds the sub-agents' files, `_assemble` orders it all into a session.
+`_collect` gathers and deduplicates with the help of `_usage`, `_results`, `_outcome`, `_prompts`
+and `_agents`, `subagents` finds the sub-agents' files, `_assemble` orders it all into a session.
 
 A wrong file is an error, a damaged one is not: a source without a single entry of Claude Code's is
 refused, since an empty session would meet every ban. Lines that cannot be read become diagnostics

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from skilltrace_mlflow.commands.command_pattern import CommandPattern, Sighting
+from skilltrace_mlflow.commands.command_pattern import CommandMatch, CommandPattern
 from skilltrace_mlflow.commands.pattern import Pattern
 from skilltrace_mlflow.commands.prefilter import Line
 from skilltrace_mlflow.commands.shell import reads_posix
@@ -19,11 +19,11 @@ from skilltrace_mlflow.matching.selectors import calls_by_name, shell_lines
 from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.tools import is_shell
 
-__all__ = ["Encounter", "encounters", "near_misses"]
+__all__ = ["CallMatch", "calls_matching", "near_misses"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Encounter:
+class CallMatch:
     """A call that meets a ban, or may meet it (then `reason` says what is not known).
 
     `otherwise`: only where another command of its line failed.
@@ -43,23 +43,23 @@ class Encounter:
         return f"{shown}, {self.reason}" if self.reason else shown
 
 
-def encounters(
+def calls_matching(
     session: Session, pattern: Pattern, *, first: bool = False
-) -> tuple[list[Encounter], list[Encounter]]:
+) -> tuple[list[CallMatch], list[CallMatch]]:
     """Calls that meet the pattern, and calls of which it cannot be told.
 
     With `first` the search ends at the first call that certainly meets it.
     """
-    sightings: list[tuple[ToolCall, Sighting]] = []
+    matched: list[tuple[ToolCall, CommandMatch]] = []
     blind = session.lacks("tool_inputs") is not None
     for call, line in shell_lines(session):
-        sighting = _look_at_line(call, line, pattern)
-        if sighting is None and (call.input_truncated or blind):
-            sighting = _HIDDEN
-        if sighting is not None:
-            sightings.append((call, sighting))
-            if first and sighting.met and not sighting.otherwise:
-                return [_encounter(call, sighting)], []
+        match = _look_at_line(call, line, pattern)
+        if match is None and (call.input_truncated or blind):
+            match = _HIDDEN
+        if match is not None:
+            matched.append((call, match))
+            if first and match.met and not match.otherwise:
+                return [_call_match(call, match)], []
     if pattern.sql is not None:
         for name, calls in calls_by_name(session).items():
             if is_shell(name) or not may_take_sql(name):
@@ -74,11 +74,11 @@ def encounters(
                 ):
                     found = _HIDDEN
                 if found is not None:
-                    sightings.append((call, found))
-    certain: list[Encounter] = []
-    possible: list[Encounter] = []
-    for call, sighting in sightings:
-        (certain if sighting.met else possible).append(_encounter(call, sighting))
+                    matched.append((call, found))
+    certain: list[CallMatch] = []
+    possible: list[CallMatch] = []
+    for call, match in matched:
+        (certain if match.met else possible).append(_call_match(call, match))
     return certain, possible
 
 
@@ -98,22 +98,22 @@ def near_misses(session: Session, pattern: CommandPattern) -> list[str]:
     return list(dict.fromkeys(text for _, text in ranked))
 
 
-def _encounter(call: ToolCall, sighting: Sighting) -> Encounter:
+def _call_match(call: ToolCall, match: CommandMatch) -> CallMatch:
     reason = ""
-    if sighting is _HIDDEN:
+    if match is _HIDDEN:
         reason = "whose arguments were " + ("cut short" if call.input_truncated else "not recorded")
-    elif not sighting.met:
-        reason = sighting.reason or _REASONS.get(sighting.parser, _COMPOSED)
-    return Encounter(
+    elif not match.met:
+        reason = match.reason or _REASONS.get(match.parser, _COMPOSED)
+    return CallMatch(
         call=call,
-        text=sighting.command,
-        parser=sighting.parser,
+        text=match.command,
+        parser=match.parser,
         reason=reason,
-        otherwise=sighting.otherwise,
+        otherwise=match.otherwise,
     )
 
 
-_HIDDEN = Sighting(met=None)
+_HIDDEN = CommandMatch(met=None)
 _COMPOSED = "whose words are composed at run time"
 _REASONS = {
     "segments: syntax error": "which could not be parsed",
@@ -121,10 +121,10 @@ _REASONS = {
 }
 
 
-def _look_at_line(call: ToolCall, line: Line | None, pattern: Pattern) -> Sighting | None:
+def _look_at_line(call: ToolCall, line: Line | None, pattern: Pattern) -> CommandMatch | None:
     if line is None:
         return _HIDDEN
-    found: Sighting | None = None
+    found: CommandMatch | None = None
     command = pattern.command
     foreign = not reads_posix(call.name)
     if command is not None and (
@@ -133,9 +133,9 @@ def _look_at_line(call: ToolCall, line: Line | None, pattern: Pattern) -> Sighti
         found = command.find_parsed(line.text, call.name)
     sql = pattern.sql
     if sql is not None and not (found and found.met) and (foreign or _may_hold(line, sql)):
-        sighting = _look_at_sql(call, pattern)
-        if sighting is not None and (found is None or sighting.met):
-            found = sighting
+        match = _look_at_sql(call, pattern)
+        if match is not None and (found is None or match.met):
+            found = match
     return found
 
 
@@ -146,11 +146,11 @@ def _may_hold(line: Line, sql: SqlPattern) -> bool:
     return hands_over_sql(line.text)  # of which the line may show no word
 
 
-def _look_at_sql(call: ToolCall, pattern: Pattern) -> Sighting | None:
-    found: Sighting | None = None
+def _look_at_sql(call: ToolCall, pattern: Pattern) -> CommandMatch | None:
+    found: CommandMatch | None = None
     for text in sql_of(call) if pattern.sql is not None else ():
-        sighting = pattern.sql.find(text) if pattern.sql is not None else None
-        if sighting is not None and sighting.met:
-            return sighting
-        found = found or sighting
+        match = pattern.sql.find(text) if pattern.sql is not None else None
+        if match is not None and match.met:
+            return match
+        found = found or match
     return found

@@ -5,12 +5,12 @@ from __future__ import annotations
 from skilltrace_mlflow.sources.transcript._injected import is_injected
 from skilltrace_mlflow.sources.transcript._wire import Block, Entry
 
-__all__ = ["first_text", "person_text", "slash_command", "spoken", "typed_command"]
+__all__ = ["first_text", "prompt_text", "slash_command", "spoken", "typed_command"]
 
 _COMMAND = "<command-name>"
 
 
-def person_text(entry: Entry) -> str | None:
+def prompt_text(entry: Entry) -> str | None:
     """The text of a user entry if a person (or the calling program) wrote it, else None."""
     message = entry.message
     if message is None or entry.isMeta or entry.isCompactSummary or entry.sourceToolUseID:
