@@ -102,6 +102,7 @@ def trace_eval(
         keep_sessions=keep_sessions or bool(own),
         progress=progress,
     )
+    notes = (*manifest.notices, *notes)
     evaluation = Evaluation(skill=manifest.name, results=results, notes=notes)
     if own:
         from skilltrace_mlflow.custom import judge_custom

@@ -11,12 +11,13 @@ import click
 from skilltrace_mlflow.cli._common import note, write_result
 from skilltrace_mlflow.cli._options import ExpandedPath
 from skilltrace_mlflow.errors import ConfigurationError, InputError
+from skilltrace_mlflow.expectations.locate import SKILLS_DIR_VARIABLE
 
 __all__ = ["command"]
 
 
 _MANIFEST = """\
-# yaml-language-server: $schema=./manifest.schema.json
+# yaml-language-server: $schema={schemas}/manifest.schema.json
 # What is expected of an agent that was given this skill. Every test case of ground_truth.yaml
 # starts from this and may override it. Check it with: skilltrace-mlflow validate {skill}
 skill:
@@ -54,7 +55,7 @@ evaluation:
 """
 
 _GROUND_TRUTH = """\
-# yaml-language-server: $schema=./ground_truth.schema.json
+# yaml-language-server: $schema={schemas}/ground_truth.schema.json
 # One entry per test case. Keys under `expectations` override the manifest's.
 test_cases:
   - id: {identifier}_001
@@ -79,8 +80,9 @@ test_cases:
     "--skills-dir",
     type=ExpandedPath(file_okay=False),
     metavar="DIR",
-    help="Where skills are. Default: SKILLTRACE_SKILLS_DIR, else the nearest skills/ upward, "
-    "else ./skills.",
+    help="Where skills are. Default: the folder that SKILL has already, in SKILLTRACE_SKILLS_DIR "
+    "or else in skills/, .claude/skills/ or .test/skills/ here or above or the user's "
+    "~/.claude/skills/; for a new one the nearest of the first three, else ./skills.",
 )
 @click.option("--force", is_flag=True, help="Overwrite files that are there already.")
 @click.option(
@@ -91,14 +93,18 @@ test_cases:
 def command(skill: str, skills_dir: Path | None, force: bool, bundle: bool) -> int:
     """Write a commented manifest.yaml and a ground_truth.yaml with one test case for SKILL.
 
-    Both are valid as written; the JSON Schemas that their first lines name are written beside them.
+    Both are valid as written. The JSON Schemas that their first lines name are written into
+    .skilltrace/schemas/ above the skills, where no agent that is given the skill reads them.
     A bundle may be added later: what is there of the skill is then left as it is.
     """
     folder = _folder(skill, skills_dir)
+    schemas = _project(folder) / ".skilltrace" / "schemas"
+    where = Path(os.path.relpath(schemas.resolve(), folder.resolve())).as_posix()
+    identifier = _identifier(folder.name)
     files = {
-        folder / "manifest.yaml": _MANIFEST.format(skill=json.dumps(folder.name)),
-        folder / "ground_truth.yaml": _GROUND_TRUTH.format(identifier=_identifier(folder.name)),
-        **{folder / name: text for name, text in _schemas().items()},
+        folder / "manifest.yaml": _MANIFEST.format(skill=json.dumps(folder.name), schemas=where),
+        folder / "ground_truth.yaml": _GROUND_TRUTH.format(identifier=identifier, schemas=where),
+        **{schemas / name: text for name, text in _schemas().items()},
     }
     taken = [folder / name for name in ("manifest.yaml", "ground_truth.yaml")]
     taken = [path for path in taken if path.exists()]
@@ -127,7 +133,7 @@ def command(skill: str, skills_dir: Path | None, force: bool, bundle: bool) -> i
 
 
 def _folder(skill: str, skills_dir: Path | None) -> Path:
-    from skilltrace_mlflow.expectations import skills_root
+    from skilltrace_mlflow.expectations import place_of_skill, skills_root
 
     given = Path(skill).expanduser()
     if not skill.strip() or given.name in ("", ".", ".."):
@@ -136,7 +142,16 @@ def _folder(skill: str, skills_dir: Path | None) -> Path:
         return given
     if skills_dir is not None:
         return skills_dir / skill
-    return (skills_root() or Path("skills")) / skill
+    named = bool(os.environ.get(SKILLS_DIR_VARIABLE))
+    return (None if named else place_of_skill(skill)) or (skills_root() or Path("skills")) / skill
+
+
+def _project(folder: Path) -> Path:
+    """The directory that a skill's folder belongs to: above `skills/`, `.claude/skills/`, …"""
+    above = folder.parent
+    if above.name == "skills":
+        above = above.parent
+    return above.parent if above.name in (".claude", ".test") else above
 
 
 def _below(folder: Path) -> Path:

@@ -67,17 +67,9 @@ def command(
 
 
 def _all_skills(skills_dir: Path | None) -> Iterable[str]:
-    from skilltrace_mlflow.expectations import find_skills, skills_root
+    from skilltrace_mlflow.expectations import all_skills
 
-    root = skills_root(skills_dir)
-    if root is None:
-        raise ConfigurationError(
-            "found no skills/ directory here or above; name a SKILL or give --skills-dir"
-        )
-    found = [str(folder) for folder in find_skills(root)]
-    if not found:
-        raise ConfigurationError(f"{root}: no folder in it has a manifest or a ground truth")
-    return found
+    return [str(folder) for folder in all_skills(skills_dir)]
 
 
 def _load(source: str, skills_dir: Path | None) -> tuple[Manifest, tuple[TestCase, ...]]:

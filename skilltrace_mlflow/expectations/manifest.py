@@ -5,19 +5,19 @@ from __future__ import annotations
 import difflib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.checks import all_checks
 from skilltrace_mlflow.expectations._astray import astray
 from skilltrace_mlflow.expectations._files import resolve_files
-from skilltrace_mlflow.expectations._locate import find_manifest
 from skilltrace_mlflow.expectations._merge import drop_disabled, flatten
 from skilltrace_mlflow.expectations._parse import build, check_disabled
 from skilltrace_mlflow.expectations._schema import manifest_schema, trace_keys
 from skilltrace_mlflow.expectations.documents import Document, KeyPath, Problems, load_document
 from skilltrace_mlflow.expectations.explain import describe, find_problems
+from skilltrace_mlflow.expectations.locate import find_manifest
 from skilltrace_mlflow.expectations.names import (
     CUSTOM_SCORER,
     FIGURE_GATES,
@@ -125,14 +125,16 @@ def load_manifest(
 ) -> Manifest:
     """The manifest of a skill's name, a skill's folder, or a manifest file.
 
-    A name is looked up in `skills_dir`, else SKILLTRACE_SKILLS_DIR, else the nearest `skills/`
-    upward. Raises ConfigurationError with all problems of the file, or when there is no such skill.
+    A name is looked up in `skills_dir`, else SKILLTRACE_SKILLS_DIR, else in the places of
+    `skilltrace_mlflow.expectations.locate`. Raises ConfigurationError with all problems of the
+    file, or when there is no such skill.
     """
-    folder, path = find_manifest(source, skills_dir=skills_dir)
+    folder, path, notices = find_manifest(source, skills_dir=skills_dir)
     if path is None:
-        return Manifest(name=folder.name, folder=folder, datasets=_default_dataset(folder))
-    document = load_document(path)
-    return _Reader(document).manifest()
+        manifest = Manifest(name=folder.name, folder=folder, datasets=_default_dataset(folder))
+    else:
+        manifest = _Reader(load_document(path)).manifest()
+    return replace(manifest, notices=(*notices, *manifest.notices)) if notices else manifest
 
 
 def gate_names(scorers: Iterable[ScorerEntry] = ()) -> set[str]:

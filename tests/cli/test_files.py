@@ -26,13 +26,15 @@ def test_init_writes_files_that_are_valid_as_written(
 ) -> None:
     assert run(["init", "my-skill"]) == 0
     folder = tmp_path / "skills" / "my-skill"
-    written = [Path(line).name for line in capsys.readouterr().out.splitlines()]
+    written = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    schemas = Path(".skilltrace", "schemas")
     assert written == [
-        "manifest.yaml",
-        "ground_truth.yaml",
-        "manifest.schema.json",
-        "ground_truth.schema.json",
+        Path("skills", "my-skill", "manifest.yaml"),
+        Path("skills", "my-skill", "ground_truth.yaml"),
+        schemas / "manifest.schema.json",
+        schemas / "ground_truth.schema.json",
     ]
+    assert len(list(folder.iterdir())) == 2  # an agent that is given the skill reads no schema
     manifest = load_manifest(folder)
     assert manifest.name == "my-skill"
     assert manifest.notices == ()
@@ -44,15 +46,18 @@ def test_init_writes_files_that_are_valid_as_written(
     assert captured.err == ""
 
 
+@pytest.mark.parametrize("place", ["", "skills", ".claude/skills", ".test/skills", "a/b"])
 @pytest.mark.parametrize("name", ["manifest.yaml", "ground_truth.yaml"])
-def test_the_first_line_names_a_schema_that_the_file_meets(tmp_path: Path, name: str) -> None:
+def test_the_first_line_names_a_schema_that_the_file_meets(
+    tmp_path: Path, name: str, place: str
+) -> None:
     import yaml
     from jsonschema import Draft202012Validator
 
-    run(["init", "my-skill", "--skills-dir", str(tmp_path)])
-    folder = tmp_path / "my-skill"
+    run(["init", "my-skill", "--skills-dir", str(tmp_path / place)])
+    folder = tmp_path / place / "my-skill"
     first = (folder / name).read_text(encoding="utf-8").splitlines()[0]
-    prefix = "# yaml-language-server: $schema=./"
+    prefix = "# yaml-language-server: $schema="
     assert first.startswith(prefix)
     schema = json.loads((folder / first.removeprefix(prefix)).read_text(encoding="utf-8"))
     data = yaml.safe_load((folder / name).read_text(encoding="utf-8"))
