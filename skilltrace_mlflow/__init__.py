@@ -23,6 +23,7 @@ _HOME = {
     "claude_agent": "agent",
     "compute_trace_summary": "metrics",
     "evaluate_skill": "evaluate",
+    "from_dataset": "evaluate.datasets",
     "get_trace_from_mlflow": "score",
     "get_trace_scorers": "scorers",
     "load_ground_truth": "expectations",
@@ -32,6 +33,7 @@ _HOME = {
     "run_skill": "agent",
     "session_from_trace": "sources.mlflow.trace",
     "setup_autolog": "autolog",
+    "to_dataset": "evaluate.datasets",
     "trace_eval": "evaluation",
 }
 
