@@ -46,11 +46,12 @@ unit: $(VENV)/.installed  ## the test suite
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 NEWEST = .venv-newest
-TRACE_TESTS = tests/sources tests/parity/test_process_transcript_parity.py
-test-newest:  ## the trace tests against the newest MLflow (its wheel alone, where its child packages are missing)
+TRACE_TESTS = tests/sources tests/parity/test_process_transcript_parity.py tests/newest
+test-newest:  ## the trace and Skill Registry tests on the newest MLflow (its wheel alone, where its child packages are missing)
 	$(PYTHON) -m venv $(NEWEST)
 	$(NEWEST)/bin/python -m pip install --quiet -c $(CONSTRAINTS) -e ".[dev]"
 	$(NEWEST)/bin/python -m pip install --quiet --upgrade mlflow || $(NEWEST)/bin/python -m pip install --quiet --upgrade --no-deps mlflow
+	$(NEWEST)/bin/python -m pip install --quiet python-multipart
 	$(NEWEST)/bin/python -c "import mlflow; print('MLflow', mlflow.__version__)"
 	$(NEWEST)/bin/python -m pytest -q $(TRACE_TESTS)
 

@@ -163,9 +163,7 @@ def settle_version(
 
 
 @contextlib.contextmanager
-def _registry(
-    uri: str, tracking_uri: str | None
-) -> Iterator[Any]:
+def _registry(uri: str, tracking_uri: str | None) -> Iterator[Any]:
     import mlflow
 
     if not hasattr(mlflow.MlflowClient, "get_skill_version_by_alias"):
