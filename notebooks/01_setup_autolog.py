@@ -4,7 +4,7 @@
 # MAGIC Shows how a project's `.claude/settings.json` sends Claude Code's sessions to MLflow. Autolog
 # MAGIC itself is set up where Claude Code runs, on the command line:
 # MAGIC
-# MAGIC     skilltrace-mlflow autolog setup . --experiment /Shared/skilltrace --tracking-uri databricks
+# MAGIC     skilltrace-mlflow autolog setup --experiment-name /Shared/skilltrace --tracking-uri databricks
 
 # COMMAND ----------
 
