@@ -17,7 +17,7 @@ from skilltrace_mlflow.session import MAIN_AGENT, Session, ToolCall
 __all__ = ["CallRef", "places", "refer", "where"]
 
 _MOST = 50
-_SHOWN = 3
+_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ class CallRef:
             parts.append(f"line {self.line}")
         if self.time is not None:
             parts.append(f"{self.time:%H:%M:%S}")
-        parts.append("main agent" if self.agent == MAIN_AGENT else f"sub-agent {self.agent}")
+        parts.append(_by(self.agent))
         return ", ".join(parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -87,10 +87,30 @@ def refer(session: Session, text: str, calls: Iterable[ToolCall]) -> tuple[CallR
 
 def where(calls: Sequence[CallRef]) -> str:
     """The places of some calls, each once, for people; empty without any."""
-    shown = list(dict.fromkeys(ref.where for ref in sorted(calls, key=lambda ref: ref.number)))
-    if len(shown) <= _SHOWN:
-        return ", ".join(shown)
-    return f"{', '.join(shown[:_SHOWN])} and {len(shown) - _SHOWN} more calls"
+    refs = list({ref.number: ref for ref in sorted(calls, key=lambda ref: ref.number)}.values())
+    if len(refs) < 2:
+        return "".join(ref.where for ref in refs)
+    parts = []
+    if all(ref.line is not None for ref in refs):
+        parts.append(f"lines {_list([ref.line for ref in refs])}")
+    if refs[0].time is not None:
+        parts.append(f"from {refs[0].time:%H:%M:%S}")
+    parts.append(", ".join(dict.fromkeys(_by(ref.agent) for ref in refs)))
+    return f"calls {_list([ref.number for ref in refs])} ({', '.join(parts)})"
+
+
+def _list(numbers: Sequence[int | None]) -> str:
+    shown = [str(number) for number in numbers[:_SHOWN]]
+    more = len(numbers) - len(shown)
+    return ", ".join(shown) + f" and {more} more" if more else _and(shown)
+
+
+def _and(words: Sequence[str]) -> str:
+    return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def _by(agent: str) -> str:
+    return "main agent" if agent == MAIN_AGENT else f"sub-agent {agent}"
 
 
 def places(calls: Sequence[CallRef]) -> Mapping[str, str]:

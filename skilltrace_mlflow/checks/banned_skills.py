@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
@@ -69,4 +69,8 @@ def banned_skills(session: Session, parameters: BannedSkills) -> Outcome:
         calls = calls_for(session, name) if states else ()
         findings.append(Finding(text=f"{name}: {said}", met=met, could_break=True, calls=calls))
     note = "; ".join(f"lifted by name: {text}" for text in parameters.lifted)
-    return conclude(session, findings, all_or_nothing=True, lost=session.lacks("skills"), note=note)
+    lost = session.lacks("skills")
+    outcome = conclude(session, findings, all_or_nothing=True, lost=lost, note=note)
+    if outcome.verdict is not Verdict.PASS:
+        return outcome
+    return replace(outcome, rationale=f"none used: {outcome.rationale}")

@@ -162,7 +162,7 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
     outcome = conclude(session, findings, all_or_nothing=True, note=note, details=details)
     if outcome.verdict is Verdict.PASS:
         entries = len(parameters.tools)
-        text = f"none of {entries} banned {'entry' if entries == 1 else 'entries'} was called"
+        text = f"none used, of {entries} banned {'entry' if entries == 1 else 'entries'}"
         note = "; ".join(part for part in (note, _near(session, parameters.tools)) if part)
         return replace(outcome, rationale=f"{text} ({note})" if note else text)
     return outcome

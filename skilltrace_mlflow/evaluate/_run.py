@@ -27,6 +27,7 @@ from skilltrace_mlflow.evaluate._find import experiment_of
 from skilltrace_mlflow.evaluate._judge import AttemptJudges, expectations_of
 from skilltrace_mlflow.evaluate._mlflow import log_rows, rounds
 from skilltrace_mlflow.evaluate._models import ModelJudges
+from skilltrace_mlflow.evaluate._present import present_run, tag_traces
 from skilltrace_mlflow.evaluate._resume import SKILL_TAG, STATUS_TAG, Plan
 from skilltrace_mlflow.evaluate._rows import Attempt, Item, Row
 from skilltrace_mlflow.evaluate._run_metrics import run_metrics
@@ -78,6 +79,7 @@ class EvaluationRun:
     attempts: list[Attempt] = field(default_factory=list)
     outcomes: list[tuple[Outcome, ...]] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
+    named: bool = False
 
     def run(self) -> None:
         """Everything. Raises SkillTraceError where nothing could be evaluated at all."""
@@ -104,6 +106,7 @@ class EvaluationRun:
         self._models(store)
         self.deadline.require("the assessments were verified")
         self.incomplete += complete(self.rows, store)
+        self.notes += tag_traces(self.rows, self._results(), store)
         _log.info("run %s: verified, %d assessments missing", store.run_id, len(self.incomplete))
         self._close(store)
 
@@ -135,6 +138,7 @@ class EvaluationRun:
     def _open(self) -> RunStore:
         experiment_id = self._experiment()
         client = MlflowClient()
+        self.named = self.run_name is not None
         if self.run_id is not None:
             store = RunStore(self.run_id, experiment_id, self.deadline)
             store.patiently(client.update_run, store.run_id, status="RUNNING")
@@ -373,6 +377,7 @@ class EvaluationRun:
     def _close(self, store: RunStore) -> None:
         results = self._results()
         self.metrics = run_metrics(results)
+        self._describe(store)
         self._must("the run's metrics could not be stored", self._log_metrics)
         self._must("the run's results could not be stored", self._log_lines)
         self._must("the run's report could not be stored", self._log_report)
@@ -380,6 +385,15 @@ class EvaluationRun:
         self._must("the run could not be marked", lambda: store.tag(STATUS_TAG, status))
         ending = "FAILED" if self.incomplete else "FINISHED"
         self._must("the run could not be ended", lambda: store.end(ending))
+
+    def _describe(self, store: RunStore) -> None:
+        """What the run's page says; nothing is lost where it cannot be said."""
+        try:
+            self.run_name = present_run(
+                self.evaluation(), store, named=self.named, tracking_uri=self.tracking_uri
+            )
+        except STORE_ERRORS as error:
+            self.notes.append(f"the run has no description: {first_line(error)}")
 
     def _must(self, otherwise: str, step: Callable[[], None]) -> None:
         try:

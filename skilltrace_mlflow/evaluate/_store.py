@@ -190,6 +190,10 @@ class RunStore:
         """A tag of the run."""
         self.patiently(self.client.set_tag, self.run_id, key, value)
 
+    def rename(self, name: str) -> None:
+        """Another name for the run."""
+        self.patiently(self.client.update_run, self.run_id, name=name)
+
     def upload(self, file: Path, folder: str) -> None:
         """A file as the run's artifact."""
         self.patiently(self.client.log_artifact, self.run_id, str(file), folder)

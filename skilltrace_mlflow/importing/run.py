@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,7 @@ __all__ = ["ImportReport", "import_transcripts"]
 _log = logging.getLogger(__name__)
 
 _WORKERS = 8
+SHOWN_DAYS = 7  # MLflow's page of traces begins with the last seven days
 # From here on one scan of the experiment is cheaper than a query per session.
 _SCAN_FROM = 8
 
@@ -47,7 +49,8 @@ _SCAN_FROM = 8
 @dataclass(frozen=True, kw_only=True)
 class ImportReport:
     """What an import did. `redacted` counts replaced secrets by kind, `failed` maps a file to why
-    it could not be read, `trace_ids` are those logged anew.
+    it could not be read, `trace_ids` are those logged anew, of which `out_of_sight` are older than
+    what MLflow's page of traces shows at first, `oldest` the oldest one's time.
     """
 
     experiment_id: str
@@ -58,6 +61,8 @@ class ImportReport:
     unchanged: int = 0
     older: int = 0
     trace_ids: tuple[str, ...] = ()
+    out_of_sight: int = 0
+    oldest: datetime | None = None
     redacted: Mapping[str, int] = field(default_factory=dict)
     failed: Mapping[str, str] = field(default_factory=dict)
 
@@ -72,6 +77,8 @@ class ImportReport:
             "unchanged": self.unchanged,
             "older": self.older,
             "trace_ids": list(self.trace_ids),
+            "out_of_sight": self.out_of_sight,
+            "oldest": None if self.oldest is None else self.oldest.isoformat(),
             "redacted": dict(self.redacted),
             "failed": dict(self.failed),
         }
@@ -89,6 +96,12 @@ class ImportReport:
             lines.append(f"secrets replaced: {kinds}")
         if self.failed:
             lines.append(f"{len(self.failed)} files could not be read")
+        if self.out_of_sight and self.oldest is not None:
+            lines.append(
+                f"{self.out_of_sight} of these turns are older than the {SHOWN_DAYS} days that "
+                f"MLflow's page of traces shows at first (the oldest: {self.oldest:%Y-%m-%d}): "
+                "choose a longer time range there"
+            )
         lines.append(f"experiment {self.experiment_id} in {self.tracking_uri}")
         return "\n".join(lines)
 
@@ -98,6 +111,7 @@ class _Done:
     """The outcome of one file."""
 
     logged: tuple[str, ...] = ()
+    times: tuple[datetime, ...] = ()
     replaced: int = 0
     unchanged: int = 0
     older: int = 0
@@ -141,6 +155,8 @@ def import_transcripts(
     redacted: Counter[str] = Counter()
     for item in done:
         redacted.update(item.redacted)
+    times = [moment for item in done for moment in item.times]
+    shown_since = datetime.now(timezone.utc) - timedelta(days=SHOWN_DAYS)
     return ImportReport(
         experiment_id=experiment_id,
         tracking_uri=mlflow_store.without_password(uri),
@@ -150,6 +166,8 @@ def import_transcripts(
         unchanged=sum(item.unchanged for item in done),
         older=sum(item.older for item in done),
         trace_ids=tuple(i for item in done for i in item.logged),
+        out_of_sight=sum(moment < shown_since for moment in times),
+        oldest=min(times, default=None),
         redacted=dict(sorted(redacted.items())),
         failed=failed,
     )
@@ -236,6 +254,7 @@ class _Importer:
                 self.store.delete(turns[0].session_id, stale)
         return _Done(
             logged=tuple(trace.trace_id for trace in traces),
+            times=tuple(datetime.fromtimestamp(t.start_ns / 1e9, timezone.utc) for t in traces),
             replaced=len(superseded),
             unchanged=unchanged,
             older=older,

@@ -18,15 +18,18 @@ from skilltrace_mlflow.report._attempts import (
     triggering_summary,
 )
 from skilltrace_mlflow.report._names import labels
+from skilltrace_mlflow.report._problems import top_reasons
+from skilltrace_mlflow.report._summary import sentence
 from skilltrace_mlflow.report.table import headline, problems, what_happened
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.text import one_line
 
-__all__ = ["escape", "markdown_table", "to_markdown"]
+__all__ = ["escape", "markdown_table", "to_markdown", "to_note"]
 
 # GitHub takes a job summary of at most 1 MiB; 300 rows of at most 1,500 characters stay below.
 _MOST_PROBLEMS = 300
 _MOST_TESTS = 1_000
+_MOST_REASONS = 10
 # Everything that starts markup inside a line, autolinks (http://) and emoji names (:x:) included.
 _MARKUP = re.compile(r"[\\`*_\[\]!|~$@]|:(?=\S)|(?<=www)\.", re.IGNORECASE)
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
@@ -89,6 +92,25 @@ def to_markdown(evaluation: Evaluation) -> str:
     parts += [f"Note: {escape(text)}" for text in evaluation.notes]
     if evaluation.run_id:
         parts.append(f"MLflow run {escape(evaluation.run_id)}")
+    return "\n\n".join(parts) + "\n"
+
+
+def to_note(evaluation: Evaluation, *, report: str | None = None) -> str:
+    """The evaluation in short, for the description of its run; `report` is the report's address."""
+
+    def shown(text: str) -> str:
+        # MLflow's pages know no emoji names, and show the backslash in front of a colon.
+        return escape(text, 2_000).replace("\\:", ":")
+
+    parts = [f"**{shown(headline(evaluation))}**", shown(sentence(evaluation))]
+    if evaluation.gates:
+        parts.append(_gates(evaluation.gates).replace("\\:", ":"))
+    reasons = top_reasons(evaluation, _MOST_REASONS)
+    if reasons:
+        parts.append("\n".join(f"- {shown(text)}" for text in reasons))
+    parts += [f"Lost: {shown(text)}" for text in evaluation.incomplete[:_MOST_REASONS]]
+    if report is not None:
+        parts.append(f"[Report: every test, check and call]({report})")
     return "\n\n".join(parts) + "\n"
 
 

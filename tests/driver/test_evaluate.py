@@ -91,8 +91,46 @@ def test_a_verdict_stands_on_the_span_of_the_one_call_that_it_speaks_of(
     assert found["tool_count"].span_id == last in spans
     assert (found["tool_count"].rationale or "").startswith("call 4 (")
     assert found["banned_tools"].span_id == root
-    assert (found["banned_tools"].rationale or "").startswith("call 2 (")
+    assert (found["banned_tools"].rationale or "").startswith("calls 2, 3 and 4 (")
     assert found["required_tools"].span_id == root
+
+
+def test_run_and_traces_say_what_came_of_them_where_people_look(store: str, tmp_path: Path) -> None:
+    good, bad = log_turns(("do good", ["Read", "Bash"]), ("do bad", ["Bash", "Bash"]))
+    cases = [
+        case("good", metadata={"trace_id": good}),
+        case("bad_*one*", metadata={"trace_id": bad}),
+        case("also", metadata={"trace_id": bad}, expectations={"tool_limits": {"Bash": 5}}),
+    ]
+    skill = write_skill(tmp_path / "demo", manifest=LIMITS, cases=cases)
+    evaluation = evaluate_skill(skill, include_traces=True, experiment="traces")
+    tags = {
+        trace_id: {
+            key: value
+            for key, value in mlflow.get_trace(trace_id).info.tags.items()
+            if key.startswith("skilltrace.")
+        }
+        for trace_id in (good, bad)
+    }
+    assert tags[good] == {
+        "skilltrace.skill": "demo",
+        "skilltrace.test_id": "good",
+        "skilltrace.verdict": "pass",
+    }
+    assert tags[bad]["skilltrace.test_id"] == "bad_*one*, also"
+    assert tags[bad]["skilltrace.verdict"] == "fail"
+    run = mlflow.get_run(str(evaluation.run_id))
+    assert run.data.tags["skilltrace.verdict"] == "failed"
+    assert run.data.tags["skilltrace.test_id"] == "good, bad_*one*, also"
+    assert str(run.info.run_name).startswith("✗ failed · ")
+    assert evaluation.run_name == run.info.run_name
+    note = run.data.tags["mlflow.note.content"]
+    assert "Of 3 tests, 2 failed and 1 passed." in note
+    assert "required\\_tools: Read: not called · 2 tests" in note
+    page = f"#/experiments/{evaluation.experiment_id}/runs/{run.info.run_id}/artifacts/"
+    assert f"({page}skilltrace/report.html)" in note
+    named = evaluate_skill(skill, include_traces=True, experiment="traces", run_name="nightly")
+    assert mlflow.get_run(str(named.run_id)).info.run_name == "nightly"
 
 
 def test_surroundings_are_as_before(

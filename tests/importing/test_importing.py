@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from skilltrace_mlflow.cli.import_ import command as import_command
 from skilltrace_mlflow.cli.list_traces import command as list_command
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError, InputError
 from skilltrace_mlflow.importing import import_transcripts
+from skilltrace_mlflow.importing.run import ImportReport
 from skilltrace_mlflow.importing.turns import split_turns
 from skilltrace_mlflow.pricing import session_cost
 from skilltrace_mlflow.session import Message, ModelStep, Session, TokenUsage
@@ -615,3 +618,16 @@ def test_another_session_of_the_same_id_replaces_nothing(store: str, tmp_path: P
     assert [t.info.trace_id for t in traces(store)] == list(kept)
     again = import_transcripts([first], experiment="traces", tracking_uri=store)
     assert (again.unchanged, again.failed) == (1, {})
+
+
+def test_the_report_says_what_mlflows_page_does_not_show_at_first() -> None:
+    report = ImportReport(
+        experiment_id="1",
+        tracking_uri="sqlite:///x",
+        out_of_sight=3,
+        oldest=datetime(2026, 1, 2, tzinfo=timezone.utc),
+    )
+    assert "3 of these turns are older than the 7 days" in report.in_words()
+    assert "2026-01-02" in report.in_words()
+    assert report.to_dict()["out_of_sight"] == 3
+    assert "older than" not in replace(report, out_of_sight=0).in_words()

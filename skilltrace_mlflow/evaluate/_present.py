@@ -1,0 +1,91 @@
+"""What MLflow's own pages show of a run and its traces: tags, a description, the verdict in a name.
+
+Nothing is decided by these: they repeat for a reader what assessments, metrics and lines say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from skilltrace_mlflow.checks import Verdict
+from skilltrace_mlflow.comparison.run_results import REPORT_ARTIFACT
+from skilltrace_mlflow.evaluate._resume import SKILL_TAG
+from skilltrace_mlflow.evaluate._rows import Row
+from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore, first_line
+from skilltrace_mlflow.report.markdown import to_note
+from skilltrace_mlflow.results import Evaluation, TestResult
+
+__all__ = ["TEST_TAG", "VERDICT_TAG", "present_run", "tag_traces"]
+
+TEST_TAG = "skilltrace.test_id"
+VERDICT_TAG = "skilltrace.verdict"
+_NOTE = "mlflow.note.content"
+_WORDS = {0: "passed", 1: "failed", 2: "unreadable input"}
+_MARKS = {"passed": "✓", "failed": "✗", "unreadable input": "!"}
+_LONGEST_TAG = 500
+
+
+def present_run(
+    evaluation: Evaluation, store: RunStore, *, named: bool, tracking_uri: str
+) -> str | None:
+    """Verdict, tests and description on the run; its new name where MLflow made the old one up.
+
+    Raises one of STORE_ERRORS.
+    """
+    word = _WORDS.get(evaluation.exit_code, "not fully judged")
+    tests = ", ".join(dict.fromkeys(result.test_id for result in evaluation.results))
+    store.tag(VERDICT_TAG, word)
+    store.tag(TEST_TAG, _cut(tests))
+    databricks = tracking_uri.startswith("databricks")
+    page = f"#/experiments/{store.experiment_id}/runs/{store.run_id}/artifacts/{REPORT_ARTIFACT}"
+    store.tag(_NOTE, to_note(evaluation, report=None if databricks else page))
+    name = evaluation.run_name
+    if named or not name or name[0] in "✓✗?!":
+        return name
+    name = f"{_MARKS.get(word, '?')} {word} · {name}"
+    store.rename(name)
+    return name
+
+
+def tag_traces(rows: Sequence[Row], results: Sequence[TestResult], store: RunStore) -> list[str]:
+    """Skill, test and verdict on every trace that the run judged; what did not work, in words.
+
+    A trace that several tests were judged on names them all, and the worst verdict.
+    """
+    judged: dict[str, list[TestResult]] = {}
+    for row in rows:
+        if row.trace_id is not None and row.number < len(results):
+            judged.setdefault(row.trace_id, []).append(results[row.number])
+    held = {row.trace_id: row.trace.info.tags for row in rows if row.trace is not None}
+    wanted = [
+        (trace_id, key, value)
+        for trace_id, found in judged.items()
+        for key, value in _tags(found).items()
+        if held.get(trace_id, {}).get(key) != value
+    ]
+
+    for done, (trace_id, key, value) in enumerate(wanted):
+        left = f"{len(wanted) - done:,} tags of traces were not set"
+        if store.deadline.passed:
+            return [f"{left}: the time was over"]
+        try:
+            store.patiently(store.client.set_trace_tag, trace_id, key, value)
+        except STORE_ERRORS as error:
+            return [f"{left}: {first_line(error)}"]
+    return []
+
+
+def _tags(found: Iterable[TestResult]) -> Mapping[str, str]:
+    found = list(found)
+    order = (Verdict.FAIL, Verdict.ERROR, Verdict.UNKNOWN, Verdict.PASS)
+    verdict = min((result.verdict for result in found), key=order.index)
+    return {
+        SKILL_TAG: _cut(found[0].skill),
+        TEST_TAG: _cut(", ".join(dict.fromkeys(result.test_id for result in found))),
+        VERDICT_TAG: str(verdict),
+    }
+
+
+def _cut(text: str) -> str:
+    text = " ".join(text.split()) or "-"
+    return text if len(text) <= _LONGEST_TAG else text[: _LONGEST_TAG - 1] + "…"
