@@ -101,6 +101,28 @@ fuzz: $(VENV)/.installed  ## mutated bytes at every parser, guided by coverage (
 
 docs: $(VENV)/.installed  ## write the generated reference pages
 	$(BIN)/python -m tests.docs.generate_checks_page
+	$(BIN)/python -m tests.docs.generate_reference
+
+.PHONY: site dist coverage test-lowest
+site: $(VENV)/.installed  ## build the documents as a site, in build/site
+	$(BIN)/python -m mkdocs build --strict
+
+dist: $(VENV)/.installed  ## wheel and sdist of the last commit, reproducibly
+	$(BIN)/python .ci/dist.py --outdir dist
+
+MEASURED = skilltrace_mlflow/checks/*,skilltrace_mlflow/matching/*,skilltrace_mlflow/commands/*,skilltrace_mlflow/sources/*
+coverage: $(VENV)/.installed  ## branches of checks, matching, commands and sources that tests reach (slow)
+	$(BIN)/python -m coverage run --branch --include='$(MEASURED)' -m pytest tests --ignore=tests/spark
+	$(BIN)/python -m coverage report --skip-covered
+
+LOWEST = .venv-lowest
+LOWEST_TESTS = tests/checks tests/expectations tests/report tests/sources --ignore=tests/report/test_browser.py
+test-lowest:  ## the tests of the core with the lowest versions that pyproject.toml allows
+	$(PYTHON) -m venv $(LOWEST)
+	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e .
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python pytest hypothesis junitparser markdown-it-py xmlschema
+	$(LOWEST)/bin/python -m pytest -q $(LOWEST_TESTS)
 
 bench: $(VENV)/.installed  ## every benchmark, a few minutes each
 	for name in reading checks import driver report; do $(BIN)/python -m benchmarks.bench_$$name || exit 1; done
@@ -111,4 +133,4 @@ lock: $(VENV)/.installed  ## pin everything anew
 	$(BIN)/uv pip compile --universal --python-version 3.10 --no-header --no-annotate --no-emit-index-url --no-emit-find-links -c $(CONSTRAINTS) -o requirements/light.txt requirements/light.in
 
 clean:  ## remove what was made
-	rm -rf $(VENV) $(SPARK) build dist .mypy_cache .pytest_cache .ruff_cache demo-output agent-loop-output
+	rm -rf $(VENV) $(SPARK) $(LOWEST) .venv-interpreters .fuzz build dist .mypy_cache .pytest_cache .ruff_cache demo-output agent-loop-output

@@ -44,26 +44,26 @@ def fuzz(name: str, inputs: int) -> tuple[int, str]:
     for number, seed in enumerate(SEEDS.get(name, (bytes(range(32)),))):
         (seeds / f"seed-{number}").write_bytes(seed)
     kept = [str(CORPUS / name)] if (CORPUS / name).is_dir() else []
-    done = subprocess.run(
-        [
-            *(sys.executable, "-c", _ONE, name, str(grown), str(seeds), *kept),
-            *(f"-runs={inputs}", f"-timeout={SECONDS_FOR_ONE}", f"-artifact_prefix={work}/"),
-            *("-max_len=4096", "-print_final_stats=1", "-rss_limit_mb=4096"),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    (work / "log.txt").write_text(done.stderr, encoding="utf-8")
-    counts = re.findall(r"number_of_executed_units: (\d+)|^Done (\d+) runs", done.stderr, re.M)
-    counts = counts or re.findall(r"^#(\d+)()", done.stderr, re.M)[-1:]
-    run = max((int(a or b) for a, b in counts), default=0)
+    log = work / "log.txt"
+    with log.open("wb") as said:
+        done = subprocess.run(
+            [
+                *(sys.executable, "-c", _ONE, name, str(grown), str(seeds), *kept),
+                *(f"-runs={inputs}", f"-timeout={SECONDS_FOR_ONE}", f"-artifact_prefix={work}/"),
+                *("-max_len=4096", "-print_final_stats=1", "-rss_limit_mb=4096"),
+            ],
+            cwd=ROOT,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            check=False,
+        )
+    text = log.read_text(encoding="utf-8", errors="replace")
+    counts = re.findall(r"^(?:#|Done )(\d+)", text, re.MULTILINE)
+    run = max(map(int, counts), default=0)
     if done.returncode == 0:
         return run, ""
-    said = re.findall(r"^ *(?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b.*", done.stdout, re.M)
-    return run, (said or done.stderr.strip().splitlines() or ["ended without a word"])[-1].strip()
+    raised = re.findall(r"^ *(?:\w+\.)*\w*(?:Error|Exception|Interrupt)\b.*", text, re.MULTILINE)
+    return run, (raised or text.strip().splitlines() or ["ended without a word"])[-1].strip()
 
 
 def main() -> int:
