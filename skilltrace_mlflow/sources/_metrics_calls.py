@@ -14,6 +14,7 @@ from skilltrace_mlflow.sources._metrics_values import (
     as_flag,
     as_mapping,
     as_number,
+    as_records,
     as_sequence,
     as_text,
 )
@@ -23,7 +24,6 @@ from skilltrace_mlflow.tools import tool_category
 __all__ = ["calls_of"]
 
 _OUTCOMES: tuple[str, ...] = get_args(CallOutcome)
-_MOST_CALLS = 1_000_000
 # A name whose category is the key; MCP categories are built from their server's name.
 _STAND_INS = {
     "agent": "Agent",
@@ -68,8 +68,7 @@ def calls_of(tools: Mapping[str, Any] | None, missing: dict[Evidence, str]) -> t
                 f"{dict(found)}"
             )
     number = sum(names.values())
-    if number > _MOST_CALLS:
-        raise InputError(f"tools: {number} calls are more than {_MOST_CALLS}")
+    as_records(number, "tools")
     if total is not None and total != number:
         for kind in ("tool_names", "tool_categories"):
             missing[kind] = f"the figures name {number} of {total} tool calls"

@@ -13,6 +13,7 @@ from skilltrace_mlflow.sources._metrics_values import (
     as_mapping,
     as_mappings,
     as_number,
+    as_records,
     as_text,
     as_time,
 )
@@ -38,7 +39,7 @@ def steps_of(
     lower bound as their usage is.
     """
     conversation = as_mapping(metrics, "conversation") or {}
-    turns = as_count(conversation.get("turns"), "conversation.turns")
+    turns = as_records(conversation.get("turns"), "conversation.turns")
     usage, absent = _usage(as_mapping(metrics, "tokens"), "tokens")
     if turns is None:
         missing["turns"] = "the figures have no conversation.turns"

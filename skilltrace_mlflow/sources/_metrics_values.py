@@ -9,17 +9,22 @@ from typing import Any
 from skilltrace_mlflow.errors import InputError
 
 __all__ = [
+    "MOST_RECORDS",
     "as_count",
     "as_counts",
     "as_flag",
     "as_mapping",
     "as_mappings",
     "as_number",
+    "as_records",
     "as_sequence",
     "as_text",
     "as_texts",
     "as_time",
 ]
+
+MOST_RECORDS = 1_000_000
+"""No session has more of anything; a greater count would be unfolded until memory ends."""
 
 _LARGEST = 1e15  # of seconds or dollars: infinities and what is no number are none
 
@@ -107,6 +112,14 @@ def as_count(value: Any, where: str) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise InputError(f"{where}: expected a count, got {value!r:.80}")
     return value
+
+
+def as_records(value: Any, where: str) -> int | None:
+    """A count that is unfolded into as many records."""
+    number = as_count(value, where)
+    if number is not None and number > MOST_RECORDS:
+        raise InputError(f"{where}: {number:.6g} is more than {MOST_RECORDS}")
+    return number
 
 
 def as_number(value: Any, where: str) -> float | None:

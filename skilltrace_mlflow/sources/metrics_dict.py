@@ -28,11 +28,11 @@ from skilltrace_mlflow.sources._damage import with_damages
 from skilltrace_mlflow.sources._metrics_calls import calls_of
 from skilltrace_mlflow.sources._metrics_steps import steps_of
 from skilltrace_mlflow.sources._metrics_values import (
-    as_count,
     as_flag,
     as_mapping,
     as_mappings,
     as_number,
+    as_records,
     as_sequence,
     as_text,
     as_texts,
@@ -138,7 +138,7 @@ def _note_owners(
 def _messages(
     conversation: Mapping[str, Any] | None, missing: dict[Evidence, str]
 ) -> tuple[Message, ...]:
-    number = as_count((conversation or {}).get("user_messages"), "conversation.user_messages")
+    number = as_records((conversation or {}).get("user_messages"), "conversation.user_messages")
     if number is None:
         missing["messages"] = "the figures have no conversation.user_messages"
     return tuple(Message(role="user", text="", position=-1) for _ in range(number or 0))

@@ -96,6 +96,8 @@ def test_the_whole_dictionary_gives_the_same_figures() -> None:
         ({"duration_seconds": 1e14}, "duration_seconds"),
         ({"cost_usd": float("inf")}, "cost_usd"),
         ({"tools": {"by_name": {"Bash": 10**9}}}, "tools"),
+        ({"conversation": {"user_messages": 10**30}}, "conversation.user_messages"),
+        ({"conversation": {"turns": 10**7, "user_messages": 1}}, "conversation.turns"),
         ({"tools": {"calls": [{"id": "x"}]}}, r"tools.calls\[0\]"),
         ({"tools": {"calls": [{"name": "x", "outcome": "fine"}]}}, "outcome"),
         ({"start_time": "yesterday"}, "start_time"),
