@@ -16,6 +16,8 @@ import skilltrace_mlflow
 from skilltrace_mlflow import trace_eval
 from skilltrace_mlflow.cli._app import app
 from skilltrace_mlflow.report import render
+from skilltrace_mlflow.sources.mlflow import _generation
+from skilltrace_mlflow.sources.mlflow._generation import Generation
 from tests.docs.generate_reference import FOLDER, PAGES, result_schema
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -66,3 +68,19 @@ def test_the_schema_refuses_what_is_no_result(key: str, value: object) -> None:
     evaluation = trace_eval(SKILL, SKILL / "traces" / "demo-good.jsonl")
     line = json.loads(render(evaluation, "jsonl"))
     assert not Draft202012Validator(result_schema()).is_valid({**line, key: value})
+
+
+def test_the_table_of_writers_is_what_the_reader_takes_them_for() -> None:
+    text = (ROOT / "docs" / "explanations" / "tracers.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("| ").split("|")] for line in text.splitlines()]
+    written = {row[0]: row[1:] for row in rows if len(row) == 5}
+    known = [value for value in vars(_generation).values() if isinstance(value, Generation)]
+    for writer in known:
+        if writer.name not in (_generation.UNSURE.name, _generation.IMPORTED.name):
+            cache = "by version" if writer.cache_unsure else _said(writer.cache_apart)
+            flags = (writer.flags, writer.per_message, writer.subagents)
+            assert written[writer.name] == [*map(_said, flags), cache]
+
+
+def _said(value: bool) -> str:
+    return "yes" if value else "no"
