@@ -27,6 +27,7 @@ _COMMANDS = {
     "autolog": ("autolog", "Set up, show or disable MLflow's tracing of Claude Code."),
     "capture": ("capture", "Add a session to a skill's candidates for test cases."),
     "compare": ("compare", "Compare two evaluations: better, worse, appeared, vanished."),
+    "convert": ("convert", "Write earlier results in other formats."),
     "doctor": ("doctor", "Check what a set-up needs, and say the way out."),
     "expect": ("expect", "Propose expectations from a recorded trace."),
     "import": ("import_", "Log transcripts as MLflow traces, once each."),

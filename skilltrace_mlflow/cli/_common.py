@@ -43,7 +43,7 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 EXIT_INTERRUPTED = 130
-FORMATS = ("table", "json", "jsonl", "junit", "markdown")
+FORMATS = ("table", "json", "jsonl", "junit", "markdown", "github")
 
 
 class _OutputFile(ExpandedPath):
@@ -266,8 +266,10 @@ def drop_output() -> None:
 
 
 def colourful() -> bool:
-    """Whether standard output is a terminal that wants colours."""
-    return sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+    """Whether standard output wants colours: a terminal, or FORCE_COLOR, and no NO_COLOR."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    return os.environ.get("FORCE_COLOR", "0") not in ("", "0") or sys.stdout.isatty()
 
 
 def emit(
@@ -301,6 +303,25 @@ def emit(
         if not quiet:
             note(f"report written to {report}")
     write_result(render(evaluation, output_format, include_trace=include_trace, color=colourful()))
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        _tell_github(evaluation, annotate=output_format == "table")
+
+
+def _tell_github(evaluation: Evaluation, *, annotate: bool) -> None:
+    """In a job of GitHub Actions: annotations beside the table (of other formats standard output is
+    data), and the Markdown on the step's summary page, behind what is there already.
+    """
+    from skilltrace_mlflow.report import render
+
+    if annotate:
+        write_result(render(evaluation, "github"))
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        try:
+            with Path(summary).open("a", encoding="utf-8", errors="backslashreplace") as page:
+                page.write(render(evaluation, "markdown") + "\n")
+        except OSError as error:  # a page less is no reason to lose a verdict
+            note(f"GITHUB_STEP_SUMMARY {summary}: cannot be written: {error.strerror or error}")
 
 
 def _compared(evaluation: Evaluation, name: str, records: Any, *, quiet: bool) -> Comparison:

@@ -27,18 +27,21 @@ from skilltrace_mlflow.options import TRACE_EVAL, EvaluationOptions
 
 __all__ = ["command"]
 
+_SESSIONS = (".jsonl", ".json", ".jsonl.gz")
+
 
 @click.command(
     epilog="Example: skilltrace-mlflow trace-eval my-skill --trace session.jsonl",
 )
-@click.argument("skill", required=False)
+@click.argument("named", nargs=-1, metavar="[SKILL]")
 @click.option(
     "--trace",
     "traces",
     multiple=True,
     type=ExpandedPath(),
     metavar="FILE",
-    help="A transcript or a dumped trace (repeatable; - reads standard input).",
+    help="A transcript or a dumped trace; several as --trace A --trace B or --trace *.jsonl (- "
+    "reads standard input).",
 )
 @click.option(
     "--trace-dir",
@@ -59,7 +62,7 @@ __all__ = ["command"]
 @output_option()
 @verbosity_options
 def command(
-    skill: str | None,
+    named: tuple[str, ...],
     traces: tuple[Path, ...],
     trace_dir: Path | None,
     manifest: Path | None,
@@ -82,6 +85,8 @@ def command(
     from skilltrace_mlflow.evaluation import trace_eval
 
     options = EvaluationOptions(**given)
+    skill, more = _told_apart(named, behind_trace=bool(traces))
+    traces = (*traces, *more)
     source = skill if manifest is None else manifest
     if source is None or (skill is not None and manifest is not None):
         raise click.UsageError("Give either SKILL or --manifest FILE.")
@@ -123,6 +128,19 @@ def command(
         verbose=verbose,
     )
     return evaluation.exit_code
+
+
+def _told_apart(
+    named: tuple[str, ...], *, behind_trace: bool
+) -> tuple[str | None, tuple[Path, ...]]:
+    """The skill, and the files that a shell made of a pattern behind `--trace`: those that end as
+    recorded sessions do.
+    """
+    files = [name for name in named if behind_trace and name.endswith(_SESSIONS)]
+    others = [name for name in named if name not in files]
+    if len(others) > 1:
+        raise click.UsageError(f"Got several skills: {', '.join(map(repr, others))}; name one.")
+    return (others[0] if others else None), tuple(Path(name).expanduser() for name in files)
 
 
 def _require_one(

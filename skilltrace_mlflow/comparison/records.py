@@ -17,7 +17,7 @@ from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.figures import AT_LEAST, FIGURES, NO_FIGURES
 from skilltrace_mlflow.results import Evaluation
 
-__all__ = ["CheckRecord", "ResultRecord", "read_results", "records_of"]
+__all__ = ["CheckRecord", "ResultRecord", "read_objects", "read_results", "records_of"]
 
 _VERDICTS = ("pass", "fail", "unknown", "error")
 
@@ -71,15 +71,8 @@ def read_results(path: str | os.PathLike[str]) -> tuple[ResultRecord, ...]:
 
     Raises InputError naming the file, the line and the key that is wrong.
     """
-    file = Path(path).expanduser()
-    try:
-        text = file.read_text(encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: is not UTF-8 text (byte {error.start})") from error
     # The arm without the skill is what the other was compared with, not a result of its own.
-    lines = [item for item in _objects(text, str(path)) if not _without(item[0])]
+    lines = [item for item in _objects(_read(path), str(path)) if not _without(item[0])]
     records = tuple(_record(value, where) for value, where in lines)
     seen: dict[tuple[str, str, int], int] = {}
     for number, record in enumerate(records, start=1):
@@ -92,6 +85,25 @@ def read_results(path: str | os.PathLike[str]) -> tuple[ResultRecord, ...]:
     if not records:
         raise InputError(f"{path}: holds no result; expected one JSON object per line")
     return records
+
+
+def read_objects(path: str | os.PathLike[str]) -> tuple[dict[str, Any], ...]:
+    """The result objects of a file, those of the arm without the skill included, whole.
+
+    Raises InputError as `read_results` does.
+    """
+    read_results(path)
+    return tuple(value for value, _ in _objects(_read(path), str(path)))
+
+
+def _read(path: str | os.PathLike[str]) -> str:
+    file = Path(path).expanduser()
+    try:
+        return file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: is not UTF-8 text (byte {error.start})") from error
 
 
 def _without(value: Any) -> bool:

@@ -6,6 +6,7 @@ Everything is rendered from one `Evaluation`; nothing here imports MLflow or pan
 from skilltrace_mlflow.report._files import write_atomic
 from skilltrace_mlflow.report.comparison import render_comparison
 from skilltrace_mlflow.report.dump import call_json, dump_sessions, session_text
+from skilltrace_mlflow.report.github import to_github
 from skilltrace_mlflow.report.html import to_html, to_html_page
 from skilltrace_mlflow.report.junit import to_junit
 from skilltrace_mlflow.report.lines import to_json, to_jsonl
@@ -23,6 +24,7 @@ __all__ = [
     "render_table",
     "session_text",
     "timeline_text",
+    "to_github",
     "to_html",
     "to_html_page",
     "to_json",

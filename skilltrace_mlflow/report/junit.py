@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from xml.etree import ElementTree as ET
 
 from skilltrace_mlflow.checks import Outcome, Verdict, places
+from skilltrace_mlflow.figures import NO_FIGURES
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.text import clipped, label, one_line
 
@@ -61,12 +62,16 @@ def _excused(gates: tuple[GateResult, ...]) -> dict[str, str]:
 def _cases(result: TestResult, excused: dict[str, str]) -> list[ET.Element]:
     class_name = f"{one_line(result.skill)}.{label(result.test_id, result.attempt, limit=500)}"
     cases = [_outcome_case(class_name, outcome, result, excused) for outcome in result.judged]
+    seconds = (result.figures or NO_FIGURES).get("duration_seconds")
     if result.error is not None:
         text = _evidence(result.error, (), (), result)
         cases.append(_case(class_name, _WHOLE_TEST, "error", "error", result.error, text))
     elif not cases:
         text = "nothing was expected of this test, so nothing was judged"
         cases.append(_case(class_name, _WHOLE_TEST, "error", "unknown", text, text))
+    if seconds is not None:
+        # The session was one for all its checks: counted once, so that the sums are right.
+        cases[0].set("time", f"{seconds:.3f}")
     return cases
 
 
@@ -151,7 +156,7 @@ def _suite(root: ET.Element, name: str, cases: list[ET.Element], stamp: str) -> 
             "failures": count("failure"),
             "errors": count("error"),
             "skipped": count("skipped"),
-            "time": "0",
+            "time": f"{sum(float(case.get('time', '0')) for case in cases):.3f}",
         },
     )
     ET.SubElement(suite, "properties")

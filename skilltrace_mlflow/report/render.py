@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from skilltrace_mlflow.comparison.compare import Comparison
 from skilltrace_mlflow.errors import ConfigurationError
+from skilltrace_mlflow.report.github import to_github
 from skilltrace_mlflow.report.html import to_html
 from skilltrace_mlflow.report.junit import to_junit
 from skilltrace_mlflow.report.lines import to_json, to_jsonl
@@ -25,7 +26,7 @@ def render(
     color: bool = False,
     comparison: Comparison | None = None,
 ) -> str:
-    """The evaluation as `table`, `json`, `jsonl`, `junit`, `markdown` or `html`.
+    """The evaluation as `table`, `json`, `jsonl`, `junit`, `markdown`, `github` or `html`.
 
     `width` and `color` are the terminal's and concern the table only; `include_trace` concerns the
     JSON formats only, `comparison` (with a baseline) the HTML report only. Raises
@@ -37,6 +38,7 @@ def render(
         "jsonl": lambda: to_jsonl(evaluation, include_trace=include_trace),
         "junit": lambda: to_junit(evaluation),
         "markdown": lambda: to_markdown(evaluation),
+        "github": lambda: to_github(evaluation),
         "html": lambda: to_html(evaluation, comparison=comparison),
     }
     if format not in formats:

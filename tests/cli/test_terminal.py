@@ -43,6 +43,8 @@ for name, arguments in json.loads(sys.argv[1]):
 LIGHT = {
     "trace-eval": ["trace-eval", str(SKILL), "--trace", GOOD, "--trace", FAILING],
     "trace-eval json": ["trace-eval", str(SKILL), "--trace", FAILING, "--format", "json"],
+    "trace-eval github": ["trace-eval", str(SKILL), "--trace", FAILING, "--format", "github"],
+    "convert": ["convert", "before.jsonl"],
     "summarize": ["summarize", GOOD],
     "summarize json": ["summarize", GOOD, "--format", "json"],
     "show": ["show", GOOD],
@@ -78,6 +80,8 @@ SHOWN = {
     "validate": "valid",
     "expect": "test_cases",
     "compare": "No regression",
+    "convert": "unknown",
+    "trace-eval github": "::error",
     "list-traces --local": str(parse_transcript(GOOD).session_id),
     "init": "manifest.yaml",
     "autolog status": "not enabled",

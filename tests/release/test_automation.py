@@ -33,7 +33,11 @@ def judge(folder: Path, **given: str) -> subprocess.CompletedProcess[str]:
         name: inputs[re.fullmatch(r"\$\{\{ inputs\.([\w-]+) \}\}", text)[1]]  # type: ignore[index]
         for name, text in step["env"].items()
     }
-    github = {"GITHUB_STEP_SUMMARY": str(folder / "s.md"), "GITHUB_OUTPUT": str(folder / "o")}
+    github = {
+        "GITHUB_STEP_SUMMARY": str(folder / "s.md"),
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_OUTPUT": str(folder / "o"),
+    }
     environment = {**os.environ, "RUNNER_TEMP": str(folder), **github, **values, **given}
     return subprocess.run(
         ["bash", "-e", "-c", step["run"]],
