@@ -5,6 +5,7 @@ Standard library only. The names of tools are as recorded; their categories come
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -51,6 +52,19 @@ class TraceMetrics:
     skills: tuple[Mapping[str, Any], ...]
     cost_usd: float | None
     session: Session = field(compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        return (
+            f"TraceMetrics({self.session_id!r}, {len(self.tool_calls)} tool calls, "
+            f"{self.num_turns} turns, {self.usage.total_tokens} tokens)"
+        )
+
+    def _repr_html_(self) -> str:
+        """The figures as a table, for notebooks."""
+        # Looked up when a notebook asks: this module travels without the reports.
+        shown = importlib.import_module("skilltrace_mlflow.report.notebook")
+        text: str = shown.metrics_html(self)
+        return text
 
     @property
     def total_input_tokens(self) -> int:

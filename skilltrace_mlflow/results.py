@@ -5,10 +5,12 @@ Reports, gates and exit codes read these; nothing here knows MLflow.
 
 from __future__ import annotations
 
-import html
-from collections.abc import Mapping
+import importlib
+import os
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.errors import EvaluationFailedError
@@ -224,41 +226,32 @@ class Evaluation:
         frame["run_id"] = self.run_id
         return frame
 
+    def report(self, path: str | os.PathLike[str] | None = None) -> Any:
+        """The HTML report: a notebook shows it, and with `path` it is saved there, too.
+
+        Raises SkillTraceError if the file cannot be written.
+        """
+        return _shown("evaluation_page")(self, path)
+
+    def __repr__(self) -> str:
+        tests = Counter(str(result.verdict) for result in self.results)
+        said = ", ".join(f"{count} {verdict}" for verdict, count in sorted(tests.items())) or "none"
+        return f"Evaluation({clipped(self.skill, 80)!r}, tests: {said}; exit code {self.exit_code})"
+
     def _repr_html_(self) -> str:
-        """The verdict matrix, tests by checks, for notebooks; hover a cell to read why."""
-        names = self.check_names
-        head = "".join(f"<th>{_cell(name)}</th>" for name in names)
-        shown = self.results[:_MOST_ROWS]
-        body = [_row(result, names) for result in shown]
-        if len(self.results) > len(shown):
-            rest = len(self.results) - len(shown)
-            body.append(f'<tr><td colspan="{len(names) + 2}">… and {rest:,} more tests</td></tr>')
-        return (
-            f"<table><caption>{_cell(self.skill)}</caption>"
-            f"<thead><tr><th>test</th><th>verdict</th>{head}</tr></thead>"
-            f"<tbody>{''.join(body)}</tbody></table>"
-        )
+        """Headline, gates, reasons and the matrix of tests by checks; hover a cell to read why."""
+        text: str = _shown("evaluation_html")(self)
+        return text
 
 
 _MOST_REASONS = 10
-_MOST_ROWS = 200
-_LONGEST_CELL = 300
-# Words as well as marks: neither colour nor a symbol alone says what a verdict is.
-_MARKS = {"pass": "✓ pass", "fail": "✗ fail", "unknown": "? unknown", "error": "! error"}
 
 
-def _row(result: TestResult, names: tuple[str, ...]) -> str:
-    by_name = {outcome.check: outcome for outcome in result.judged}
-    label = f"{result.test_id} #{result.attempt}" if result.attempt > 1 else result.test_id
-    cells = [f'<td title="{_cell(result.error or "")}">{_MARKS[result.verdict]}</td>']
-    for name in names:
-        outcome = by_name.get(name)
-        why = "not expected" if outcome is None else outcome.rationale
-        mark = "" if outcome is None else _MARKS[outcome.verdict]
-        cells.append(f'<td title="{_cell(why)}">{mark}</td>')
-    return f"<tr><th>{_cell(label)}</th>{''.join(cells)}</tr>"
-
-
-def _cell(text: str) -> str:
-    """`text` cut, with what would reorder or hide its neighbours made visible, and escaped."""
-    return html.escape(clipped(text, _LONGEST_CELL), quote=True)
+def _shown(name: str) -> Callable[..., Any]:
+    """A function of `report.notebook`, which stands above the results and is looked up only when
+    somebody looks at them.
+    """
+    function: Callable[..., Any] = getattr(
+        importlib.import_module("skilltrace_mlflow.report.notebook"), name
+    )
+    return function

@@ -10,6 +10,7 @@ Standard library only: these classes travel to Spark executors and into self-con
 
 from __future__ import annotations
 
+import importlib
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -374,6 +375,17 @@ class Session:
     source: str = field(default="", compare=False)
     diagnostics: tuple[Diagnostic, ...] = field(default=(), compare=False)
     cache: dict[Any, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __repr__(self) -> str:
+        name = self.session_id or self.source or "without id"
+        return f"Session({name!r}, {len(self.tool_calls)} tool calls, {self.turns} turns)"
+
+    def _repr_html_(self) -> str:
+        """Totals and timeline, for notebooks."""
+        # Looked up when a notebook asks: this module travels without the reports.
+        shown = importlib.import_module("skilltrace_mlflow.report.notebook")
+        text: str = shown.session_html(self)
+        return text
 
     @property
     def model(self) -> str | None:

@@ -14,11 +14,14 @@ from skilltrace_mlflow.report.markdown import to_markdown
 from skilltrace_mlflow.report.render import render
 from skilltrace_mlflow.report.show import call_text, timeline_text
 from skilltrace_mlflow.report.table import render_table
+from skilltrace_mlflow.report.trends import figure_over_runs, pass_rate_over_runs
 
 __all__ = [
     "call_json",
     "call_text",
     "dump_sessions",
+    "figure_over_runs",
+    "pass_rate_over_runs",
     "render",
     "render_comparison",
     "render_table",

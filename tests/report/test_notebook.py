@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
 from skilltrace_mlflow.comparison.records import records_of
+from skilltrace_mlflow.metrics import compute_metrics
 from skilltrace_mlflow.report.svg import bars, histogram, number
 from skilltrace_mlflow.report.trends import figure_over_runs, pass_rate_over_runs
 from skilltrace_mlflow.results import Evaluation
-from tests.report.evaluations import NASTY, demo, large, unfriendly
+from tests.report.evaluations import NASTY, demo, large, nested_session, unfriendly
 from tests.report.pages import Page
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -27,15 +29,51 @@ def test_the_matrix_of_a_notebook_has_words_for_verdicts() -> None:
 def test_the_matrix_of_a_notebook_shows_a_strangers_text_as_text(name: str) -> None:
     text = unfriendly(NASTY[name])._repr_html_()
     page = Page(text)
-    assert page.tags == {"table", "caption", "thead", "tbody", "tr", "th", "td"}
-    assert {key for _, key, _ in page.attributes} <= {"title"}
+    assert page.tags == {"p", "b", "table", "caption", "thead", "tbody", "tr", "th", "td"}
+    assert {key for _, key, _ in page.attributes} <= {"title", "style"}
     assert not set(text) & set("\x1b\x7f\u202e\u2066\u200b\u2028\ud83d")
 
 
 def test_the_matrix_of_a_large_evaluation_is_cut() -> None:
     text = large(tests=300, checks=2, calls=1)._repr_html_()
     assert "… and 100 more tests" in text
-    assert len(unfriendly("x" * 1_000_000)._repr_html_()) < 10_000
+    assert len(unfriendly("x" * 1_000_000)._repr_html_()) < 20_000
+
+
+def test_a_notebook_begins_with_the_headline_gates_and_reasons() -> None:
+    text = Page(demo()._repr_html_()).text
+    places = [
+        text.index(part) for part in ("FAILED", "Gates", "What did not pass", "✗ fail! error")
+    ]
+    assert places == sorted(places)
+    assert "no price known for claude-next" in text
+
+
+def test_a_session_and_its_figures_show_themselves() -> None:
+    session = nested_session()
+    text = Page(session._repr_html_()).text
+    assert "tool calls6: Agent ×2" in text
+    assert "failedBash ls missing" in text
+    assert repr(session) == "Session('session-1', 6 tool calls, 1 turns)"
+    metrics = compute_metrics(session)
+    assert "tool calls6: Agent ×2" in Page(metrics._repr_html_()).text
+    assert len(repr(metrics)) < 120
+    assert len(repr(demo())) < 160
+    hostile = unfriendly(NASTY["script"]).results[0].session
+    assert hostile is not None
+    assert "<script>" not in hostile._repr_html_()
+
+
+def test_the_report_of_a_notebook_is_shown_and_saved(tmp_path: Path) -> None:
+    shown = demo().report()
+    assert shown.path is None
+    saved = demo().report(tmp_path / "report.html")
+    assert saved.path == tmp_path / "report.html"
+    assert saved.path.read_text(encoding="utf-8") == saved.html
+    frame = saved._repr_html_()
+    assert "saved to " in frame
+    assert frame.count("<script") == 0  # inside the frame's own document, quoted
+    assert 'sandbox="allow-scripts"' in frame
 
 
 def test_the_data_frame_has_one_row_per_verdict() -> None:
