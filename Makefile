@@ -26,8 +26,7 @@ $(VENV)/.installed: pyproject.toml $(CONSTRAINTS)
 demo: $(VENV)/.installed  ## evaluate the example skill on recorded sessions, on a local MLflow store
 	$(BIN)/python examples/demo.py
 
-# Spark has an environment of its own, of half a gigabyte: `make test-spark`.
-test: check unit wheel  ## everything but Spark: format, lint, types, imports, tests, wheel
+test: check unit wheel test-spark-or-say  ## format, lint, types, imports, tests, wheel, Spark (with Java)
 
 check: $(VENV)/.installed  ## format, lint, strict types, import boundaries, declared dependencies
 	$(BIN)/ruff format --check .
@@ -55,7 +54,7 @@ test-newest:  ## the trace and Skill Registry tests on the newest MLflow (its wh
 	$(NEWEST)/bin/python -c "import mlflow; print('MLflow', mlflow.__version__)"
 	$(NEWEST)/bin/python -m pytest -q $(TRACE_TESTS)
 
-.PHONY: test-spark
+.PHONY: test-spark test-spark-or-say
 SPARK = .venv-spark
 # PySpark asks for an older pandas than MLflow's newest; and executors have to do without MLflow.
 $(SPARK)/.installed: pyproject.toml $(CONSTRAINTS)
@@ -65,6 +64,10 @@ $(SPARK)/.installed: pyproject.toml $(CONSTRAINTS)
 		"pyspark[connect]==4.3.0" "pandas<3" jsonschema msgspec pytest pyyaml regex sqlglot tree-sitter tree-sitter-bash
 	$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
+
+test-spark-or-say:
+	@if command -v java > /dev/null; then $(MAKE) test-spark; else \
+		echo "=== SPARK WAS NOT TESTED: there is no Java (apt install default-jre-headless) ==="; fi
 
 test-spark: $(SPARK)/.installed  ## Spark and Spark Connect, in an environment without MLflow; needs Java
 	$(SPARK)/bin/python -m pytest -q -p no:cacheprovider tests/spark

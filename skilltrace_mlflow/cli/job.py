@@ -6,6 +6,7 @@ option were not there.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ import click
 from skilltrace_mlflow.cli._common import colourful, note, write_result
 from skilltrace_mlflow.cli._options import store_options
 from skilltrace_mlflow.errors import ConfigurationError
+from skilltrace_mlflow.sources.mlflow.store import WAREHOUSE
 
 if TYPE_CHECKING:
     from skilltrace_mlflow.databricks.job import JobReport
@@ -76,6 +78,12 @@ __all__ = ["command"]
     metavar="NAME=SCOPE/KEY",
     help="Set the environment variable NAME from a Databricks secret, for models as judges.",
 )
+@click.option(
+    "--warehouse",
+    metavar="ID",
+    help="The SQL warehouse that reads traces in Unity Catalog (a job has no environment "
+    "variables). Default: MLFLOW_TRACING_SQL_WAREHOUSE_ID.",
+)
 @click.option("--allow-custom", is_flag=True, help="Let a manifest's own functions run.")
 @click.option("--dry-run", is_flag=True, help="Judge and print, and write nothing anywhere.")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
@@ -90,6 +98,7 @@ def command(
     fail_on_gate: bool,
     llm: bool,
     secrets: Sequence[str],
+    warehouse: str | None,
     allow_custom: bool,
     dry_run: bool,
     debug: bool,
@@ -104,6 +113,8 @@ def command(
 
     if not table.strip():
         raise ConfigurationError("--table: name catalog.schema.table, or a folder")
+    if warehouse and warehouse.strip():
+        os.environ[WAREHOUSE] = warehouse.strip()
     export_secrets([secret for secret in secrets if secret.strip()])
     report = run_job(
         JobOptions(

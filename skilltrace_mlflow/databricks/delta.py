@@ -34,6 +34,7 @@ __all__ = [
     "load_outcomes",
     "names_table",
     "open_table",
+    "unlike_frame",
 ]
 
 Rows = Sequence[Mapping[str, Any]]
@@ -196,6 +197,28 @@ class SparkTable(OutcomeTable):
         self._spark.sql(merge_sql(self.name, _VIEW, self.shape))
         return len(fresh)
 
+    def merge_frame(self, frame: Any) -> int:
+        """`merge` for the rows of a frame (as `score_traces` gives them), where they lie: nothing
+        of it comes to the driver but the count.
+
+        The rows are written to `<table>_fresh` first, since a frame is computed anew each time it
+        is looked at and serverless compute keeps none; that table is dropped in the end.
+        """
+        self._spark.sql(create_table_sql(self.name, self.shape))
+        staged = f"{self.name}_fresh"
+        frame.write.mode("overwrite").saveAsTable(staged)
+        try:
+            fresh = unlike_frame(
+                self._spark.table(staged), self._spark.table(self.name), self.shape
+            )
+            count: int = fresh.count()
+            if count:
+                fresh.createOrReplaceTempView(_VIEW)
+                self._spark.sql(merge_sql(self.name, _VIEW, self.shape))
+        finally:
+            self._spark.sql(f"DROP TABLE IF EXISTS {staged}")
+        return count
+
     def read(self, *, run_id: str | None = None) -> list[dict[str, Any]]:
         if not self._spark.catalog.tableExists(self.name):
             return []
@@ -215,6 +238,18 @@ class SparkTable(OutcomeTable):
         return self._spark.createDataFrame(
             [tuple(row[c.name] for c in self.shape.columns) for row in rows], schema
         )
+
+
+def unlike_frame(rows: Any, present: Any, shape: TableShape = OUTCOMES) -> Any:
+    """The rows of a frame, one for each key, that another does not hold or holds with another
+    content.
+    """
+    from pyspark.sql.functions import expr
+
+    same = [f"t.`{name}` = s.`{name}`" for name in shape.key]
+    same += [f"t.`{name}` <=> s.`{name}`" for name in shape.compared]
+    one = rows.select(*(column.name for column in shape.columns)).dropDuplicates(list(shape.key))
+    return one.alias("s").join(present.alias("t"), expr(" AND ".join(same)), how="left_anti")
 
 
 def merge_sql(table: str, source: str, shape: TableShape = OUTCOMES) -> str:

@@ -16,6 +16,7 @@ import pytest
 from mlflow.tracking import MlflowClient
 
 from skilltrace_mlflow.cli._app import run as cli_run
+from skilltrace_mlflow.cli.job import command as job_command
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.evaluation import trace_eval
 from skilltrace_mlflow.session import Session
@@ -221,6 +222,20 @@ def test_a_missing_warehouse_is_one_line(
     lines = [line for line in result.stderr.splitlines() if line.strip()]
     assert len(lines) == 1, result.stderr
     assert f"set {WAREHOUSE}" in lines[0]
+
+
+def test_a_job_names_its_warehouse(
+    workspace: CatalogWorkspace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Serverless jobs have no environment variables."""
+    workspace.hold(as_traces(session_of(GOOD)), at_ms=now_ms())
+    monkeypatch.delenv(WAREHOUSE)
+    monkeypatch.setenv(WAREHOUSE, "")  # so that what the job sets is taken back
+    asked = ["--skills-dir", str(SKILL.parent), "--experiment", EXPERIMENT, "--no-llm"]
+    asked += ["--table", str(tmp_path / "outcomes"), "--dry-run", "--tracking-uri", "databricks"]
+    assert cli_run(asked, job_command, "skilltrace-job") == 2
+    assert cli_run([*asked, "--warehouse", "wh1"], job_command, "skilltrace-job") in (0, 1)
+    assert workspace.searches
 
 
 @pytest.mark.usefixtures("workspace")

@@ -5,17 +5,19 @@ from __future__ import annotations
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from skilltrace_mlflow.databricks.delta import unlike_frame
 from skilltrace_mlflow.databricks.outcomes import COLUMNS, KEY, outcome_rows
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.evaluation import trace_eval
 from skilltrace_mlflow.sources.locate import find_sessions
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
-from skilltrace_mlflow.spark import score_traces
+from skilltrace_mlflow.spark import OUTCOME_SCHEMA, score_traces
 from tests.sources.forms import as_traces
 from tests.sources.table_rows import arrow_table
 
@@ -25,6 +27,11 @@ TRACES = SKILL / "traces"
 VARIANTS = {
     "otel_annotations": {n: f"parse_json(`{n}`) AS `{n}`" for n in ("value", "metadata")},
     "otel_spans_v2": {"attributes": "parse_json(attributes) AS attributes"},
+}
+HUGE = {
+    "trace_id": "'trace:/a.b.c/huge' AS trace_id",
+    "trace_metadata": "map('mlflow.trace.session', 'huge') AS trace_metadata",
+    "request": "repeat('x', 5000000) AS request",
 }
 BAD = {"trace_id": "'trace:/a.b.c/bad'", "spans": "NULL", "trace_metadata": "map()"}
 COMPARED = ("check", "verdict", "score", "rationale", "session_id", "total_tokens", "cost_usd")
@@ -130,6 +137,43 @@ def test_annotations_of_other_columns_are_refused(table: Any) -> None:
     other = table("otel_annotations").selectExpr("target_id AS trace_id", "name", "value")
     with pytest.raises(ConfigurationError, match="expected those of <prefix>_otel_annotations"):
         score_traces(table("otel_spans_v1"), SKILL, annotations=other)
+
+
+def test_a_huge_session_is_an_error_and_holds_up_nobody(spark: Any, table: Any) -> None:
+    rows = table("trace_unified")
+    few = rows.collect()
+    padded = rows.where("trace_id = '" + few[0]["trace_id"] + "'").selectExpr(
+        *(HUGE.get(column, f"`{column}`") for column in rows.columns)
+    )
+    limit = 3 * max(len(str(row.asDict(recursive=True))) for row in few)
+    found = score_traces(rows.unionByName(padded), SKILL, partitions=2, most_bytes=limit).collect()
+    held = [row for row in found if row["verdict"] == "error"]
+    assert [row["session_id"] for row in held] == [None]
+    assert "not read; raise most_bytes" in held[0]["rationale"]
+    others = [row for row in found if row["verdict"] != "error"]
+    alone = score_traces(rows, SKILL).collect()
+    assert compared(others) == compared(alone)
+
+
+def test_only_what_is_new_or_changed_is_merged(spark: Any, table: Any) -> None:
+    """The rows that a Delta table's MERGE is given; the MERGE itself needs Delta."""
+    rows = [row.asDict() for row in score_traces(table("trace_unified"), SKILL).collect()]
+    changed = [{**rows[0], "rationale": "another"}, *rows[1:]]
+    later = [
+        {**row, "scored_at": datetime(2030, 1, 1, tzinfo=timezone.utc), "run_id": "r"}
+        for row in rows
+    ]
+
+    def frame(given: list[dict[str, Any]]) -> Any:
+        names = [column.name for column in COLUMNS]
+        return spark.createDataFrame([tuple(r[n] for n in names) for r in given], OUTCOME_SCHEMA)
+
+    present = frame(rows)
+    assert unlike_frame(frame(later), present).count() == 0
+    assert unlike_frame(frame(rows), frame(rows[1:])).count() == 1
+    fresh = unlike_frame(frame(changed * 2), present).collect()
+    assert [row["rationale"] for row in fresh] == ["another"]
+    assert unlike_frame(present, frame([])).count() == len(rows)
 
 
 def test_what_is_no_table_of_traces_is_said(spark: Any) -> None:

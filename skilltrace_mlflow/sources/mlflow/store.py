@@ -31,6 +31,7 @@ from skilltrace_mlflow.sources.mlflow._catalog import (
     AHEAD,
     DESTINATION,
     LONGEST,
+    WAREHOUSE,
     between,
     is_location,
     location_of_id,
@@ -54,6 +55,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ARTIFACTS",
     "BOUNDS",
+    "WAREHOUSE",
     "connect",
     "experiment_of",
     "fetch_run_traces",

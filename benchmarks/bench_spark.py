@@ -1,0 +1,151 @@
+"""Spark against one machine: scoring traces with one core, with two, and without Spark.
+
+    .venv-spark/bin/python -m benchmarks.bench_spark [--traces 2000] [--memory]
+
+Traces are turns of a generated session of 100 KB each, as rows of `<prefix>_trace_unified`
+in a Parquet file, judged by the example skill's expectations. Each way runs in a process of its own
+and once before its time is taken, so that neither Spark's start nor the code's is in it. The
+fastest of three is shown. `--memory` scores the table and one four times as large, and shows the
+greatest memory that the Python workers took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+SKILL = ROOT / "examples" / "skills" / "bronze-ingestion"
+_BYTES = 100_000
+WAYS = ("here", "local[1]", "local[2]")
+
+
+def write_table(folder: Path, count: int) -> Path:
+    """A table of `count` traces, each a session of its own."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from benchmarks.generate import write
+    from skilltrace_mlflow.sources.transcript.reader import parse_transcript
+    from tests.sources.forms import as_traces
+    from tests.sources.table_rows import arrow_table
+
+    path = folder / f"traces-{count}.parquet"
+    if path.exists():
+        return path
+    source = folder / "session.jsonl"
+    write(source, _BYTES)
+    (trace, *_) = as_traces(parse_transcript(source))
+    one = arrow_table("trace_unified", [trace])
+    ids = pa.array([f"trace:/a.b.c/{number:032x}" for number in range(count)])
+    sessions = pa.array(
+        [[("mlflow.trace.session", f"s{number}")] for number in range(count)],
+        type=one.schema.field("trace_metadata").type,
+    )
+    many = one.take(pa.array([0] * count))
+    many = many.set_column(many.column_names.index("trace_id"), "trace_id", ids)
+    many = many.set_column(many.column_names.index("trace_metadata"), "trace_metadata", sessions)
+    pq.write_table(many, path, row_group_size=200)
+    return path
+
+
+def one_way(way: str, path: Path, rounds: int) -> dict[str, Any]:
+    """The fastest of some rounds in this process, and the memory that it took."""
+    score = _here(path) if way == "here" else _spark(way, path)
+    rows = score()
+    times = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        score()
+        times.append(time.perf_counter() - start)
+    who = resource.RUSAGE_SELF if way == "here" else resource.RUSAGE_CHILDREN
+    return {
+        "seconds": min(times),
+        "rows": rows,
+        "megabytes": resource.getrusage(who).ru_maxrss / 1024,
+    }
+
+
+def _here(path: Path) -> Callable[[], int]:
+    import pyarrow.parquet as pq
+
+    from skilltrace_mlflow.evaluation import trace_eval
+    from skilltrace_mlflow.sources.table_row import session_from_row
+
+    def score() -> int:
+        found = 0
+        for batch in pq.ParquetFile(path).iter_batches(200):
+            sessions = [session_from_row(row) for row in batch.to_pylist()]
+            results = trace_eval(SKILL, traces=sessions).results
+            found += sum(len(result.judged) for result in results)
+        return found
+
+    return score
+
+
+def _spark(master: str, path: Path) -> Callable[[], int]:
+    from pyspark.sql import SparkSession
+
+    from skilltrace_mlflow.spark import score_traces
+
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    spark = (
+        SparkSession.builder.master(master)
+        .config("spark.ui.enabled", "false")
+        .config("spark.sql.files.maxPartitionBytes", "1m")
+        .getOrCreate()
+    )
+    spark.sparkContext.setLogLevel("ERROR")
+    return lambda: int(score_traces(spark.read.parquet(str(path)), SKILL, partitions=8).count())
+
+
+def _apart(way: str, path: Path, rounds: int) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.bench_spark", "--way", way]
+    command += ["--table", str(path), "--rounds", str(rounds)]
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def main() -> None:
+    """Run the ways and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--traces", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--memory", action="store_true")
+    parser.add_argument("--way")
+    parser.add_argument("--table", type=Path)
+    given = parser.parse_args()
+    if given.way:
+        print(json.dumps(one_way(given.way, given.table, given.rounds)))
+        return
+    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
+    with tempfile.TemporaryDirectory() as name:
+        counts = (given.traces, given.traces * 4) if given.memory else (given.traces,)
+        for count in counts:
+            path = write_table(Path(name), count)
+            print(f"{count:,} traces, {path.stat().st_size / 1e6:.1f} MB")
+            for way in WAYS:
+                found = _apart(way, path, given.rounds)
+                each = found["seconds"] * 1000 / count
+                hours = each * 1e6 / 1000 / 3600
+                print(
+                    f"{way:9} {found['seconds']:7.2f} s  {each:6.2f} s per 1,000  "
+                    f"{hours:5.2f} h per million  {found['megabytes']:6.0f} MB  "
+                    f"{found['rows']:,} verdicts"
+                )
+
+
+if __name__ == "__main__":
+    main()
