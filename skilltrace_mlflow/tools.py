@@ -10,12 +10,14 @@ Standard library only.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 __all__ = [
     "EDITORS",
     "MCP_PREFIX",
+    "NEEDED",
     "PATH_KEYS",
     "READERS",
     "SHELLS",
@@ -131,6 +133,16 @@ SHELLS = tuple(tool.name for tool in _ROWS if tool.line)
 
 PATH_KEYS = tuple(dict.fromkeys(tool.path for tool in _ROWS if tool.path is not None))
 """The arguments that name a path, in whatever tool."""
+
+NEEDED: Mapping[str, str] = {
+    **{
+        tool.name: tool.path
+        for tool in _ROWS
+        if tool.path in ("file_path", "notebook_path") and (tool.reads or tool.writes)
+    },
+    **{tool.name: "command" for tool in _ROWS if tool.line and tool.name != "Monitor"},
+}
+"""The argument without which a tool refuses a call: its file, or its command line."""
 
 _NONE = Tool(name="")
 _NAMES: dict[str, tuple[str, ...]] = {}

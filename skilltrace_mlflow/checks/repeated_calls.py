@@ -13,6 +13,7 @@ from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.checks._typed import Bound, declare
 from skilltrace_mlflow.matching.values import json_equal
 from skilltrace_mlflow.session import Session, ToolCall
+from skilltrace_mlflow.tools import NEEDED
 
 __all__ = ["RepeatedCalls", "repeated_calls"]
 
@@ -106,7 +107,12 @@ def _same(one: ToolCall, other: ToolCall, *, lenient: bool) -> bool:
 
 
 def _hidden(call: ToolCall) -> bool:
-    return call.input is None or call.input_truncated
+    if call.input is None or call.input_truncated:
+        return True
+    # Without the argument that the tool needs, what is recorded cannot have been done.
+    needed = NEEDED.get(call.name)
+    broken = needed is not None and bool(call.input) and needed not in call.input
+    return broken and call.outcome not in ("failed", "denied")
 
 
 def _most_frequent(calls: tuple[ToolCall, ...]) -> tuple[list[ToolCall], int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.commands._shell_nodes import (
@@ -62,7 +63,7 @@ class Words(ABC):
             # /bin/r? finds rm: a pattern in a program's place is resolved by the file system
             pieces = [
                 (re.sub(r"\[[^\]]*\]|[*?]", UNKNOWN, text) if plain else text, plain, split)
-                for text, plain, split in pieces
+                for text, plain, split in _joined(pieces)
             ]
             if pieces == [(UNKNOWN, True, True)] and raw.strip("${}") not in _PROGRAM_VARIABLES:
                 return [UNKNOWN_WORDS]  # $cmd may hold options as well
@@ -177,3 +178,18 @@ class Words(ABC):
             if default.group(3).lstrip("\"' ").startswith("-"):
                 return UNKNOWN_WORDS  # ${FORCE:+-rf}
         return UNKNOWN_WORDS if maybe_options(raw) else UNKNOWN
+
+
+def _joined(pieces: Iterable[tuple[str, bool, bool]]) -> Iterator[tuple[str, bool, bool]]:
+    """Plain neighbours that are no words of their own as one: the grammar takes `r[m]` apart."""
+    text = ""
+    for piece, plain, split in pieces:
+        if plain and not split:
+            text += piece
+            continue
+        if text:
+            yield text, True, False
+        text = ""
+        yield piece, plain, split
+    if text:
+        yield text, True, False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from skilltrace_mlflow.commands._formatters import FORMATTERS
+from skilltrace_mlflow.commands._outputs import COPYING, OUTPUT_OPTION
 from skilltrace_mlflow.commands.file_programs import PROGRAMS
 from skilltrace_mlflow.commands.prefilter import Line
 from skilltrace_mlflow.commands.shell import read_script
@@ -23,6 +24,7 @@ _SINGLE_AND = re.compile(r"(?<![&>])&(?![&>\d])")
 _CHANGING = ("prefix", "write", "edit", "delete", "folder", "copy")
 _IN_PLACE = re.compile(r"-\w*i|inplace")
 _OUTPUT = re.compile(r"-\w*o")
+_NAMES_OUTPUT = re.compile(rf"(?:^|\s)(?:{OUTPUT_OPTION.pattern})(?:=|\s+)\S*[/.]")
 _GIT = frozenset(
     "rm mv restore checkout stash reset clean apply am clone worktree".split()  # noqa: SIM905
 )
@@ -41,7 +43,7 @@ def _always() -> frozenset[str]:
     names -= {"uniq", "xxd", *_WITH_OUTPUT}
     words = {word for word in _WORDS.findall(" ".join(names)) if len(word) > 1}  # not of g++
     return frozenset(words) | {
-        "7z", "bsdtar", "convert", "dd", "ffmpeg", "magick", "tar", "unzip",
+        *COPYING, "wheel", "7z", "bsdtar", "convert", "dd", "ffmpeg", "magick", "tar", "unzip",
     }  # fmt: skip
 
 
@@ -79,6 +81,8 @@ def may_change_files(line: Line) -> bool:
     if not _WITH_OUTPUT.isdisjoint(words) and _OUTPUT.search(bare):
         return True
     if not _WITH_IN_PLACE.isdisjoint(words) and _IN_PLACE.search(bare):
+        return True
+    if "-" in bare and _NAMES_OUTPUT.search(bare):
         return True
     return ("uniq" in words or "xxd" in words) and _names_two(line)
 

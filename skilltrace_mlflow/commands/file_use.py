@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 
 from skilltrace_mlflow.commands._formatters import rewritten
 from skilltrace_mlflow.commands._git_files import git_uses
+from skilltrace_mlflow.commands._outputs import named_inputs, named_outputs
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command, Redirect
 from skilltrace_mlflow.commands.file_programs import PROGRAMS, FileProgram
 from skilltrace_mlflow.commands.shell import read_line
@@ -128,8 +129,9 @@ def _uses(words: Sequence[str], stdin: str | None) -> Iterator[FileUse]:
     elif program in PROGRAMS:
         yield from _by_table(program, rest, PROGRAMS[program])
     else:
-        for path in rewritten(program, rest):
+        for path in (*rewritten(program, rest), *named_outputs(program, rest)):
             yield FileUse(kind="write", path=path, below=True, certain=False)
+        yield from (FileUse(kind="read", path=path, certain=False) for path in named_inputs(rest))
 
 
 def _find(words: list[str]) -> Iterator[FileUse]:

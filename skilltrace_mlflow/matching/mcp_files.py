@@ -39,7 +39,7 @@ _TABLE: Mapping[str, Mapping[str, Kind]] = {
 }
 _WRITING = re.compile(
     r"(?:^|_)(?:write|edit|create|move|rename|delete|remove|replace|insert|append|patch|save|update|"
-    r"copy|upload|download|export|checkout|restore|revert|truncate|overwrite|touch|unlink|extract|"
+    r"copy|apply|modify|change|upload|download|export|checkout|restore|revert|truncate|overwrite|touch|unlink|extract|"
     r"unzip|put|rm|mv|cp)(?:_|$)"
 )
 _WHOLE = re.compile(
@@ -65,16 +65,23 @@ def mcp_uses(name: str, given: Mapping[str, Any] | None) -> Iterator[FileUse]:
         if any(isinstance(given.get(key), str) for key in row):
             return
     if _WRITING.search(tool):
-        for key, value in given.items():
-            values = value if isinstance(value, list) else [value]
-            for path in values:
-                if isinstance(path, str) and _PATH_NAME.search(key) and _looks_like_path(path):
-                    yield FileUse(
-                        kind="write",
-                        path=path.removeprefix("file://"),
-                        below=_WHOLE.search(tool) is not None,
-                        certain=False,
-                    )
+        for path in _paths(given, 3):
+            yield FileUse(
+                kind="write",
+                path=path.removeprefix("file://"),
+                below=_WHOLE.search(tool) is not None,
+                certain=False,
+            )
+
+
+def _paths(given: Mapping[str, Any], depth: int) -> Iterator[str]:
+    """The arguments that are named like paths, also inside others (`changes: [{path}]`)."""
+    for key, value in given.items():
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, str) and _PATH_NAME.search(key) and _looks_like_path(item):
+                yield item
+            elif isinstance(item, Mapping) and depth:
+                yield from _paths(item, depth - 1)
 
 
 def _looks_like_path(text: str) -> bool:

@@ -6,6 +6,8 @@ A ban that can never be broken and a limit that can never be exceeded would pass
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from fnmatch import fnmatchcase
 
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.tools import MCP_PREFIX, TOOLS, tool_category
@@ -21,6 +23,8 @@ _ROOTS = re.compile(
     r"/(?:Users|home|root|etc|var|opt|usr|tmp|private|mnt|Volumes|srv|proc|dev)(?:/|$)"
 )
 _OF_PATHS = frozenset(name for name, tool in TOOLS.items() if tool.path is not None)
+# `rm*`: tools of servers begin with mcp, those of Claude Code with a capital.
+_PROGRAM_GLOB = re.compile(r"(?!m(?:c|$|\*|\?))[a-z][\w.-]*[*?][\w.*?-]*")
 _PROGRAMS = frozenset(
     {
         *("agent", "bash", "edit", "glob", "grep", "ls", "monitor", "powershell"),
@@ -44,6 +48,11 @@ def refuse_mistaken(text: str, *, program: bool = False) -> None:
         _refuse_brackets(stripped, name, rule.group(2))
     if rule is None and re.fullmatch(r"\w+\[[^\]\s]*", name):
         raise ParameterError(f"{stripped!r}: the bracket [ is not closed")
+    if rule is None and _PROGRAM_GLOB.fullmatch(name) and not any(map(_glob(name), TOOLS)):
+        raise ParameterError(
+            f"no tool can be called {name!r}, and it means no command; write the command's name, "
+            f"or Bash({name}) for every command that begins so"
+        )
     if not re.fullmatch(r"[\w.:@-]+", name):
         return
     if name in ("mcp__", "mcp"):
@@ -87,6 +96,11 @@ def also_called(name: str) -> tuple[str, ...]:
     words = found.group("server").split("_")
     tool = found.group("tool") or ""
     return tuple(f"{MCP_PREFIX}{'_'.join(words[at:])}{tool}" for at in range(1, len(words)))
+
+
+def _glob(pattern: str) -> Callable[[str], bool]:
+    """Whether a name fits a glob."""
+    return lambda name: fnmatchcase(name, pattern)
 
 
 def _odd(name: str) -> bool:

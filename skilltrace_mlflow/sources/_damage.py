@@ -1,8 +1,8 @@
 """Calls that cannot have been as they are recorded: what they were, nobody can tell any more.
 
-A name that no tool can have, arguments without the one that the tool never goes without, and a
-command, a path or a name with the sign that stands for lost characters are damage of the record. A
-ban or a limit that such a call seems to keep is not known to be kept.
+A name that no tool can have, a command or a path that is no text, and either of them with the sign
+that stands for lost characters are damage of the record. A ban or a limit that such a call seems to
+keep is not known to be kept.
 """
 
 from __future__ import annotations
@@ -12,22 +12,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from skilltrace_mlflow.session import Session, SkillUse, SubAgent, ToolCall
-from skilltrace_mlflow.tools import TOOLS
+from skilltrace_mlflow.tools import NEEDED
 
 __all__ = ["damages", "with_damages"]
 
 _TOOL_NAME = re.compile(r"[\w.:@/-]*[^\W\d_][\w.:@/-]*")  # the API takes nothing else
 _LOST = "\ufffd"
 _NO_NAME = frozenset({"unknown"})  # what readers write where there is none
-# The argument without which a tool refuses a call.
-_NEEDED = {
-    **{
-        tool.name: tool.path
-        for tool in TOOLS.values()
-        if tool.path in ("file_path", "notebook_path") and (tool.reads or tool.writes)
-    },
-    **{tool.name: "command" for tool in TOOLS.values() if tool.line and tool.name != "Monitor"},
-}
 
 
 def damages(
@@ -61,10 +52,10 @@ def with_damages(session: Session) -> Session:
 
 
 def _is_argument_damaged(call: ToolCall) -> bool:
-    needed = _NEEDED.get(call.name)
-    if needed is None or not call.input or call.input_truncated:
-        return False
-    value = call.input.get(needed)
+    needed = NEEDED.get(call.name)
+    if needed is None or not call.input or needed not in call.input:
+        return False  # a tool may have had other arguments once; who compares them asks for more
+    value = call.input[needed]
     if not isinstance(value, str):
         return call.outcome not in ("failed", "denied")
     return _LOST in value

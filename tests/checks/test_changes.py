@@ -23,7 +23,9 @@ _COMMANDS = [
     *(f"{name} {option} a b" for name, option in itertools.product(_PROGRAMS, _OPTIONS)),
     *(f"git {sub} {option} a" for sub in _SUBCOMMANDS for option in ("", "--hard", "-o x", "--")),
     "echo a > b", "cat a >> b", "echo a >| b", "echo a &> b", "dd if=a of=b", "tar xf a.tgz",
-    "tar czf a.tgz b", "find . -fprint x", "find . -name '*.py' -exec rm {} +",
+    "docker cp c:/a b", "aws s3 sync s3://a b", "pip download -d b a",
+    "frob --output=b/a", "frob -o b.txt", "gh release download -D b", "tar czf a.tgz b",
+    "find . -fprint x", "find . -name '*.py' -exec rm {} +",
 ]  # fmt: skip
 _SPELLINGS = (
     "{}", "sudo {}", "cd a && {}", "sh -c '{}'", "ls | {}", "ls; {}", "env '-S{}'", "( {} )",

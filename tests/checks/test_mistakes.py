@@ -24,6 +24,9 @@ SPOILT = [
     "mcp_databricks",
     "!Bash",
     "! rm -rf",
+    "rm*",
+    "git-*",
+    "curl?",
 ]
 
 
@@ -56,7 +59,18 @@ def test_every_known_tool_is_taken_as_it_is_written(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["bash", "grep -r x", "rm -rf /etc", "Read(//etc/**)", "Read(./etc/**)"]
+    "text",
+    [
+        "bash",
+        "grep -r x",
+        "*delete*",
+        "m*__drop",
+        "Cron*",
+        "Bash(rm*)",
+        "rm -rf /etc",
+        "Read(//etc/**)",
+        "Read(./etc/**)",
+    ],
 )
 def test_what_can_be_a_command_or_a_rule_is_not(text: str) -> None:
     assert parse("banned_tools", [text]).tools

@@ -141,6 +141,11 @@ def test_what_hides_a_command(entry: str, command: str) -> None:
     assert banned(entry, command) == "fail"
 
 
+@pytest.mark.parametrize("program", ["/bin/r[m]", "/bin/?m", "/bin/r*", "/bin/[a-z]m"])
+def test_a_program_that_the_shell_looks_for_may_be_the_banned_one(program: str) -> None:
+    assert banned("rm -rf", f"{program} -rf x") == "unknown"
+
+
 def test_the_prefilter_knows_every_carrier_of_the_table() -> None:
     for name in {key.split()[0] for key in PREFIXES}:
         assert may_compose(f"{name} $TOOL -rf x"), name
