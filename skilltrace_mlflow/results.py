@@ -196,6 +196,17 @@ class Evaluation:
             return EXIT_UNKNOWN
         return EXIT_OK
 
+    @property
+    def allowed_checks(self) -> Mapping[str, str]:
+        """Checks that gates alone judge, all of whose gates passed, to what the gates say."""
+        failed = {name for gate in self.gates if not gate.passed for name in gate.checks}
+        return {
+            name: f"gate {gate.name} passed: {gate.shown} of {gate.required:g} required"
+            for gate in self.gates
+            for name in gate.checks
+            if name not in failed and gate.got is not None
+        }
+
     def raise_for_exit_code(self) -> None:
         """Raise EvaluationFailedError unless the exit code is 0: what fails a notebook's run."""
         code = self.exit_code

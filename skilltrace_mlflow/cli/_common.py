@@ -110,7 +110,9 @@ def verbosity_options(function: F) -> F:
         callback=_show_log,
         help="Say more on standard error, the package's log included.",
     )(function)
-    return click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")(function)
+    return click.option(
+        "-q", "--quiet", is_flag=True, help="Print no table and say nothing but errors."
+    )(function)
 
 
 def _show_log(ctx: click.Context, _parameter: click.Parameter, verbose: bool) -> bool:
@@ -302,9 +304,12 @@ def emit(
         write_atomic(report, render(evaluation, "html", comparison=comparison))
         if not quiet:
             note(f"report written to {report}")
-    write_result(render(evaluation, output_format, include_trace=include_trace, color=colourful()))
+    if not (quiet and output_format == "table"):  # the exit code says it
+        write_result(
+            render(evaluation, output_format, include_trace=include_trace, color=colourful())
+        )
     if os.environ.get("GITHUB_ACTIONS") == "true":
-        _tell_github(evaluation, annotate=output_format == "table")
+        _tell_github(evaluation, annotate=output_format == "table" and not quiet)
 
 
 def _tell_github(evaluation: Evaluation, *, annotate: bool) -> None:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from skilltrace_mlflow.options import Declared, Door, declared
 
-__all__ = ["ExpandedPath", "door_options", "store_options"]
+if TYPE_CHECKING:
+    from skilltrace_mlflow.sources.load import Evidence
+
+__all__ = ["ExpandedPath", "door_options", "newest_options", "newest_session", "store_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -46,6 +49,25 @@ def store_options(function: F) -> F:
         if item.name in _STORE:
             function = _click_option(item.name, said)(function)
     return function
+
+
+def newest_options(function: F) -> F:
+    """`--latest` and `--local`, for commands that look at a session without evaluating it."""
+    for flag, text in (
+        ("--local", "The newest session of this directory on this machine."),
+        ("--latest", "The newest session of the experiment, else of this directory."),
+    ):
+        function = click.option(flag, is_flag=True, help=text)(function)
+    return function
+
+
+def newest_session(
+    latest: bool, experiment: str | None = None, tracking_uri: str | None = None
+) -> Evidence:
+    """The session that `--latest` means, or (not `latest`) `--local`."""
+    from skilltrace_mlflow.sources import load
+
+    return load.latest(experiment, tracking_uri=tracking_uri) if latest else load.latest_local()
 
 
 def _click_option(name: str, said: Declared) -> Callable[[F], F]:

@@ -9,6 +9,7 @@ import click
 from skilltrace_mlflow.cli._common import (
     colourful,
     format_option,
+    note,
     output_option,
     verbosity_options,
     write_files,
@@ -40,6 +41,8 @@ def command(
     from skilltrace_mlflow.report.reread import read_evaluation
 
     evaluation = read_evaluation(results)
+    if not quiet and not evaluation.gates:
+        note(f"{results}: holds no gates; every check counts on its own in what is written")
     write_files(outputs, lambda name: render(evaluation, name), quiet=quiet)
     if not outputs:
         write_result(render(evaluation, output_format, color=colourful()))

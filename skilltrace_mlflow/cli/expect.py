@@ -16,7 +16,12 @@ from skilltrace_mlflow.cli._common import (
     write_files,
     write_result,
 )
-from skilltrace_mlflow.cli._options import ExpandedPath, store_options
+from skilltrace_mlflow.cli._options import (
+    ExpandedPath,
+    newest_options,
+    newest_session,
+    store_options,
+)
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError
 
 if TYPE_CHECKING:
@@ -41,6 +46,7 @@ __all__ = ["command"]
 @click.option("--trace-id", "trace_ids", multiple=True, metavar="ID", help="An MLflow trace.")
 @click.option("--run-id", metavar="ID", help="Each trace linked to this MLflow run.")
 @click.option("--session-id", metavar="ID", help="All turns of a session, in MLflow or local.")
+@newest_options
 @click.option("--test-id", default="recorded_001", show_default=True, help="The test case's id.")
 @output_option("yaml")
 @store_options
@@ -50,6 +56,8 @@ def command(
     trace_ids: tuple[str, ...],
     run_id: str | None,
     session_id: str | None,
+    latest: bool,
+    local: bool,
     test_id: str,
     outputs: tuple[Path, ...],
     experiment: str | None,
@@ -64,12 +72,23 @@ def command(
     """
     from skilltrace_mlflow.proposals import propose, to_yaml
 
-    if not (traces or trace_ids or run_id or session_id):
-        raise click.UsageError("Name a trace by --trace, --trace-id, --run-id or --session-id.")
+    named = bool(traces or trace_ids or run_id or session_id)
+    if named + latest + local != 1:
+        raise click.UsageError(
+            "Name a trace by --trace, --trace-id, --run-id, --session-id, or else by --latest or "
+            "--local."
+        )
     for output in outputs:
         if output.exists():  # somebody may have gone on writing there
             raise ConfigurationError(f"--output {output}: the file exists already; name another")
-    evidence = list(_gather(traces, trace_ids, run_id, session_id, experiment, tracking_uri))
+    if named:
+        evidence = list(_gather(traces, trace_ids, run_id, session_id, experiment, tracking_uri))
+    else:
+        evidence = [newest_session(latest, experiment, tracking_uri)]
+        if (found := evidence[0]).trace_id is not None:
+            trace_ids = (found.trace_id,)
+        else:
+            traces = (Path(found.source),)
     proposal = propose([item.session for item in evidence])
     if not proposal.expectations:
         reasons = "; ".join(f"{key}: {why}" for key, why in proposal.dropped.items())

@@ -14,7 +14,12 @@ from skilltrace_mlflow.cli._common import (
     write_files,
     write_result,
 )
-from skilltrace_mlflow.cli._options import ExpandedPath, store_options
+from skilltrace_mlflow.cli._options import (
+    ExpandedPath,
+    newest_options,
+    newest_session,
+    store_options,
+)
 
 if TYPE_CHECKING:
     from skilltrace_mlflow.sources.load import Evidence
@@ -29,6 +34,7 @@ __all__ = ["command"]
 @click.argument("file", required=False, type=ExpandedPath(dir_okay=False), metavar="[FILE]")
 @click.option("--trace-id", metavar="ID", help="One MLflow trace (a user turn).")
 @click.option("--session-id", metavar="ID", help="All turns of a session, in MLflow or local.")
+@newest_options
 @store_options
 @click.option(
     "--format",
@@ -50,6 +56,8 @@ def command(
     file: Path | None,
     trace_id: str | None,
     session_id: str | None,
+    latest: bool,
+    local: bool,
     experiment: str | None,
     tracking_uri: str | None,
     output_format: str,
@@ -62,9 +70,14 @@ def command(
     sub-agents, totals. FILE is a transcript (- reads standard input) or a dumped trace.
     """
     given = [name for name in (file, trace_id, session_id) if name is not None]
-    if len(given) != 1:
-        raise click.UsageError("Name one trace: FILE, --trace-id or --session-id.")
-    evidence = _load(file, trace_id, session_id, experiment, tracking_uri)
+    if len(given) + latest + local != 1:
+        raise click.UsageError(
+            "Name one trace: FILE, --trace-id, --session-id, --latest or --local."
+        )
+    if latest or local:
+        evidence = newest_session(latest, experiment, tracking_uri)
+    else:
+        evidence = _load(file, trace_id, session_id, experiment, tracking_uri)
     write_files(outputs, lambda name: _rendered(evidence, name, call), quiet=quiet)
     write_result(_rendered(evidence, output_format, call, color=colourful()))
 

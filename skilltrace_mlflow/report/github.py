@@ -32,7 +32,7 @@ def to_github(evaluation: Evaluation) -> str:
             found["error"].append(_line("error", f"gate {gate.name}", f"{text}. {gate.reason}"))
     for text in evaluation.incomplete:
         found["error"].append(_line("error", "incomplete", text))
-    gated = {name for gate in evaluation.gates if gate.passed for name in gate.checks}
+    gated = evaluation.allowed_checks
     for result, outcome in problems(evaluation):
         level = "notice" if outcome.check in gated else _LEVELS[outcome.verdict]
         title = f"{outcome.check or str(outcome.verdict)} · {_test(result)}"

@@ -5,6 +5,7 @@ The elements and attributes are those that both the Ant schema and the Jenkins x
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from xml.etree import ElementTree as ET
 
@@ -28,7 +29,7 @@ def to_junit(evaluation: Evaluation, *, now: datetime | None = None) -> str:
     """
     stamp = (now or datetime.now(timezone.utc)).strftime("%Y-%m-%dT%H:%M:%S")
     root = ET.Element("testsuites")
-    excused = _excused(evaluation.gates)
+    excused = evaluation.allowed_checks
     cases: list[ET.Element] = []
     for result in evaluation.results:
         cases += _cases(result, excused)
@@ -48,18 +49,7 @@ def to_junit(evaluation: Evaluation, *, now: datetime | None = None) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n{body}\n'
 
 
-def _excused(gates: tuple[GateResult, ...]) -> dict[str, str]:
-    """Checks that gates alone judge, all of whose gates passed, to what the gate says."""
-    failed = {name for gate in gates if not gate.passed for name in gate.checks}
-    return {
-        name: f"gate {gate.name} passed: {gate.shown} of {gate.required:g} required"
-        for gate in gates
-        for name in gate.checks
-        if name not in failed and gate.got is not None
-    }
-
-
-def _cases(result: TestResult, excused: dict[str, str]) -> list[ET.Element]:
+def _cases(result: TestResult, excused: Mapping[str, str]) -> list[ET.Element]:
     class_name = f"{one_line(result.skill)}.{label(result.test_id, result.attempt, limit=500)}"
     cases = [_outcome_case(class_name, outcome, result, excused) for outcome in result.judged]
     seconds = (result.figures or NO_FIGURES).get("duration_seconds")
@@ -76,7 +66,7 @@ def _cases(result: TestResult, excused: dict[str, str]) -> list[ET.Element]:
 
 
 def _outcome_case(
-    class_name: str, outcome: Outcome, result: TestResult, excused: dict[str, str]
+    class_name: str, outcome: Outcome, result: TestResult, excused: Mapping[str, str]
 ) -> ET.Element:
     name = outcome.check or _WHOLE_TEST
     if outcome.verdict is Verdict.PASS:

@@ -22,7 +22,7 @@ from skilltrace_mlflow.report._attempts import (
 )
 from skilltrace_mlflow.report._console import printed, terminal_width
 from skilltrace_mlflow.report._names import labels
-from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
+from skilltrace_mlflow.results import EXIT_OK, Evaluation, GateResult, TestResult
 from skilltrace_mlflow.text import one_line
 
 if TYPE_CHECKING:
@@ -33,7 +33,6 @@ __all__ = ["headline", "problems", "render_table", "table_text", "what_happened"
 
 _STYLES = {"pass": "green", "fail": "bold red", "error": "bold magenta", "unknown": "bold yellow"}
 _ORDER = {Verdict.FAIL: 0, Verdict.ERROR: 1, Verdict.UNKNOWN: 2, Verdict.PASS: 3}
-_WORDS = {0: "PASSED", 1: "FAILED", 2: "UNREADABLE INPUT"}
 _MOST_PROBLEMS = 200
 _MOST_PASSED = 30
 _NARROW = 60
@@ -83,6 +82,9 @@ def headline(evaluation: Evaluation) -> str:
     word = {0: "PASSED", 1: "FAILED", 2: "UNREADABLE INPUT"}.get(
         evaluation.exit_code, "NOT FULLY JUDGED"
     )
+    allowed = _allowed_by(evaluation)
+    if allowed:  # a failed check beside PASSED is only right with the gate that allowed it
+        word += f" (what failed is within {allowed})"
     parts = [
         f"{word}  {one_line(evaluation.skill, 60)}",
         f"{_plural(len(evaluation.results), 'test')}: {_counts(tests)}",
@@ -92,6 +94,15 @@ def headline(evaluation: Evaluation) -> str:
         failed = sum(1 for gate in evaluation.gates if not gate.passed)
         parts.append(f"{_plural(len(evaluation.gates), 'gate')}: {failed} failed")
     return " · ".join(parts)
+
+
+def _allowed_by(evaluation: Evaluation) -> str:
+    """The gates that allowed what did not pass, where the whole passed all the same."""
+    if evaluation.exit_code != EXIT_OK:
+        return ""
+    missed = {outcome.check for _, outcome in problems(evaluation)}
+    gates = [gate for gate in evaluation.gates if missed.intersection(gate.checks)]
+    return ", ".join(f"gate {one_line(g.name, 60)}: {g.shown} of {g.required:g}" for g in gates)
 
 
 def _parts(evaluation: Evaluation, width: int) -> Iterable[RenderableType]:
