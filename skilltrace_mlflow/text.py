@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from functools import cache
 
-__all__ = ["clipped", "cut", "label", "one_line", "plain", "safe_json"]
+__all__ = ["clipped", "cut", "label", "one_line", "plain", "safe_json", "without_password"]
 
 # Controls (but not tab and newline), bidirectional controls (they reorder the text around them,
 # Unicode TR 36 section 3), invisible characters that make two ids look alike, line and paragraph
@@ -88,3 +88,14 @@ def _json_escape(code: int) -> str:
         return f"\\u{code:04x}"
     high, low = divmod(code - 0x10000, 0x400)
     return f"\\u{0xD800 + high:04x}\\u{0xDC00 + low:04x}"
+
+
+def without_password(uri: str) -> str:
+    """A tracking URI as it may be shown."""
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(uri)
+        return uri.replace(f":{parts.password}@", ":***@") if parts.password else uri
+    except ValueError:
+        return uri

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,26 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 SKILL = ROOT / "examples" / "skills" / "bronze-ingestion"
 HEAVY = ("mlflow", "pandas", "pyspark", "databricks.sdk", "numpy")
+# What only stores, reports in other formats and other languages need: a table of one transcript is
+# printed without it.
+NEEDLESS = (
+    "http.client",
+    "jinja2",
+    "sqlglot",
+    "sqlite3",
+    "ssl",
+    "skilltrace_mlflow.agent",
+    "skilltrace_mlflow.evaluate",
+    "skilltrace_mlflow.importing",
+    "skilltrace_mlflow.report.html",
+    "skilltrace_mlflow.report.junit",
+    "skilltrace_mlflow.sources.mlflow.store",
+    "skilltrace_mlflow.sources.mlflow.trace",
+)
 
 
-def heavy_modules_after(code: str) -> list[str]:
-    program = f"import sys\n{code}\nprint([n for n in {HEAVY!r} if n in sys.modules])"
+def heavy_modules_after(code: str, heavy: Sequence[str] = HEAVY) -> list[str]:
+    program = f"import sys\n{code}\nprint([n for n in {tuple(heavy)!r} if n in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT
     )
@@ -57,6 +74,20 @@ def command(*arguments: str, code: int = 0) -> str:
 )
 def test_light_paths_import_nothing_heavy(code: str) -> None:
     assert heavy_modules_after(code) == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param(command("--help"), id="help"),
+        pytest.param(
+            command("trace-eval", str(SKILL), "--trace", str(SKILL / "traces/demo-good.jsonl")),
+            id="trace-eval",
+        ),
+    ],
+)
+def test_a_table_of_one_transcript_needs_no_store_and_no_other_format(code: str) -> None:
+    assert heavy_modules_after(code, NEEDLESS) == []
 
 
 def test_every_public_name_resolves_and_no_other_does() -> None:

@@ -65,7 +65,7 @@ def setup(
 def status(directory: Path, output_format: str) -> None:
     """Show whether this project's sessions are traced, and where to."""
     from skilltrace_mlflow.autolog import autolog_status
-    from skilltrace_mlflow.sources.mlflow.store import without_password
+    from skilltrace_mlflow.text import without_password
 
     found = autolog_status(directory)
     fields = {

@@ -21,7 +21,7 @@ from skilltrace_mlflow.bounded import HangingCall, call_bounded
 from skilltrace_mlflow.databricks.local_sessions import LocalSession, sessions_on_this_machine
 from skilltrace_mlflow.errors import ConfigurationError, SkillTraceError
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
-from skilltrace_mlflow.text import cut
+from skilltrace_mlflow.text import cut, without_password
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -225,13 +225,11 @@ class _Examination:
             return Finding(
                 name="store",
                 state=MISSING,
-                found=f"there is no MLflow store at {mlflow_store.without_password(uri)} yet",
+                found=f"there is no MLflow store at {without_password(uri)} yet",
                 way_out="name one with --tracking-uri, or fill one: skilltrace-mlflow import",
             )
         mlflow_store.probe(uri, timeout=max(self.timeout / 4, 0.5))
-        return Finding(
-            name="store", state=OK, found=f"{mlflow_store.without_password(uri)} answers"
-        )
+        return Finding(name="store", state=OK, found=f"{without_password(uri)} answers")
 
     def _experiment(self) -> Finding:
         status = self.status
@@ -385,7 +383,7 @@ class _Examination:
     def _import(self, left: list[LocalSession]) -> str:
         folder = os.path.commonpath([item.path.parent for item in left])
         place = left[0].path if len(left) == 1 else folder
-        uri = mlflow_store.without_password(self._uri())
+        uri = without_password(self._uri())
         return (
             f"skilltrace-mlflow import {place} --experiment {self.experiment_id} "
             f"--tracking-uri {uri}"

@@ -13,6 +13,7 @@ from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.evaluate._surroundings import tracking
 from skilltrace_mlflow.results import Evaluation
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+from skilltrace_mlflow.text import without_password
 
 if TYPE_CHECKING:
     from mlflow.genai.labeling import LabelingSession
@@ -63,7 +64,7 @@ def label_traces(
     if not uri.startswith("databricks"):
         raise ConfigurationError(
             f"labeling session {name}: labeling sessions are Databricks' alone, and this is "
-            f"{mlflow_store.without_password(uri)}; give --tracking-uri databricks, or label in "
+            f"{without_password(uri)}; give --tracking-uri databricks, or label in "
             "MLflow's own trace view"
         )
     if not wanted:

@@ -32,6 +32,7 @@ from skilltrace_mlflow.sources.load import load_file
 from skilltrace_mlflow.sources.locate import find_sessions
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 from skilltrace_mlflow.sources.transcript.subagents import agent_id_of
+from skilltrace_mlflow.text import without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -159,7 +160,7 @@ def import_transcripts(
     shown_since = datetime.now(timezone.utc) - timedelta(days=SHOWN_DAYS)
     return ImportReport(
         experiment_id=experiment_id,
-        tracking_uri=mlflow_store.without_password(uri),
+        tracking_uri=without_password(uri),
         sessions=len(done),
         logged=sum(len(item.logged) for item in done) - sum(item.replaced for item in done),
         replaced=sum(item.replaced for item in done),

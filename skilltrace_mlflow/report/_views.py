@@ -17,8 +17,7 @@ from skilltrace_mlflow.report.table import what_happened
 from skilltrace_mlflow.report.timeline import Limits, build_timeline
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.session import Session
-from skilltrace_mlflow.sources.mlflow.store import without_password
-from skilltrace_mlflow.text import clipped, one_line
+from skilltrace_mlflow.text import clipped, one_line, without_password
 
 if TYPE_CHECKING:
     from markupsafe import Markup

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from typing import TYPE_CHECKING, Any
 
-from skilltrace_mlflow.comparison.compare import Comparison
 from skilltrace_mlflow.errors import ConfigurationError
-from skilltrace_mlflow.report.github import to_github
-from skilltrace_mlflow.report.html import to_html
-from skilltrace_mlflow.report.junit import to_junit
-from skilltrace_mlflow.report.lines import to_json, to_jsonl
-from skilltrace_mlflow.report.markdown import to_markdown
-from skilltrace_mlflow.report.table import table_text
 from skilltrace_mlflow.results import Evaluation
 
+if TYPE_CHECKING:
+    from skilltrace_mlflow.comparison.compare import Comparison
+
 __all__ = ["render"]
+
+# The module beside this one and the function in it that writes a format.
+_WRITERS = {
+    "table": ("table", "table_text"),
+    "json": ("lines", "to_json"),
+    "jsonl": ("lines", "to_jsonl"),
+    "junit": ("junit", "to_junit"),
+    "markdown": ("markdown", "to_markdown"),
+    "github": ("github", "to_github"),
+    "html": ("html", "to_html"),
+}
 
 
 def render(
@@ -32,15 +40,15 @@ def render(
     JSON formats only, `comparison` (with a baseline) the HTML report only. Raises
     ConfigurationError for another format.
     """
-    formats: dict[str, Callable[[], str]] = {
-        "table": lambda: table_text(evaluation, width=width, color=color),
-        "json": lambda: to_json(evaluation, include_trace=include_trace),
-        "jsonl": lambda: to_jsonl(evaluation, include_trace=include_trace),
-        "junit": lambda: to_junit(evaluation),
-        "markdown": lambda: to_markdown(evaluation),
-        "github": lambda: to_github(evaluation),
-        "html": lambda: to_html(evaluation, comparison=comparison),
-    }
-    if format not in formats:
-        raise ConfigurationError(f"format {format!r} is not one of {', '.join(sorted(formats))}")
-    return formats[format]()
+    if format not in _WRITERS:
+        raise ConfigurationError(f"format {format!r} is not one of {', '.join(sorted(_WRITERS))}")
+    module, name = _WRITERS[format]
+    write = getattr(importlib.import_module(f"skilltrace_mlflow.report.{module}"), name)
+    settings: dict[str, Any] = {}
+    if format == "table":
+        settings = {"width": width, "color": color}
+    elif format in ("json", "jsonl"):
+        settings = {"include_trace": include_trace}
+    elif format == "html":
+        settings = {"comparison": comparison}
+    return str(write(evaluation, **settings))

@@ -15,16 +15,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.errors import ConfigurationError, InputError, TraceNotFoundError
 from skilltrace_mlflow.session import Session
-from skilltrace_mlflow.sources.atif import is_atif, session_from_atif
 from skilltrace_mlflow.sources.locate import find_local_session, local_sessions
-from skilltrace_mlflow.sources.mlflow._generation import AGENT_ID_TAG
-from skilltrace_mlflow.sources.mlflow.stored import StoredTraces
-from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace, session_from_trace
-from skilltrace_mlflow.sources.session_json import is_whole, session_from_json
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
+
+if TYPE_CHECKING:
+    from skilltrace_mlflow.sources.mlflow.stored import StoredTraces
 
 __all__ = [
     "Evidence",
@@ -89,6 +88,7 @@ def session_of_trace(trace_id: str, *, tracking_uri: str | None = None) -> Evide
     Raises TraceNotFoundError if it is not there, EvaluationError if the store does not answer.
     """
     from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+    from skilltrace_mlflow.sources.mlflow.stored import StoredTraces
 
     mlflow_store.probe(tracking_uri)
     turn = StoredTraces(traces=(mlflow_store.fetch_trace(trace_id, tracking_uri=tracking_uri),))
@@ -155,6 +155,8 @@ def evidence_between(
     answer.
     """
     from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+    from skilltrace_mlflow.sources.mlflow._generation import AGENT_ID_TAG
+    from skilltrace_mlflow.sources.mlflow.stored import StoredTraces
 
     mlflow_store.probe(tracking_uri)
     found = mlflow_store.fetch_traces_between(experiment, start, end, tracking_uri=tracking_uri)
@@ -186,6 +188,7 @@ def evidence_between(
 def evidence_of_whole(item: Evidence, *, tracking_uri: str | None = None) -> Evidence:
     """The whole session that a stored turn belongs to, under the name of its first turn."""
     from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+    from skilltrace_mlflow.sources.mlflow.stored import StoredTraces
 
     if item.whole_session or item.trace_id is None:
         return item
@@ -254,6 +257,7 @@ def session_of_id(
 def latest_of_experiment(experiment: str | None, *, tracking_uri: str | None = None) -> Evidence:
     """The newest Claude Code trace of an experiment; TraceNotFoundError if it has none."""
     from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+    from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace
 
     mlflow_store.probe(tracking_uri)
     place = mlflow_store.resolve_experiment(experiment, tracking_uri=tracking_uri, locations=True)
@@ -317,6 +321,8 @@ def _load_document(file: Path) -> Evidence:
         session = replace(parse_transcript(map(json.dumps, printed)), source=str(file))
         return Evidence(name=name, source=str(file), session=session)
     if isinstance(document, dict) and "format" in document:
+        from skilltrace_mlflow.sources.session_json import is_whole, session_from_json
+
         trace_id = document.get("trace_id")
         return Evidence(
             name=name,
@@ -325,10 +331,14 @@ def _load_document(file: Path) -> Evidence:
             trace_id=trace_id if isinstance(trace_id, str) else None,
             whole_session=is_whole(document),
         )
+    from skilltrace_mlflow.sources.atif import is_atif, session_from_atif
+
     if is_atif(document):
         session = session_from_atif(document, source=str(file))
         return Evidence(name=name, source=str(file), session=session)
     if isinstance(document, dict) and {"info", "data"} <= document.keys():
+        from skilltrace_mlflow.sources.mlflow.trace import session_from_trace
+
         session = session_from_trace(document)
         trace_id = document["info"].get("trace_id")
         return Evidence(

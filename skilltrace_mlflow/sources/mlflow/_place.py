@@ -6,10 +6,10 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from skilltrace_mlflow._internals import databricks_host
 from skilltrace_mlflow.errors import EvaluationError
+from skilltrace_mlflow.text import without_password
 
 __all__ = [
     "probe",
@@ -17,7 +17,6 @@ __all__ = [
     "sqlite_path",
     "store_exists",
     "tracking_uri_of",
-    "without_password",
 ]
 
 _PROBES = 3
@@ -98,12 +97,3 @@ def _health_url(uri: str) -> str | None:
             ) from None
         return host.rstrip("/") + "/api/2.0/mlflow/experiments/get"
     return None
-
-
-def without_password(uri: str) -> str:
-    """A tracking URI as it may be shown."""
-    try:
-        parts = urlsplit(uri)
-        return uri.replace(f":{parts.password}@", ":***@") if parts.password else uri
-    except ValueError:
-        return uri

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from skilltrace_mlflow.errors import EvaluationError
-from skilltrace_mlflow.sources.mlflow._place import sqlite_path, without_password
+from skilltrace_mlflow.sources.mlflow._place import sqlite_path
+from skilltrace_mlflow.text import without_password
 
 __all__ = ["await_store"]
 

@@ -43,10 +43,10 @@ from skilltrace_mlflow.sources.mlflow._place import (
     require_local,
     store_exists,
     tracking_uri_of,
-    without_password,
 )
 from skilltrace_mlflow.sources.mlflow.creation import await_store
 from skilltrace_mlflow.sources.mlflow.stored import StoredTraces, has_root, may_be_claude_code
+from skilltrace_mlflow.text import without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -75,7 +75,6 @@ __all__ = [
     "tracking_uri_of",
     "whole_session",
     "with_agents",
-    "without_password",
 ]
 
 _log = logging.getLogger(__name__)
