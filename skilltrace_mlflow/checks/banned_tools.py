@@ -13,7 +13,7 @@ from skilltrace_mlflow.commands.pattern import Pattern, parse_pattern
 from skilltrace_mlflow.commands.sql.patterns import globs_a_verb
 from skilltrace_mlflow.matching.command_calls import CallMatch, calls_matching, near_misses
 from skilltrace_mlflow.matching.files import rule_hits
-from skilltrace_mlflow.matching.mistakes import refuse_half_absolute, refuse_mistaken
+from skilltrace_mlflow.matching.mistakes import refuse_half_absolute, refuse_mistaken, tool_like
 from skilltrace_mlflow.matching.selectors import (
     Selector,
     calls_by_name,
@@ -57,6 +57,16 @@ class BannedTools:
 
     tools: Annotated[tuple[Ban, ...], Items(read=each(_read_ban), ban=True)]
     lifted: Annotated[tuple[str, ...], LIFTED] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Entries that may mean something else than what they ban."""
+        likely = ((ban.text, tool_like(ban.text)) for ban in self.tools)
+        return tuple(
+            f"{text!r} bans the command of that name; the tool is called {tool!r}"
+            for text, tool in likely
+            if tool is not None
+        )
 
 
 _DECLARED = declare(BannedTools)

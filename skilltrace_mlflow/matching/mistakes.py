@@ -12,7 +12,7 @@ from fnmatch import fnmatchcase
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.tools import MCP_PREFIX, TOOLS, tool_category
 
-__all__ = ["also_called", "refuse_half_absolute", "refuse_mistaken"]
+__all__ = ["also_called", "refuse_half_absolute", "refuse_mistaken", "tool_like"]
 
 _RULE_NAME = re.compile(r"\s*([\w.:@-]+)(\s*)\(")
 _ONE_UNDERSCORE = re.compile(r"mcp_(?!_)\w*")
@@ -68,6 +68,12 @@ def refuse_mistaken(text: str, *, program: bool = False) -> None:
         )
     if name in _CATEGORIES and name not in TOOLS and not program:
         raise ParameterError(f"{name!r} is a category, no tool; category_limits counts those")
+
+
+def tool_like(name: str) -> str | None:
+    """The tool that may be meant where a program is named: `bash` is one, `Bash` a tool."""
+    meant = _BY_FOLD.get(name.lower())
+    return meant if name not in TOOLS else None
 
 
 def refuse_half_absolute(text: str) -> None:

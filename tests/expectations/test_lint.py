@@ -129,3 +129,14 @@ def test_a_trace_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
     manifest = load_manifest(tmp_path)
     (problem,) = lint(manifest, load_ground_truth(manifest)).problems
     assert "outputs.trace_ref: there is no file" in problem
+
+
+@pytest.mark.parametrize("where", ["manifest", "test"])
+def test_a_ban_that_may_mean_the_tool_of_that_name_is_remarked_upon(
+    tmp_path: Path, where: str
+) -> None:
+    ban = "{banned_tools: [bash, curl, WebFetch]}"
+    manifest = f"trace_expectations: {ban}" if where == "manifest" else ""
+    found = findings(tmp_path, manifest, ban if where == "test" else "{}")
+    (notice,) = found.notices
+    assert "'bash' bans the command of that name; the tool is called 'Bash'" in notice
