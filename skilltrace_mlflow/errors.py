@@ -22,6 +22,10 @@ class SkillTraceError(Exception):
 
     exit_code = 2
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows (IPython asks for it): what the command line says, no more."""
+        return [f"error: {line}" for line in str(self).splitlines() or [type(self).__name__]]
+
 
 class InputError(SkillTraceError):
     """A file, a line or a value that cannot be read (exit code 2)."""

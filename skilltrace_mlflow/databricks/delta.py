@@ -30,6 +30,7 @@ __all__ = [
     "LocalTable",
     "OutcomeTable",
     "SparkTable",
+    "active_spark",
     "is_delta_folder",
     "load_outcomes",
     "names_table",
@@ -65,7 +66,9 @@ class OutcomeTable(ABC):
         return max(rows, key=lambda row: row["scored_at"])["run_id"] if rows else None
 
 
-def open_table(place: str | os.PathLike[str], shape: TableShape = OUTCOMES) -> OutcomeTable:
+def open_table(
+    place: str | os.PathLike[str], shape: TableShape = OUTCOMES, *, spark: Any = None
+) -> OutcomeTable:
     """The table at a place: a path on this machine or a Volume, else `catalog.schema.table`.
 
     Raises ConfigurationError where the package that a place needs is not installed.
@@ -78,7 +81,7 @@ def open_table(place: str | os.PathLike[str], shape: TableShape = OUTCOMES) -> O
         raise ConfigurationError(
             f"table {text!r}: give catalog.schema.table, or a folder (./outcomes) on this machine"
         )
-    return SparkTable(text, shape)
+    return SparkTable(text, shape, spark=spark)
 
 
 def is_delta_folder(path: str | os.PathLike[str]) -> bool:
@@ -183,7 +186,7 @@ class SparkTable(OutcomeTable):
     def __init__(self, name: str, shape: TableShape = OUTCOMES, *, spark: Any = None) -> None:
         self.name = name
         self.shape = shape
-        self._spark = spark if spark is not None else _active_spark()
+        self._spark = spark if spark is not None else active_spark()
 
     def merge(self, rows: Rows) -> int:
         wanted = _by_key(rows, self.shape)
@@ -298,7 +301,8 @@ def _schema(shape: TableShape) -> pa.Schema:
     return pa.schema(fields)
 
 
-def _active_spark() -> Any:
+def active_spark() -> Any:
+    """The Spark session that runs here; ConfigurationError where Spark is not installed."""
     try:
         from pyspark.sql import SparkSession
     except ImportError as error:

@@ -1,10 +1,11 @@
-"""The notebook runs as it stands, against a local store, with a small stand-in for `dbutils`."""
+"""The notebooks run as they stand, on local stores, with a small stand-in for `dbutils`."""
 
 from __future__ import annotations
 
+import copy
 import json
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 import mlflow
 import pandas as pd
@@ -12,42 +13,12 @@ import pytest
 import yaml
 
 from skilltrace_mlflow.autolog import autolog_status
-from skilltrace_mlflow.errors import EvaluationFailedError
-
-ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
-
-
-class Widgets:
-    def __init__(self, given: dict[str, str]) -> None:
-        self.given = given
-        self.declared: dict[str, str] = {}
-
-    def text(self, name: str, default: str, label: str = "") -> None:
-        self.declared[name] = self.given.get(name, default)
-
-    def get(self, name: str) -> str:
-        return self.declared[name]
-
-
-class Notebook:
-    """Runs a notebook's Python cells; `%` and markdown cells stand behind `# MAGIC`."""
-
-    def __init__(self, path: Path, widgets: dict[str, str]) -> None:
-        self.source = path.read_text(encoding="utf-8")
-        self.path = path
-        self.widgets = Widgets(widgets)
-        self.shown: list[Any] = []
-
-    def run(self) -> None:
-        scope = {
-            "dbutils": self,
-            "display": self.shown.append,
-            "displayHTML": self.shown.append,
-            "__name__": "__main__",
-        }
-        code = compile(self.source, str(self.path), "exec")
-        exec(code, scope)  # noqa: S102 - a notebook is code to run
+from skilltrace_mlflow.databricks.delta import open_table
+from skilltrace_mlflow.databricks.job import RUNS
+from skilltrace_mlflow.databricks.outcomes import outcome_rows
+from skilltrace_mlflow.errors import EvaluationFailedError, InputError
+from skilltrace_mlflow.evaluation import trace_eval
+from tests.bundle.notebooks import NOTEBOOKS, ROOT, Notebook, as_jupyter
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -116,3 +87,108 @@ def test_notebook_proposes_expectations_that_hold_on_the_session(
     (case,) = yaml.safe_load(capsys.readouterr().out)["test_cases"]
     assert case["id"] == "recorded_001"
     assert case["expectations"]
+
+
+SKILL = ROOT / "examples" / "skills" / "bronze-ingestion"
+
+
+def outcome_table(folder: Path, *, exit_code: int) -> str:
+    """What three runs of a job leave: two of a session that passed, one of two that did not all."""
+    table = str(folder / "outcomes")
+    start = datetime(2026, 11, 20, 5, tzinfo=timezone.utc)
+    for number, names in enumerate((["demo-good"], ["demo-good"], ["demo-good", "demo-failing"])):
+        traces = [SKILL / "traces" / f"{name}.jsonl" for name in names]
+        rows = outcome_rows(
+            trace_eval(SKILL, traces=traces), scored_at=start + timedelta(days=number)
+        )
+        for row in rows:
+            row["run_id"] = f"{number}" * 32
+            row["trace_id"] += f"-{number}"
+        open_table(table).merge(rows)
+    row = {
+        **{c.name: 0 for c in RUNS.columns if c.type in ("INT", "BIGINT")},
+        **{c.name: start for c in RUNS.columns if c.type == "TIMESTAMP"},
+        **{c.name: "[]" for c in RUNS.columns if c.type == "STRING"},
+        "scope": json.dumps(["e", ["bronze-ingestion"]]),
+        "exit_code": exit_code,
+        "failed": 1,
+    }
+    open_table(f"{table}_runs", RUNS).merge([row])
+    return table
+
+
+@pytest.mark.parametrize(("exit_code", "fail_job"), [(0, "true"), (1, "false"), (1, "true")])
+def test_notebook_shows_how_runs_did_and_fails_where_the_newest_did(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exit_code: int, fail_job: str
+) -> None:
+    monkeypatch.setenv("MLFLOW_SERVER_ENABLE_CUSTOM_SCORERS", "true")
+    uri = f"sqlite:///{tmp_path / 'store.db'}"
+    mlflow.MlflowClient(tracking_uri=uri).create_experiment("watched")
+    notebook = Notebook(
+        ROOT / "notebooks" / "04_monitoring.py",
+        {
+            "table": outcome_table(tmp_path, exit_code=exit_code),
+            "skill": "bronze-ingestion",
+            "experiment": "watched",
+            "tracking_uri": uri,
+            "fail_job": fail_job,
+        },
+    )
+    if exit_code and fail_job == "true":
+        with pytest.raises(EvaluationFailedError, match="exit code 1: 1 failed") as caught:
+            notebook.run()
+        assert caught.value.exit_code == 1
+    else:
+        notebook.run()
+    rate, tokens, counts = notebook.shown
+    assert "<svg" in rate
+    assert "<svg" in tokens
+    first = counts[counts["run"] == counts["run"].min()]
+    last = counts[counts["run"] == counts["run"].max()]
+    assert counts["run"].nunique() == 3
+    assert first["fail"].sum() == 0
+    assert last["fail"].sum() > 0
+
+
+def test_an_empty_table_is_told_with_the_way_out(tmp_path: Path) -> None:
+    notebook = Notebook(
+        ROOT / "notebooks" / "04_monitoring.py", {"table": str(tmp_path / "none"), "experiment": ""}
+    )
+    with pytest.raises(InputError, match="run the job first"):
+        notebook.run()
+
+
+def test_notebooks_run_in_jupyter_and_an_error_reads_like_the_command_lines(tmp_path: Path) -> None:
+    """Real kernels; only Spark's notebook, whose environment is another, is left to its tests."""
+    import nbclient
+
+    given = {
+        "01_setup_autolog": {"project": str(tmp_path)},
+        "02_evaluate_traces": {
+            "skills_dir": str(ROOT / "examples" / "skills"),
+            "tracking_uri": f"sqlite:///{tmp_path / 'store.db'}",
+            "experiment": "jupyter",
+        },
+        "03_author_expectations": {"trace": str(SKILL / "traces" / "demo-good.jsonl")},
+        "04_monitoring": {"table": outcome_table(tmp_path, exit_code=0), "experiment": ""},
+    }
+    assert {path.stem for path in NOTEBOOKS} == {*given, "05_scale_with_spark"}
+    notebooks = {
+        name: as_jupyter(ROOT / "notebooks" / f"{name}.py", widgets)
+        for name, widgets in given.items()
+    }
+    # One kernel after the other would load MLflow four times.
+    together = copy.copy(notebooks["01_setup_autolog"])
+    together.cells = [cell for notebook in notebooks.values() for cell in notebook.cells]
+    client = nbclient.NotebookClient(together, timeout=240, allow_errors=True)
+    client.execute(cwd=str(tmp_path))
+    for name, notebook in notebooks.items():
+        outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
+        errors = [output for output in outputs if output["output_type"] == "error"]
+        if name == "02_evaluate_traces":  # one recorded session fails on purpose
+            (error,) = errors
+            assert len(error["traceback"]) == 1
+            assert error["traceback"][0].startswith("error: bronze-ingestion: exit code 1")
+        else:
+            assert errors == []
+        assert outputs
