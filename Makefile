@@ -13,7 +13,7 @@ PAIRS ?=
 
 HELP = awk -F ':.*  \#\# ' '/^[a-z-]+:.*  \#\# /{printf "  %-16s %s\n", $$1, $$2}' Makefile
 
-.PHONY: help agent-loop demo test test-newest quick check format unit docs record record-traces bench lock wheel clean permissions-oracle mutants
+.PHONY: help agent-loop demo test test-newest quick check format unit docs record record-traces bench lock screenshots wheel clean permissions-oracle mutants
 
 help:  ## what can be made
 	@$(HELP)
@@ -126,6 +126,9 @@ test-lowest:  ## the tests of the core with the lowest versions that pyproject.t
 	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e .
 	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python pytest hypothesis junitparser markdown-it-py xmlschema
 	$(LOWEST)/bin/python -m pytest -q $(LOWEST_TESTS)
+
+screenshots: $(VENV)/.installed  ## the pictures in docs/images, made in headless Chromium
+	$(BIN)/python -m tests.docs.screenshots
 
 bench: $(VENV)/.installed  ## every benchmark, a few minutes each
 	for name in reading checks import driver report; do $(BIN)/python -m benchmarks.bench_$$name || exit 1; done

@@ -46,7 +46,11 @@ def sentence(evaluation: Evaluation) -> str:
         several = len(evaluation.gates) > 1
         text += f" All {len(evaluation.gates)} gates are met." if several else " Its gate is met."
     reasons = top_reasons(evaluation, 1)
-    return f"{text} Most frequent: {reasons[0]}." if reasons else text
+    if not reasons:
+        return text
+    return (
+        f"{text} {'First' if reasons[0].endswith('· 1 test') else 'Most frequent'}: {reasons[0]}."
+    )
 
 
 def run_url(evaluation: Evaluation) -> str | None:

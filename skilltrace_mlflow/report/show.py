@@ -133,7 +133,8 @@ def _rows(nodes: Iterable[Node], depth: int) -> Iterable[tuple[RenderableType, .
             if node.outcome != "succeeded":
                 why = node.reason or one_line(node.result or "", 200)
                 line.append(f"\n{why}" if why else "", style=_STYLES[node.outcome])
-            outcome = Text(f"{node.number:>4}  " if node.number else "", style="dim")
+            outcome = Text()
+            outcome.append(f"{node.number:>4}  " if node.number else "", style="dim")
             outcome.append(node.outcome, style=_STYLES[node.outcome])
             yield outcome, Padding(line, (0, 0, 0, indent)), right
         yield from _rows(node.children, depth + 1)

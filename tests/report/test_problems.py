@@ -95,7 +95,7 @@ def test_the_sentence_counts_and_names_gates_and_the_first_reason() -> None:
     evaluation = evaluated(missed("Read: not called"), outcome("required_tools"), gates=gates)
     assert sentence(evaluation) == (
         "Of 2 tests, 1 failed and 1 passed. Gate not met: pass_rate (0.5 of 0.9). "
-        "Most frequent: required_tools: Read: not called · 1 test."
+        "First: required_tools: Read: not called · 1 test."
     )
     assert sentence(evaluated(outcome("c"))) == "The test passed."
     assert sentence(Evaluation(skill="s", results=())) == "No test was evaluated."
