@@ -9,15 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.comparison.run_results import REPORT_ARTIFACT
+from skilltrace_mlflow.evaluate._find import JUDGED_TAG, TEST_TAG
 from skilltrace_mlflow.evaluate._resume import SKILL_TAG
 from skilltrace_mlflow.evaluate._rows import Row
 from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore, first_line
 from skilltrace_mlflow.report.markdown import to_note
 from skilltrace_mlflow.results import Evaluation, TestResult
 
-__all__ = ["TEST_TAG", "VERDICT_TAG", "present_run", "tag_traces"]
+__all__ = ["VERDICT_TAG", "present_run", "tag_traces"]
 
-TEST_TAG = "skilltrace.test_id"
 VERDICT_TAG = "skilltrace.verdict"
 _NOTE = "mlflow.note.content"
 _WORDS = {0: "passed", 1: "failed", 2: "unreadable input"}
@@ -60,7 +60,7 @@ def tag_traces(rows: Sequence[Row], results: Sequence[TestResult], store: RunSto
     wanted = [
         (trace_id, key, value)
         for trace_id, found in judged.items()
-        for key, value in _tags(found).items()
+        for key, value in _tags(found, held.get(trace_id, {})).items()
         if held.get(trace_id, {}).get(key) != value
     ]
 
@@ -75,15 +75,20 @@ def tag_traces(rows: Sequence[Row], results: Sequence[TestResult], store: RunSto
     return []
 
 
-def _tags(found: Iterable[TestResult]) -> Mapping[str, str]:
+def _tags(found: Iterable[TestResult], held: Mapping[str, str]) -> Mapping[str, str]:
+    """What is to stand on a trace that holds these tags already.
+
+    A test id that somebody else wrote says whose evidence the trace is, and stays; of our own,
+    which must never be taken for that, a second tag says that it is ours.
+    """
     found = list(found)
     order = (Verdict.FAIL, Verdict.ERROR, Verdict.UNKNOWN, Verdict.PASS)
     verdict = min((result.verdict for result in found), key=order.index)
-    return {
-        SKILL_TAG: _cut(found[0].skill),
-        TEST_TAG: _cut(", ".join(dict.fromkeys(result.test_id for result in found))),
-        VERDICT_TAG: str(verdict),
-    }
+    tags = {SKILL_TAG: _cut(found[0].skill), VERDICT_TAG: str(verdict)}
+    tests = _cut(", ".join(dict.fromkeys(result.test_id for result in found)))
+    if held.get(TEST_TAG) in (None, held.get(JUDGED_TAG)):
+        tags = {JUDGED_TAG: tests, TEST_TAG: tests, **tags}  # the mark first: it may be the last
+    return tags
 
 
 def _cut(text: str) -> str:

@@ -155,7 +155,8 @@ def _outcome(outcome: Outcome | None) -> str:
 
 
 def _mark(verdict: str, why: str = "") -> str:
-    return f'<td style="{_COLOURS[verdict]};white-space:nowrap" title="{_text(why)}">{_MARKS[verdict]}</td>'
+    style = f"{_COLOURS[verdict]};white-space:nowrap"
+    return f'<td style="{style}" title="{_text(why)}">{_MARKS[verdict]}</td>'
 
 
 def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -113,6 +113,7 @@ def test_run_and_traces_say_what_came_of_them_where_people_look(store: str, tmp_
         for trace_id in (good, bad)
     }
     assert tags[good] == {
+        "skilltrace.judged_as": "good",
         "skilltrace.skill": "demo",
         "skilltrace.test_id": "good",
         "skilltrace.verdict": "pass",
@@ -129,6 +130,11 @@ def test_run_and_traces_say_what_came_of_them_where_people_look(store: str, tmp_
     assert "required\\_tools: Read: not called · 2 tests" in note
     page = f"#/experiments/{evaluation.experiment_id}/runs/{run.info.run_id}/artifacts/"
     assert f"({page}skilltrace/report.html)" in note
+    # What was judged once is not for that the evidence of tomorrow: the newest equal prompt is.
+    (newer,) = log_turns(("do good", ["Bash"]))
+    prompts = write_skill(tmp_path / "prompts", manifest=LIMITS, cases=[case("good")])
+    (result,) = evaluate_skill(prompts, include_traces=True, experiment="traces").results
+    assert result.trace_id == newer
     named = evaluate_skill(skill, include_traces=True, experiment="traces", run_name="nightly")
     assert mlflow.get_run(str(named.run_id)).info.run_name == "nightly"
 
