@@ -301,5 +301,5 @@ def test_the_table_names_the_regression_and_sums_up() -> None:
     assert row.split() == ["worse", "t", "c", "pass", "unknown"]
     assert lines[-1] == (
         "1 regression: 1 worse, 0 vanished, 0 better, 0 appeared, 0 changed otherwise; "
-        "1 tests in both"
+        "1 test in both"
     )

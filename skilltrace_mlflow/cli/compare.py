@@ -18,6 +18,7 @@ from skilltrace_mlflow.cli._common import (
 __all__ = ["command"]
 
 EXIT_REGRESSION = 1
+EXIT_UNKNOWN = 3
 
 
 @click.command(
@@ -61,7 +62,8 @@ def command(
 
     A test or a check that vanished, and a pass that became unknown, count as regressions. A figure
     (less is better) is worse only if it rose by more than the tolerance and chance alone does not
-    explain it.
+    explain it. Where no test is in both, nothing is compared: no regression, and exit code 3 with
+    --fail-on-regression.
     """
     from skilltrace_mlflow.cli._common import results_of
     from skilltrace_mlflow.comparison.compare import compare_results
@@ -78,3 +80,5 @@ def command(
     write_result(render_comparison(comparison, output_format, color=colourful()))
     if fail_on_regression and comparison.regressions:
         ctx.exit(EXIT_REGRESSION)
+    if fail_on_regression and comparison.unpaired:
+        ctx.exit(EXIT_UNKNOWN)  # no regression, but nobody has looked either

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from skilltrace_mlflow.comparison.paired import (
@@ -121,6 +121,12 @@ class Comparison:
     tolerance: float
 
     @property
+    def unpaired(self) -> bool:
+        """Whether both sides hold tests and none is in both, so that nothing was compared."""
+        sides = {change.kind for change in self.changes}
+        return not self.tests_in_both and {"appeared", "vanished"} <= sides
+
+    @property
     def regressions(self) -> tuple[str, ...]:
         """What got worse, one line each; empty where nothing did."""
         return (
@@ -167,13 +173,16 @@ def compare_results(
 
     Tests are paired by id, and by skill where one side holds several. A figure that rose is a
     regression only if the mean rose by more than `tolerance` (a share) and the interval of the
-    change excludes zero: two runs of an agent never cost the same.
+    change excludes zero: two runs of an agent never cost the same. Where no test is in both,
+    nothing is a regression, and the comparison says that it is `unpaired`.
     """
     several = any(len({record.skill for record in side}) > 1 for side in (before, after))
     a, b = _grouped(before, several), _grouped(after, several)
     keys = list(dict.fromkeys([*a, *b]))
     changes = [change for key in keys for change in _changes(a.get(key), b.get(key))]
     shared = [(a[key], b[key]) for key in keys if key in a and key in b]
+    if a and b and not shared:  # two sets of other tests: nothing can have got worse
+        changes = [replace(change, regression=False) for change in changes]
     names = sorted({name for record in (*before, *after) for name in record.checks})
     return Comparison(
         before_name=before_name,

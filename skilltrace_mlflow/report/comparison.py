@@ -58,12 +58,17 @@ def render_comparison(
 def verdict(comparison: Comparison) -> str:
     """The summary line."""
     count = comparison.count
+    if comparison.unpaired:
+        return (
+            f"Nothing could be paired: none of A's tests ({count('vanished'):,}) has the id of one "
+            f"of B's ({count('appeared'):,}); nothing was compared"
+        )
     found = len(comparison.regressions)
     word = f"{found} regression{'s' if found != 1 else ''}" if found else "No regression"
     return (
         f"{word}: {count('worse')} worse, {count('vanished')} vanished, {count('better')} better, "
         f"{count('appeared')} appeared, {count('changed')} changed otherwise; "
-        f"{comparison.tests_in_both} tests in both"
+        f"{comparison.tests_in_both:,} test{'s' if comparison.tests_in_both != 1 else ''} in both"
     )
 
 
@@ -105,9 +110,9 @@ def figure_rows(figures: Sequence[FigureComparison]) -> list[tuple[str, ...]]:
             FIGURES[figure.name],
             shown_figure(figure.name, figure.before, figure.before_at_least),
             shown_figure(figure.name, figure.after, figure.after_at_least),
-            f"{figure.effect:+,.4g}"
+            _signed(figure.name, figure.effect)
             + ("" if figure.relative is None else f" ({figure.relative:+.1%})"),
-            _interval(figure.interval, 1, ",.4g"),
+            _figure_interval(figure),
             figure.verdict,
             f"{figure.pairs} paired",
         )
@@ -116,7 +121,25 @@ def figure_rows(figures: Sequence[FigureComparison]) -> list[tuple[str, ...]]:
 
 
 def _share(passed: int, judged: int) -> str:
-    return f"{passed} of {judged} ({passed / judged:.0%})" if judged else "not judged"
+    if not judged:
+        return "not judged"
+    percent = round(100 * passed / judged)
+    if 0 < passed < judged:  # 199 of 200 are not all, 1 of 300 is not none
+        percent = min(max(percent, 1), 99)
+    return f"{passed:,} of {judged:,} ({percent}%)"
+
+
+def _signed(name: str, value: float) -> str:
+    """A change of a figure, in the figure's own style."""
+    sign = "+" if value > 0 else "-" if value < 0 else "±"
+    return sign + shown_figure(name, abs(value))
+
+
+def _figure_interval(figure: FigureComparison) -> str:
+    if figure.interval is None:
+        return "—"
+    low, high = figure.interval
+    return f"{_signed(figure.name, low)} to {_signed(figure.name, high)}"
 
 
 def _interval(interval: tuple[float, float] | None, factor: float, spec: str) -> str:
@@ -160,7 +183,13 @@ def _table(comparison: Comparison, width: int | None, color: bool) -> str:
         parts += [_rich_table(head, rows[:_MOST_CHANGES]), Text()]
         if len(rows) > _MOST_CHANGES:
             parts.append(Text(f"… and {len(rows) - _MOST_CHANGES:,} more; --format json has all"))
-    style = "bold red" if comparison.regressions else "bold green"
+    style = (
+        "bold red"
+        if comparison.regressions
+        else "bold yellow"
+        if comparison.unpaired
+        else "bold green"
+    )
     parts.append(Text(verdict(comparison), style=style))
     return printed(parts, width=width, color=color)
 
