@@ -162,7 +162,7 @@ def test_what_show_prints_as_json_can_be_shown_again(tmp_path: Path, call: Call)
 def test_show_wants_exactly_one_trace(call: Call, arguments: tuple[str, ...]) -> None:
     code, out, err = call("show", *arguments)
     assert (code, out) == (2, "")
-    assert "Name one trace: FILE, --trace-id or --session-id." in err
+    assert "Name one trace: FILE, --trace-id, --session-id, --latest or --local." in err
 
 
 @pytest.mark.parametrize("command", ["show", "compare"])
