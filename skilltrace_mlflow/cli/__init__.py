@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-__all__ = ["job_main", "main", "mlflow_eval_main"]
+__all__ = ["job_main", "main", "mlflow_eval_main", "scale_main"]
 
 
 def main() -> None:
@@ -28,6 +28,14 @@ def job_main() -> None:
     from skilltrace_mlflow.cli.job import command
 
     _leave(run(sys.argv[1:], command, "skilltrace-job"))
+
+
+def scale_main() -> None:
+    """Entry point of `skilltrace-scale`, what the Spark job runs."""
+    from skilltrace_mlflow.cli._app import run
+    from skilltrace_mlflow.cli.scale import command
+
+    _leave(run(sys.argv[1:], command, "skilltrace-scale"))
 
 
 def _exit(arguments: list[str]) -> None:

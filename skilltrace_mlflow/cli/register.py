@@ -85,7 +85,7 @@ def command(
             experiment=experiment,
             tracking_uri=tracking_uri,
             sample_rate=sample_rate,
-            filter_string=filter_string,
+            filter_string=filter_string or None,  # a job hands over an empty text
         )
     if not quiet:
         note(f"{done.name}: {'scores new traces' if done.running else 'stopped'}")

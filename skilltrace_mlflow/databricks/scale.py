@@ -107,9 +107,10 @@ def score_at_scale(
     if not 0 <= pass_rate <= 1:
         raise ConfigurationError(f"pass rate {pass_rate:g}: expected 0 to 1")
     session = spark if spark is not None else active_spark()
-    target = open_table(table, spark=session) if table.strip() else None
-    if target is not None and not isinstance(target, SparkTable):
+    if "/" in table or "\\" in table:
         raise ConfigurationError(f"table {table!r}: Spark writes to catalog.schema.name")
+    target = open_table(table.strip(), spark=session) if table.strip() else None
+    assert target is None or isinstance(target, SparkTable)  # noqa: S101 - it is no folder
     manifest = load_manifest(skill, skills_dir=skills_dir)
     outcomes = score_traces(
         _frame(session, source, where),

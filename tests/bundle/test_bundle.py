@@ -118,9 +118,11 @@ def test_entry_points_that_jobs_name_exist(bundle: dict[str, Any]) -> None:
 
 
 def commands() -> dict[str, click.Command]:
+    from skilltrace_mlflow.cli._app import app
     from skilltrace_mlflow.cli.job import command as job
+    from skilltrace_mlflow.cli.scale import command as scale
 
-    return {"skilltrace-job": job}
+    return {"skilltrace-job": job, "skilltrace-mlflow": app, "skilltrace-scale": scale}
 
 
 def test_the_job_parses_the_parameters_that_it_is_given(bundle: dict[str, Any]) -> None:
@@ -137,8 +139,14 @@ def test_the_job_parses_the_parameters_that_it_is_given(bundle: dict[str, Any]) 
             ]
             given = [resolved(text, bundle) for text in given]
             command = commands()[wheel["entry_point"]]
+            if isinstance(command, click.Group):
+                found = command.get_command(click.Context(command), given.pop(0))
+                assert found is not None
+                command = found
             context = command.make_context(wheel["entry_point"], given)
-            assert context.params["table"] == "main.skilltrace.outcomes"
+            assert context.params.get("table", "main.skilltrace.outcomes") == (
+                "main.skilltrace.outcomes"
+            )
             assert Path(context.params["skills_dir"]).is_dir()
 
 

@@ -24,6 +24,7 @@ import skilltrace_mlflow
 from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.cli._app import app
 from skilltrace_mlflow.cli.job import command as job
+from skilltrace_mlflow.cli.scale import command as scale
 from skilltrace_mlflow.evaluation import trace_eval
 from skilltrace_mlflow.report import render
 
@@ -45,7 +46,11 @@ def _cli() -> str:
         "Results go to standard output, everything else to standard error.\n",
     ]
     context = click.Context(app, info_name="skilltrace-mlflow")
-    for path, command in [*_commands(app, context), ("skilltrace-job", (job, None))]:
+    for path, command in [
+        *_commands(app, context),
+        ("skilltrace-job", (job, None)),
+        ("skilltrace-scale", (scale, None)),
+    ]:
         found, parent = command
         name = path.rpartition(" ")[2]
         told = click.Context(

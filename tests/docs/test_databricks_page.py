@@ -11,10 +11,15 @@ import pytest
 
 from skilltrace_mlflow.cli._app import app
 from skilltrace_mlflow.cli.job import command as job
+from skilltrace_mlflow.cli.scale import command as scale
 
 ROOT = Path(__file__).resolve().parents[2]
 SHOWN = [ROOT / "docs" / "databricks.md", ROOT / "bundle.yml", *(ROOT / "notebooks").glob("*.py")]
-COMMANDS: dict[str, click.Command] = {"skilltrace-mlflow": app, "skilltrace-job": job}
+COMMANDS: dict[str, click.Command] = {
+    "skilltrace-mlflow": app,
+    "skilltrace-job": job,
+    "skilltrace-scale": scale,
+}
 
 
 def shown() -> list[str]:
