@@ -261,6 +261,8 @@ def _evaluate(skill: _Skill, evidence: Sequence[Evidence], options: JobOptions) 
     for item in evidence:
         if _concerns(item, manifest.name):
             test_id = item.tags.get("skilltrace.test_id")
+            if test_id == item.tags.get("skilltrace.judged_as"):
+                test_id = None  # an evaluation's own words on what it judged
             by_test.setdefault(test_id if test_id in skill.cases else None, []).append(item)
     results: list[TestResult] = []
     notes: list[str] = []

@@ -28,7 +28,7 @@ SOURCE = "transcript"
 
 _PREFIX = "skilltrace."
 _UPLOADED = "skilltrace.uploaded"
-_KEPT = ("skilltrace.test_id",)
+_KEPT = ("skilltrace.test_id", "skilltrace.judged_as")
 _PREVIEW = 1000
 # A store may cut previews shorter.
 _TELLING = 200
