@@ -109,7 +109,9 @@ def test_a_million_characters_are_cut_in_every_view_and_whole_in_json(char: str)
 
 def test_an_unknown_format_is_a_configuration_error_that_lists_them() -> None:
     evaluation = Evaluation(skill="s", results=())
-    with pytest.raises(ConfigurationError, match="'pdf' is not one of html, json, jsonl, junit"):
+    with pytest.raises(
+        ConfigurationError, match="'pdf' is not one of github, html, json, jsonl, junit"
+    ):
         render(evaluation, "pdf")
     empty = compare_results([ResultRecord(test_id="a")], [])
     with pytest.raises(ConfigurationError, match="'html' is not one of json, markdown, table"):
