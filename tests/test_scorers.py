@@ -88,7 +88,9 @@ def test_every_kind_of_trace_gives_the_same_verdict() -> None:
     metrics = compute_metrics(session)
     for trace in (session, metrics, metrics.to_dict(), metrics.to_dict(inputs=True)):
         feedback = tool_count(trace=trace, expectations=LIMIT)
-        assert (feedback.value, feedback.rationale) == ("no", "Bash: 6 > 5")
+        assert feedback.value == "no"
+        assert feedback.rationale.startswith("call 6 (")
+        assert feedback.rationale.endswith("Bash: 6 > 5")
     with pytest.raises(InputError, match="got int"):
         tool_count(trace=3, expectations=LIMIT)
     with pytest.raises(InputError, match="'sools'"):

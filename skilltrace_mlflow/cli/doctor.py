@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from skilltrace_mlflow.cli._common import colourful, format_option, write_result
+from skilltrace_mlflow.cli._common import (
+    colourful,
+    format_option,
+    output_option,
+    verbosity_options,
+    write_files,
+    write_result,
+)
 from skilltrace_mlflow.cli._options import ExpandedPath, store_options
 from skilltrace_mlflow.text import plain
 
@@ -49,6 +56,8 @@ _COLOURS = {"ok": "green", "missing": "red", "unknown": "yellow", "skipped": "br
     help="How long one step may take.",
 )
 @format_option("table", "json")
+@output_option("table", "json")
+@verbosity_options
 def command(
     directory: Path,
     experiment: str | None,
@@ -59,6 +68,9 @@ def command(
     here: bool,
     timeout: float,
     output_format: str,
+    outputs: tuple[Path, ...],
+    quiet: bool,
+    verbose: bool,
 ) -> int:
     """Check what a set-up needs, one line each, with the way out. Nothing is changed.
 
@@ -80,17 +92,21 @@ def command(
         timeout=timeout,
     )
     code = exit_code(findings)
-    if output_format == "json":
-        report = {"exit_code": code, "findings": [item.to_dict() for item in findings]}
-        write_result(json.dumps(report, indent=2, ensure_ascii=False))
-    else:
-        write_result("\n".join(_line(item) for item in findings))
+
+    def text_of(name: str, *, color: bool = False) -> str:
+        if name == "json":
+            report = {"exit_code": code, "findings": [item.to_dict() for item in findings]}
+            return json.dumps(report, indent=2, ensure_ascii=False)
+        return "\n".join(_line(item, color=color) for item in findings)
+
+    write_files(outputs, text_of, quiet=quiet)
+    write_result(text_of(output_format, color=colourful()))
     return code
 
 
-def _line(item: Finding) -> str:
+def _line(item: Finding, *, color: bool) -> str:
     state = f"{item.state:<8}"
-    if colourful():
+    if color:
         state = click.style(state, fg=_COLOURS[item.state])
     way_out = f"; {item.way_out}" if item.way_out else ""
     return f"{state} {item.name:<10} {plain(f'{item.found}{way_out}')}"
