@@ -43,6 +43,7 @@ def trace_eval(
     evidence: Iterable[Evidence] = (),
     test_id: str | None = None,
     fail_under: Mapping[str, float] | None = None,
+    strict_prompts: bool = False,
     allow_custom: bool = False,
     experiment: str | None = None,
     tracking_uri: str | None = None,
@@ -60,7 +61,8 @@ def trace_eval(
     like `local`: this machine's newest session of this directory. `evidence` is what was fetched
     otherwise. `test_id` applies that test case's overrides; the traces are then its attempts.
 
-    `fail_under` adds gates to the manifest's. `allow_custom` lets the manifest's own functions run.
+    `strict_prompts` makes a test unknown on a session with another prompt. `fail_under` adds gates
+    to the manifest's. `allow_custom` lets the manifest's own functions run.
     With `workers` above 1 files are read and judged in that many processes (call it under `if
     __name__ == "__main__"` then); without `keep_sessions` results keep figures in place of the
     session. `progress` is called with (done, total).
@@ -78,6 +80,7 @@ def trace_eval(
         local=local,
         test_id=test_id,
         fail_under=fail_under or {},
+        strict_prompts=strict_prompts,
         allow_custom=allow_custom,
         experiment=experiment,
         tracking_uri=tracking_uri,
@@ -91,7 +94,7 @@ def trace_eval(
             f"{manifest.path or manifest.name}: {own[0]!r} is a function of your own; allow it to "
             "run with --allow-custom (allow_custom=True), or take it out of the manifest"
         )
-    target = Target.of(manifest, test_id)
+    target = replace(Target.of(manifest, test_id), strict_prompts=strict_prompts)
     single = isinstance(traces, str | os.PathLike | Session)
     results, notes = judge_traces(
         target,

@@ -190,6 +190,16 @@ class EvaluationOptions:
             kept=True,
         ),
     )
+    strict_prompts: bool = field(
+        default=False,
+        metadata=_said(
+            "--strict-prompts",
+            "flag",
+            "A test judged on a session with another prompt is unknown, not only remarked on.",
+            *_BOTH,
+            kept=True,
+        ),
+    )
     no_llm: bool = field(
         default=False,
         metadata=_said(

@@ -34,18 +34,22 @@ from skilltrace_mlflow.sources.load import (
     short_name,
 )
 from skilltrace_mlflow.sources.locate import find_sessions
+from skilltrace_mlflow.text import one_line
 
 __all__ = [
     "SESSION_PREFIX",
     "Target",
     "get_trace_from_mlflow",
     "judge_traces",
+    "other_prompt",
     "parse_and_compute_metrics",
+    "prompt_outcome",
     "score_session",
     "score_whole",
 ]
 
 _MOST_REMARKS = 3
+_LONGEST_PROMPT = 120
 SESSION_PREFIX = "session."
 """Outcomes of `session_expectations` carry the check's name behind this prefix."""
 
@@ -107,14 +111,36 @@ def _judged(session: Session | None, expectations: tuple[Expectation, ...]) -> I
     return judge_session(session, ((e.spec, e.parameters, e.scope) for e in expectations))
 
 
+def other_prompt(case: TestCase | None, session: Session | None) -> str | None:
+    """What to say where a session was not given the prompt of the test that it is judged for; None
+    where it was, white space aside, in any of its turns, and where either has no prompt to compare.
+    """
+    if case is None or session is None or not case.prompt or not session.prompts:
+        return None
+    wanted = " ".join(case.prompt.split())
+    if any(" ".join(prompt.split()) == wanted for prompt in session.prompts):
+        return None
+    given = one_line(session.prompts[0], _LONGEST_PROMPT)
+    return f"the session was given another prompt than the test: {given!r}"
+
+
+def prompt_outcome(problem: str) -> Outcome:
+    """What `other_prompt` says, as the verdict of `--strict-prompts`: no evidence of this test."""
+    return Outcome(check="prompt", verdict=Verdict.UNKNOWN, rationale=problem)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """What traces are judged against: the expectations that hold, and what to call the results."""
+    """What traces are judged against: the expectations that hold, and what to call the results.
+
+    `strict_prompts` makes the result of a test unknown on a session with another prompt.
+    """
 
     skill: str
     expectations: tuple[Expectation, ...]
     session_expectations: tuple[Expectation, ...] = ()
     case: TestCase | None = None
+    strict_prompts: bool = False
 
     @classmethod
     def of(cls, manifest: Manifest, test_id: str | None = None) -> Target:
@@ -147,9 +173,11 @@ class Target:
     def judge(self, evidence: Evidence, *, attempt: int = 1) -> TestResult:
         """The verdicts on one trace, and by the session expectations on the session it is of."""
         case = self.case
+        other = other_prompt(case, evidence.session)
         outcomes = (
             *score_session(evidence.session, self.expectations),
             *self._session_outcomes(evidence),
+            *([prompt_outcome(other)] if other is not None and self.strict_prompts else ()),
         )
         return TestResult(
             test_id=evidence.name if case is None else case.id,
@@ -163,7 +191,11 @@ class Target:
             source=evidence.source,
             category=None if case is None else case.category,
             prompt=next(iter(evidence.session.prompts), None),
-            notes=(*ending_notes(evidence.session), *_remarks(evidence.session)),
+            notes=(
+                *([other] if other is not None else ()),
+                *ending_notes(evidence.session),
+                *_remarks(evidence.session),
+            ),
         )
 
     def _session_outcomes(self, evidence: Evidence) -> tuple[Outcome, ...]:

@@ -16,7 +16,7 @@ from skilltrace_mlflow.evaluate._deadline import Deadline
 from skilltrace_mlflow.evaluate._rows import Attempt
 from skilltrace_mlflow.expectations import TestCase
 from skilltrace_mlflow.responses import ResponseSpec, run_response
-from skilltrace_mlflow.score import score_session, score_whole
+from skilltrace_mlflow.score import other_prompt, prompt_outcome, score_session, score_whole
 from skilltrace_mlflow.scorer_config import is_model_based
 from skilltrace_mlflow.scorers import (
     LONGEST_CALL,
@@ -27,7 +27,7 @@ from skilltrace_mlflow.scorers import (
     value_to_outcomes,
 )
 
-__all__ = ["AttemptJudges", "expectations_of", "response_of"]
+__all__ = ["AttemptJudges", "expectations_of", "other_prompt_of", "response_of"]
 
 _AT_ONCE = 8
 
@@ -37,12 +37,15 @@ class AttemptJudges:
     """Who judges: our trace checks, our response checks, functions of users, and MLflow's own."""
 
     traces: bool
+    strict_prompts: bool = False
     responses: tuple[ResponseSpec, ...] = ()
     functions: tuple[Scorer, ...] = ()
     models: tuple[Scorer, ...] = ()
 
     @classmethod
-    def of(cls, scorers: Iterable[Scorer], *, traces: bool) -> AttemptJudges:
+    def of(
+        cls, scorers: Iterable[Scorer], *, traces: bool, strict_prompts: bool = False
+    ) -> AttemptJudges:
         """Tell scorers apart by what is behind them."""
         responses: list[ResponseSpec] = []
         functions: list[Scorer] = []
@@ -59,6 +62,7 @@ class AttemptJudges:
                 functions.append(item)
         return cls(
             traces=traces,
+            strict_prompts=strict_prompts,
             responses=tuple(responses),
             functions=tuple(functions),
             models=tuple(models),
@@ -85,9 +89,11 @@ class AttemptJudges:
     def _trace_outcomes(self, found: Attempt) -> Iterable[Outcome]:
         if not self.traces:
             return ()
+        other = other_prompt_of(found)
         return (
             *score_session(found.session, found.case.expectations),
             *score_whole(found.whole, found.case.session_expectations),
+            *([prompt_outcome(other)] if other is not None and self.strict_prompts else ()),
         )
 
     def _response_outcomes(self, found: Attempt) -> Iterable[Outcome]:
@@ -121,6 +127,15 @@ class AttemptJudges:
 
         with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="skilltrace-judge") as pool:
             return list(pool.map(run, jobs))
+
+
+def other_prompt_of(found: Attempt) -> str | None:
+    """What to say of a session that was chosen for a test and not given its prompt; of one that was
+    made for the test, nothing.
+    """
+    if found.method == "given":
+        return None
+    return other_prompt(found.case, found.whole or found.session)
 
 
 def response_of(found: Attempt) -> Any:

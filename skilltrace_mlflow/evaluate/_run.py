@@ -24,7 +24,7 @@ from skilltrace_mlflow.comparison.run_results import REPORT_ARTIFACT, RESULTS_AR
 from skilltrace_mlflow.errors import EvaluationError
 from skilltrace_mlflow.evaluate._deadline import Deadline
 from skilltrace_mlflow.evaluate._find import experiment_of
-from skilltrace_mlflow.evaluate._judge import AttemptJudges, expectations_of
+from skilltrace_mlflow.evaluate._judge import AttemptJudges, expectations_of, other_prompt_of
 from skilltrace_mlflow.evaluate._mlflow import log_rows, rounds
 from skilltrace_mlflow.evaluate._models import ModelJudges
 from skilltrace_mlflow.evaluate._present import present_run, tag_traces
@@ -442,6 +442,7 @@ class EvaluationRun:
                 prompt=found.case.prompt,
                 notes=(
                     *found.notes,
+                    *self._prompt_note(found),
                     *(ending_notes(found.session) if found.session is not None else ()),
                 ),
                 error=found.error,
@@ -449,6 +450,13 @@ class EvaluationRun:
             )
             for number, (found, outcomes) in enumerate(zip(self.attempts, judged, strict=True))
         )
+
+    def _prompt_note(self, found: Attempt) -> tuple[str, ...]:
+        """Said of a session that was chosen for a test, not made for it."""
+        if not self.judges.traces:
+            return ()
+        other = other_prompt_of(found)
+        return () if other is None else (other,)
 
 
 def _same(stored: Any, value: Any) -> bool:

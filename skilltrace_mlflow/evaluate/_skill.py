@@ -68,6 +68,7 @@ def evaluate_skill(
     timeout: float | None = None,
     attempts: int | None = None,
     fail_under: Mapping[str, float] | None = None,
+    strict_prompts: bool = False,
     allow_custom: bool = False,
     allow_outside: bool = False,
     no_llm: bool = False,
@@ -86,7 +87,8 @@ def evaluate_skill(
     everything, in seconds. `resume` finishes the run of that id, which was interrupted or could
     not be completed, with the options that it was started with. `allow_custom` lets the manifest's
     own functions run, `allow_outside` lets a `trace_ref` lead out of the skill's folder, `no_llm`
-    leaves model-based scorers out. `supersede` makes verdicts of earlier runs on the same traces
+    leaves model-based scorers out. `strict_prompts` makes a test unknown that is judged on a
+    session with another prompt. `supersede` makes verdicts of earlier runs on the same traces
     invalid, where otherwise a run supersedes only its own. `given` are attempts that were made for
     this evaluation, by test case; `run_tags` are set on its MLflow run.
 
@@ -102,6 +104,7 @@ def evaluate_skill(
         attempts=attempts,
         timeout=timeout,
         fail_under=fail_under or {},
+        strict_prompts=strict_prompts,
         no_llm=no_llm,
         supersede=supersede,
         allow_custom=allow_custom,
@@ -146,7 +149,9 @@ def evaluate_skill(
                 f"what {len(unjudged)} of {len(chosen)} test cases expect of their traces was not "
                 "judged; --include-traces does"
             )
-        judges = AttemptJudges.of(scorers, traces=options.include_traces)
+        judges = AttemptJudges.of(
+            scorers, traces=options.include_traces, strict_prompts=options.strict_prompts
+        )
         imports = given is None and any(
             c.trace_ref is not None or c.inline_trace is not None for c in chosen
         )
