@@ -191,7 +191,7 @@ class TestErrors:
 
 class TestRepeatedCalls:
     def run(self, *given: Any) -> list:
-        return [make_call("Read", {"n": item}) for item in given]
+        return [make_call("mcp__a__b", {"n": item}) for item in given]
 
     @pytest.mark.parametrize(
         ("value", "given", "expected"),
@@ -210,7 +210,9 @@ class TestRepeatedCalls:
         assert verdict("repeated_calls", value, *self.run(*given)) == expected
 
     def test_agents_have_runs_of_their_own(self) -> None:
-        calls = [make_call("Read", {"n": 1}, agent=agent) for agent in ("main", "a", "main", "a")]
+        calls = [
+            make_call("mcp__a__b", {"n": 1}, agent=agent) for agent in ("main", "a", "main", "a")
+        ]
         assert verdict("repeated_calls", {"max_identical": 2}, *calls) == "pass"
         assert verdict("repeated_calls", {"max_identical": 1}, *calls) == "fail"
 

@@ -135,8 +135,9 @@ def test_show_prints_the_timeline_of_a_transcript(call: Call) -> None:
     (file,) = (recordings() / "demo-failing").glob("*.jsonl")
     code, out, err = call("show", file)
     assert (code, err) == (0, "")
-    assert re.search(r"succeeded +Bash +cd /home/dev/lakehouse/checkpoints && rm -r -f orders", out)
-    assert re.search(r"failed +mcp__databricks__execute_sql", out)
+    out = " ".join(out.split())  # wherever a line of the table ends
+    assert "succeeded Bash cd /home/dev/lakehouse/checkpoints &&" in out
+    assert "failed mcp__databricks__execute_sql" in out
 
 
 def test_show_writes_a_page_and_says_where(tmp_path: Path, call: Call) -> None:

@@ -111,7 +111,7 @@ def test_the_same_verdicts_on_traces_of_every_writer(tmp_path: Path) -> None:
     for trace, given in zip(traces, found, strict=True):
         expected = here(manifest, trace)
         assert [(g[0], g[1]) for g in given] == [(o.check, str(o.verdict)) for o in expected]
-        assert [g[3] for g in given] == [o.rationale or None for o in expected]
+        assert [g[3] for g in given] == [o.explanation or None for o in expected]
 
 
 def test_without_parsers_nothing_passes_that_did_not(tmp_path: Path) -> None:
@@ -176,7 +176,7 @@ def test_registered_on_a_server_and_read_back_it_judges_the_same(
             given = kept(trace=Trace.from_dict(trace))
             expected = here(manifest, trace)
             assert [(f.name, f.rationale) for f in given] == [
-                (o.check, o.rationale or None) for o in expected
+                (o.check, o.explanation or None) for o in expected
             ]
     with pytest.raises(ConfigurationError, match="no scorer"):
         monitoring.stop("other", experiment="watched", tracking_uri=server)

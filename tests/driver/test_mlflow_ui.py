@@ -81,8 +81,8 @@ def test_the_trace_that_went_wrong_shows_its_verdicts_and_what_the_agent_did(
     browser.execute_script("arguments[0].click()", button)
     lines = WebDriverWait(browser, 120).until(_assessments)
     found = dict(zip(lines[::2], lines[1::2], strict=True))
+    # banned_tools is missing: it stands on the span of the one call that it speaks of.
     assert found == {
-        "banned_tools": "No",
         "file_existence": "Yes",
         "required_skills": "Yes",
         "required_tools": "No",
