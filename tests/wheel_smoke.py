@@ -106,6 +106,7 @@ def light(work: Path) -> int:
         "TEST_ID": "orders_create",
         "BASELINE": "",
         "RESULTS": "results",
+        "GITHUB_ACTIONS": "true",
         "GITHUB_STEP_SUMMARY": str(work / "summary.md"),
         "GITHUB_OUTPUT": str(work / "output.txt"),
     }
