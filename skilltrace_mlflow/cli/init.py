@@ -114,7 +114,7 @@ def command(skill: str, skills_dir: Path | None, force: bool, bundle: bool) -> i
         if taken and not force:
             files, taken = {}, []
         skills = folder.resolve().parent
-        files |= bundle_files(_below(skills.parent), skills, replacing=force)
+        files |= bundle_files(_below(skills.parent), skills, folder.resolve().name, replacing=force)
     if taken and not force:
         raise ConfigurationError(
             f"{taken[0]} exists already; overwrite it with --force, or choose another skill"

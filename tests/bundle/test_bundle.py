@@ -1,4 +1,7 @@
-"""The bundle: valid by its schema and Databricks' own classes, and all that it names exists."""
+"""Bundles: valid by their schema and Databricks' own classes, and all that they name exists.
+
+Everything is asked of both, this repository's and the one that `init --bundle` writes for a team.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ from databricks.bundles.alerts import Alert
 from databricks.bundles.dashboards import Dashboard
 from databricks.bundles.jobs import Job
 
+from skilltrace_mlflow.databricks.bundle import repository_bundle
+from tests.bundle.generate import PLACE
 from tests.bundle.tables import sample_tables
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,9 +32,33 @@ SCHEMA = json.loads((ROOT / "tests/data/bundle/schema.json").read_text(encoding=
 MADE = {"file_path", "current_user"}  # of `workspace`, filled in by the command line tool
 
 
+@pytest.fixture(scope="module", params=["repository", "team"])
+def root(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the bundle lies in."""
+    return ROOT if request.param == "repository" else team(tmp_path_factory.mktemp("our skills"))
+
+
+def team(folder: Path, skill: str = "bronze") -> Path:
+    """A team's repository with the bundle that `init` writes there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert init(skill, "--bundle") == 0
+    return folder
+
+
+def init(*arguments: str) -> int:
+    from skilltrace_mlflow.cli._app import run as run_command
+
+    return run_command(["init", *arguments])
+
+
 @pytest.fixture(scope="module")
-def bundle() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "bundle.yml").read_text(encoding="utf-8"))
+def bundle(root: Path) -> dict[str, Any]:
+    return read(root)
+
+
+def read(root: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((root / "bundle.yml").read_text(encoding="utf-8"))
     return loaded
 
 
@@ -46,12 +75,11 @@ def errors(document: dict[str, Any]) -> list[str]:
     return [error.message for error in validator.iter_errors(document)]
 
 
-def resolved(text: str, bundle: dict[str, Any]) -> str:
+def resolved(text: str, bundle: dict[str, Any], root: Path = ROOT) -> str:
     """A text with the variables' defaults, and with this repository in place of the workspace's."""
-    text = text.replace("${workspace.file_path}", str(ROOT))
     while found := re.search(r"\$\{var\.(\w+)\}", text):
         text = text.replace(found[0], str(bundle["variables"][found[1]]["default"]))
-    return text.replace("${workspace.file_path}", str(ROOT))
+    return text.replace("${workspace.file_path}", str(root))
 
 
 def test_bundle_is_valid_against_its_schema(bundle: dict[str, Any]) -> None:
@@ -65,13 +93,15 @@ def test_bundle_is_valid_against_its_schema(bundle: dict[str, Any]) -> None:
         ("resources", "jobs", "evaluate", "schedule", "cron"),
         ("resources", "alerts", "pass_rate_falls", "evaluation", "treshold"),
         ("resources", "dashboards", "outcomes", "dataset_catalogue"),
-        ("artifacts", "skilltrace_wheel", "tipe"),
+        ("resources", "jobs", "score_at_scale", "tasks", 0, "python_wheel_task", "parametres"),
+        ("resources", "jobs", "register_monitoring", "enviroments"),
+        ("variables", "catalog", "defalt"),
         ("targets", "dev", "modus"),
     ],
 )
-def test_schema_refuses_a_misspelt_key(bundle: dict[str, Any], path: tuple[str, ...]) -> None:
+def test_schema_refuses_a_misspelt_key(bundle: dict[str, Any], path: tuple[str | int, ...]) -> None:
     broken = json.loads(json.dumps(bundle))
-    node = broken
+    node: Any = broken
     for part in path[:-1]:
         node = node[part]
     node[path[-1]] = "x"
@@ -87,10 +117,19 @@ def databricks_objects(bundle: dict[str, Any]) -> Iterator[Any]:
 
 def test_databricks_own_classes_take_every_resource(bundle: dict[str, Any]) -> None:
     assert set(bundle["resources"]) == {"jobs", "alerts", "dashboards"}
-    assert len(list(databricks_objects(bundle))) >= 3
+    assert len(list(databricks_objects(bundle))) == 5
 
 
-@pytest.mark.parametrize(("kind", "name"), [("jobs", "evaluate"), ("alerts", "pass_rate_falls")])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("jobs", "evaluate"),
+        ("jobs", "score_at_scale"),
+        ("jobs", "register_monitoring"),
+        ("dashboards", "outcomes"),
+        ("alerts", "pass_rate_falls"),
+    ],
+)
 def test_databricks_own_classes_refuse_a_misspelt_key(
     bundle: dict[str, Any], kind: str, name: str
 ) -> None:
@@ -100,9 +139,59 @@ def test_databricks_own_classes_refuse_a_misspelt_key(
         list(databricks_objects(broken))
 
 
-def test_there_is_one_bundle_file() -> None:
+def test_there_is_one_bundle_file(root: Path) -> None:
     names = ("databricks.yml", "databricks.yaml", "bundle.yml", "bundle.yaml")
-    assert [name for name in names if (ROOT / name).exists()] == ["bundle.yml"]
+    assert [name for name in names if (root / name).exists()] == ["bundle.yml"]
+
+
+def test_this_repositorys_bundle_is_what_the_template_says() -> None:
+    """`python -m tests.bundle.generate` writes it anew."""
+    assert PLACE.read_text(encoding="utf-8") == repository_bundle()
+
+
+def test_a_team_has_the_same_jobs_dashboard_and_alert(root: Path, bundle: dict[str, Any]) -> None:
+    """All but who runs them, where skills lie and how the package is installed."""
+
+    def common(document: dict[str, Any], folder: Path) -> Any:
+        resources = json.loads(json.dumps(document["resources"]))
+        (dashboard,) = resources["dashboards"].values()
+        place = folder / dashboard.pop("file_path")
+        dashboard["content"] = json.loads(place.read_text(encoding="utf-8"))
+        for job in resources["jobs"].values():
+            for environment in job["environments"]:
+                environment["spec"]["dependencies"].pop(0)
+            for parameter in job["parameters"]:
+                if parameter["name"] == "skill":
+                    parameter["default"] = "one of the skills"
+        return resources
+
+    assert common(bundle, root) == common(read(ROOT), ROOT)
+    assert set(bundle["resources"]["jobs"]) == {
+        "evaluate",
+        "score_at_scale",
+        "register_monitoring",
+    }
+
+
+@pytest.mark.parametrize("skill", ["no", "true", "007", "a: b", "it's", '"q"', "ü"])
+def test_names_of_any_kind_are_texts_in_the_bundle(tmp_path: Path, skill: str) -> None:
+    folder = tmp_path / skill.replace("ü", "2026")
+    folder.mkdir()
+    made = read(team(folder, skill))
+    assert isinstance(made["bundle"]["name"], str)
+    for job in jobs(made):
+        defaults = {item["name"]: item["default"] for item in job["parameters"]}
+        assert defaults.get("skill", skill) == skill
+        place = resolved(defaults["skills_dir"], made, folder)
+        assert (Path(place) / skill / "manifest.yaml").is_file()
+    assert errors(made) == []
+
+
+@pytest.mark.parametrize("kind", ["repository", "team"])
+def test_nothing_of_the_template_is_left_over(tmp_path: Path, kind: str) -> None:
+    folder = ROOT if kind == "repository" else team(tmp_path)
+    text = (folder / "bundle.yml").read_text(encoding="utf-8")
+    assert not re.search(r"@(if|else|end|[A-Z]+@)", text)
 
 
 def entry_points(package: str) -> dict[str, importlib.metadata.EntryPoint]:
@@ -125,7 +214,9 @@ def commands() -> dict[str, click.Command]:
     return {"skilltrace-job": job, "skilltrace-mlflow": app, "skilltrace-scale": scale}
 
 
-def test_the_job_parses_the_parameters_that_it_is_given(bundle: dict[str, Any]) -> None:
+def test_the_jobs_parse_the_parameters_that_they_are_given(
+    root: Path, bundle: dict[str, Any]
+) -> None:
     """With every variable and job parameter at its default, some of which are empty texts."""
     for job in jobs(bundle):
         defaults = {item["name"]: item["default"] for item in job["parameters"]}
@@ -137,7 +228,7 @@ def test_the_job_parses_the_parameters_that_it_is_given(bundle: dict[str, Any]) 
                 )
                 for text in wheel["parameters"]
             ]
-            given = [resolved(text, bundle) for text in given]
+            given = [resolved(text, bundle, root) for text in given]
             command = commands()[wheel["entry_point"]]
             if isinstance(command, click.Group):
                 found = command.get_command(click.Context(command), given.pop(0))
@@ -147,20 +238,23 @@ def test_the_job_parses_the_parameters_that_it_is_given(bundle: dict[str, Any]) 
             assert context.params.get("table", "main.skilltrace.outcomes") == (
                 "main.skilltrace.outcomes"
             )
-            assert Path(context.params["skills_dir"]).is_dir()
+            skills = Path(context.params["skills_dir"])
+            assert skills.is_dir()
+            if context.params.get("skill"):
+                assert (skills / context.params["skill"] / "manifest.yaml").is_file()
 
 
-def test_paths_that_the_bundle_names_exist(bundle: dict[str, Any]) -> None:
-    skills = Path(resolved("${var.skills_dir}", bundle))
+def test_paths_that_the_bundle_names_exist(root: Path, bundle: dict[str, Any]) -> None:
+    skills = Path(resolved("${var.skills_dir}", bundle, root))
     assert list(skills.glob("*/manifest.yaml"))
     for task in tasks(bundle):
         if "notebook_task" in task:
-            assert (ROOT / task["notebook_task"]["notebook_path"]).is_file()
-    for artifact in bundle["artifacts"].values():
-        assert (ROOT / artifact["path"] / "pyproject.toml").is_file()
+            assert (root / task["notebook_task"]["notebook_path"]).is_file()
+    for artifact in bundle.get("artifacts", {}).values():
+        assert (root / artifact["path"] / "pyproject.toml").is_file()
         assert artifact["dynamic_version"] is True
     for dashboard in bundle["resources"]["dashboards"].values():
-        assert (ROOT / dashboard["file_path"]).is_file()
+        assert (root / dashboard["file_path"]).is_file()
 
 
 def test_variables_that_are_used_are_declared_and_the_other_way_round(
@@ -180,13 +274,15 @@ def test_parameters_that_tasks_use_are_declared(bundle: dict[str, Any]) -> None:
         assert used == declared
 
 
-def test_environments_that_tasks_use_are_declared_and_install_the_wheel(
-    bundle: dict[str, Any],
+def test_environments_that_tasks_use_are_declared_and_install_the_package(
+    root: Path, bundle: dict[str, Any]
 ) -> None:
+    version = importlib.metadata.version("skilltrace-mlflow")
+    package = "./dist/*.whl" if root == ROOT else f"skilltrace-mlflow=={version}"
     for job in jobs(bundle):
         environments = {item["environment_key"]: item["spec"] for item in job["environments"]}
         for task in job["tasks"]:
-            assert "./dist/*.whl" in environments[task["environment_key"]]["dependencies"]
+            assert package in environments[task["environment_key"]]["dependencies"]
 
 
 def test_a_scheduled_job_fails_loudly_and_never_runs_twice_at_once(bundle: dict[str, Any]) -> None:
@@ -211,9 +307,18 @@ def test_dev_and_prod_are_targets_and_the_schedule_is_paused_in_dev_only(
     scheduled = [job for job in jobs(bundle) if "schedule" in job]
     assert all("pause_status" not in job["schedule"] for job in scheduled)
     prod = bundle["targets"]["prod"]
+    assert prod["workspace"]["root_path"].startswith("/Workspace/")
+
+
+def test_this_repositorys_production_runs_as_a_service_principal() -> None:
+    prod = read(ROOT)["targets"]["prod"]
     assert prod["run_as"]["service_principal_name"]
     assert prod["permissions"]
-    assert prod["workspace"]["root_path"].startswith("/Workspace/")
+
+
+def test_four_variables_stand_first_and_no_other_has_to_be_set(bundle: dict[str, Any]) -> None:
+    first = ["catalog", "schema", "experiment", "warehouse_id"]
+    assert list(bundle["variables"])[:4] == first
 
 
 def test_the_alert_fires_when_the_pass_rate_falls(bundle: dict[str, Any]) -> None:
@@ -240,44 +345,14 @@ def test_the_alert_fires_when_the_pass_rate_falls(bundle: dict[str, Any]) -> Non
 class TestInit:
     """`init --bundle`: a bundle for a team's own repository."""
 
-    def init(self, *arguments: str) -> int:
-        from skilltrace_mlflow.cli._app import run as run_command
-
-        return run_command(["init", *arguments])
-
-    def test_it_writes_a_bundle_that_is_valid_and_whose_parts_exist(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.chdir(tmp_path)
-        assert self.init("bronze", "--bundle") == 0
-        made = yaml.safe_load((tmp_path / "bundle.yml").read_text(encoding="utf-8"))
-        assert errors(made) == []
-        assert (
-            len(list(databricks_objects({"resources": {"alerts": {}, **made["resources"]}}))) == 2
-        )
-        test_variables_that_are_used_are_declared_and_the_other_way_round(made)
-        test_parameters_that_tasks_use_are_declared(made)
-        (job,) = jobs(made)
-        version = importlib.metadata.version("skilltrace-mlflow")
-        assert job["environments"][0]["spec"]["dependencies"] == [f"skilltrace-mlflow=={version}"]
-        skills = {item["name"]: item["default"] for item in job["parameters"]}["skills_dir"]
-        place = tmp_path / skills.removeprefix("${workspace.file_path}/")
-        assert (place / "bronze" / "manifest.yaml").is_file()
-        (dashboard,) = made["resources"]["dashboards"].values()
-        assert (tmp_path / dashboard["file_path"]).is_file()
-        wheel = job["tasks"][0]["python_wheel_task"]
-        command = commands()[wheel["entry_point"]]
-        known = {name for item in command.params for name in (*item.opts, *item.secondary_opts)}
-        assert {item for item in wheel["parameters"] if item.startswith("--")} <= known
-
     def test_a_bundle_is_added_to_skills_that_are_there(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.chdir(tmp_path)
-        assert self.init("bronze") == 0
+        assert init("bronze") == 0
         manifest = tmp_path / "skills" / "bronze" / "manifest.yaml"
         manifest.write_text("# mine\n", encoding="utf-8")
-        assert self.init("bronze", "--bundle") == 0
+        assert init("bronze", "--bundle") == 0
         assert manifest.read_text(encoding="utf-8") == "# mine\n"
         assert (tmp_path / "bundle.yml").is_file()
 
@@ -287,7 +362,7 @@ class TestInit:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         (tmp_path / name).write_text("bundle: {name: ours}\n", encoding="utf-8")
-        assert self.init("bronze", "--bundle") == 2
+        assert init("bronze", "--bundle") == 2
         assert not (tmp_path / "skills").exists()
         assert (tmp_path / name).read_text(encoding="utf-8") == "bundle: {name: ours}\n"
 
