@@ -8,10 +8,8 @@ done.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import sqlite3
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,12 +111,11 @@ def _alone(path: Path, end: float) -> Iterator[None]:
     except ImportError:
         yield
         return
-    name = hashlib.sha256(os.fsencode(path)).hexdigest()[:24]
-    lock = Path(tempfile.gettempdir()) / f"skilltrace-{name}.lock"
-    flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+    # The folder itself is the lock: nothing has to be made for it, and nothing stays behind.
     try:
-        handle = os.open(lock, flags, 0o666)
-    except OSError:  # another user's: `_create` bears with it
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path.parent, os.O_RDONLY)
+    except OSError:  # not ours to read: `_create` bears with another's work
         yield
         return
     try:
@@ -126,10 +123,12 @@ def _alone(path: Path, end: float) -> Iterator[None]:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
-            except OSError:
+            except BlockingIOError:
                 if time.monotonic() > end:
                     break
                 time.sleep(_PAUSE)
+            except OSError:  # a file system without locks on folders
+                break
         yield
     finally:
         os.close(handle)
