@@ -46,7 +46,8 @@ def log_attempts(
     """
     records = [record for record in records if record.transcript is not None]
     found = {r: _of_session(r.session_id, experiment_id, tracking_uri) for r in records}
-    missing = [r.transcript for r in records if not found[r] and r.transcript is not None]
+    # An import again costs little, and completes one that was killed between two turns.
+    missing = [r.transcript for r in records if not _live(found[r]) and r.transcript is not None]
     if missing:
         import_transcripts(
             missing,
@@ -58,7 +59,9 @@ def log_attempts(
     traces: dict[Record, tuple[str, ...]] = {}
     with mlflow_store.connect(tracking_uri) as client:
         for record in records:
-            own = found[record] or _of_session(record.session_id, experiment_id, tracking_uri)
+            own = _live(found[record]) or _of_session(
+                record.session_id, experiment_id, tracking_uri
+            )
             tags = {
                 "skilltrace.skill": skill,
                 "skilltrace.test_id": record.test_id,
@@ -78,9 +81,13 @@ def _of_session(session_id: str, experiment_id: str, tracking_uri: str | None) -
     """The session's traces: those of autolog where there are any, else the imported ones."""
     held = mlflow_store.fetch_session_traces(session_id, experiment_id, tracking_uri=tracking_uri)
     traces = list(held.traces)
+    return _live(traces) or traces
+
+
+def _live(traces: Iterable[Any]) -> list[Any]:
+    """Those that were logged while the session ran."""
     key, value = _IMPORTED
-    live = [trace for trace in traces if trace.info.tags.get(key) != value]
-    return live or traces
+    return [trace for trace in traces if trace.info.tags.get(key) != value]
 
 
 def _tag(client: MlflowClient, trace: Any, tags: Mapping[str, str]) -> None:

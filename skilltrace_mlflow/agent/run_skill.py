@@ -162,7 +162,7 @@ def prepare(skill: str | os.PathLike[str] | Manifest, options: RunOptions) -> Pr
     cases = select_cases(
         cases, ids=options.test_ids, categories=options.filter_category, tags=options.tags
     )
-    silent = [case.id for case in cases if not case.prompt]
+    silent = [case.id for case in cases if not (case.prompt or "").strip()]
     if silent:
         raise ConfigurationError(
             f"{manifest.name}: test case {silent[0]!r} has no inputs.prompt to run"
@@ -170,8 +170,8 @@ def prepare(skill: str | os.PathLike[str] | Manifest, options: RunOptions) -> Pr
     block = agent_options(manifest.agent, folder=manifest.folder or Path())
     settings = block.overridden(model=options.model, timeout=options.timeout)
     refs = [Path(case.trace_ref) for case in cases if case.trace_ref]
-    hidden = [*refs, *([settings.workspace] if settings.workspace else []), folder.path.parent]
-    tested = skill_of(manifest, hidden=hidden)
+    hidden = [*refs, folder.path.parent]
+    tested = skill_of(manifest, workspace=settings.workspace, hidden=hidden)
     jobs = tuple(_jobs(cases, options))
     plan = {
         "skill": manifest.name,
@@ -302,7 +302,7 @@ def _evaluate(
     experiment_id: str,
     progress: Callable[[int, int], None] | None,
 ) -> Evaluation:
-    from skilltrace_mlflow.evaluate import Given, evaluate_skill
+    from skilltrace_mlflow.evaluate import Given, evaluate_skill, unfinished_run
 
     parts: dict[str, Evaluation] = {}
     for arm in ARMS:
@@ -320,6 +320,18 @@ def _evaluate(
             )
         if not given:
             continue
+        marks = {"skilltrace.run": ready.folder.run_id, "skilltrace.arm": arm}
+        named = dict(ready.options.evaluation)
+        # One that was begun and not brought to its end is finished, so that no half is left.
+        begun = (
+            unfinished_run(experiment_id, marks, tracking_uri=ready.options.tracking_uri)
+            if ready.options.resume is not None
+            else None
+        )
+        if begun is not None:
+            named["resume"] = begun
+        else:
+            named.setdefault("run_name", f"{ready.manifest.name} {ready.folder.run_id} {arm}")
         parts[arm] = evaluate_skill(
             ready.manifest,
             include_traces=True,
@@ -327,12 +339,9 @@ def _evaluate(
             tracking_uri=ready.options.tracking_uri,
             test_ids=[case.id for case in ready.cases],
             given=given,
-            run_tags={"skilltrace.run": ready.folder.run_id, "skilltrace.arm": arm},
+            run_tags=marks,
             progress=progress,
-            **{
-                "run_name": f"{ready.manifest.name} {ready.folder.run_id} {arm}",
-                **ready.options.evaluation,
-            },
+            **named,
         )
     evaluation = parts[ARMS[0]]
     if ARMS[1] not in parts:

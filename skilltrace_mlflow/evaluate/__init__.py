@@ -2,6 +2,7 @@
 
 from skilltrace_mlflow.evaluate._deadline import unfinished
 from skilltrace_mlflow.evaluate._log import log_evaluation, model_scorers
+from skilltrace_mlflow.evaluate._resume import unfinished_run
 from skilltrace_mlflow.evaluate._skill import Interrupted, evaluate_skill
 from skilltrace_mlflow.evaluate.given import Given
 
@@ -12,4 +13,5 @@ __all__ = [
     "log_evaluation",
     "model_scorers",
     "unfinished",
+    "unfinished_run",
 ]

@@ -15,7 +15,7 @@ from skilltrace_mlflow.evaluate._deadline import Deadline, settle
 from skilltrace_mlflow.evaluate._find import Importer
 from skilltrace_mlflow.evaluate._import import importer_into
 from skilltrace_mlflow.evaluate._judge import AttemptJudges
-from skilltrace_mlflow.evaluate._resume import SKILL_TAG, STATUS_TAG
+from skilltrace_mlflow.evaluate._resume import SKILL_TAG, unfinished_run
 from skilltrace_mlflow.evaluate._rows import Attempt
 from skilltrace_mlflow.evaluate._run import EvaluationRun
 from skilltrace_mlflow.evaluate._skill import ExperimentChoice, run_bounded
@@ -63,7 +63,8 @@ def log_evaluation(
     with tracking(tracking_uri) as uri, quiet_mlflow(progress=False), terminable():
         mlflow_store.probe(uri)
         chosen = ExperimentChoice(experiment, create=True)
-        earlier = None if series is None else _unfinished(chosen.id(), evaluation.skill, series)
+        marks = {} if series is None else {_SERIES_TAG: series, SKILL_TAG: evaluation.skill}
+        earlier = unfinished_run(chosen.id(), marks) if marks else None
         log = importer_into(chosen.id)
         run = EvaluationRun(
             skill=evaluation.skill,
@@ -138,20 +139,6 @@ class _Judged(AttemptJudges):
         progress: Callable[[int, int], None] | None = None,
     ) -> list[tuple[Outcome, ...]]:
         return list(self.outcomes)
-
-
-def _unfinished(experiment_id: str, skill: str, series: str) -> str | None:
-    """The newest run of a series, unless it was completed."""
-    conditions = {_SERIES_TAG: series, SKILL_TAG: skill}
-    with mlflow_store.connect() as client, mlflow_store.store_errors(f"runs of {series}", None):
-        runs = client.search_runs(
-            [experiment_id],
-            " AND ".join(f"tags.`{key}` = '{value}'" for key, value in conditions.items()),
-            max_results=1,
-            order_by=["attributes.start_time DESC"],
-        )
-    open_runs = (run.info.run_id for run in runs if run.data.tags.get(STATUS_TAG) != "complete")
-    return next(open_runs, None)
 
 
 def _found(result: TestResult, log: Importer) -> Attempt:

@@ -14,8 +14,16 @@ from skilltrace_mlflow.errors import ConfigurationError, TraceNotFoundError
 from skilltrace_mlflow.evaluate._rows import Attempt
 from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore, first_line
 from skilltrace_mlflow.options import EVALUATE_SKILL, EvaluationOptions, declared
+from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
-__all__ = ["OPTIONS_TAG", "PLAN_ARTIFACT", "SKILL_TAG", "STATUS_TAG", "Plan"]
+__all__ = [
+    "OPTIONS_TAG",
+    "PLAN_ARTIFACT",
+    "SKILL_TAG",
+    "STATUS_TAG",
+    "Plan",
+    "unfinished_run",
+]
 
 SKILL_TAG = "skilltrace.skill"
 STATUS_TAG = "skilltrace.status"
@@ -121,6 +129,25 @@ class Plan:
             skill=values.pop("skill"), options=EvaluationOptions(**values), traces=traces or {}
         )
         return plan, run.info.experiment_id
+
+
+def unfinished_run(
+    experiment_id: str, tags: Mapping[str, str], *, tracking_uri: str | None = None
+) -> str | None:
+    """The newest run of the experiment with these tags, unless it was completed.
+
+    Raises EvaluationError if the store does not answer.
+    """
+    asked = mlflow_store.store_errors(f"runs of experiment {experiment_id}", None)
+    with asked, mlflow_store.connect(tracking_uri) as client:
+        runs = client.search_runs(
+            [experiment_id],
+            " AND ".join(f"tags.`{key}` = '{value}'" for key, value in tags.items()),
+            max_results=1,
+            order_by=["attributes.start_time DESC"],
+        )
+    open_runs = (run.info.run_id for run in runs if run.data.tags.get(STATUS_TAG) != "complete")
+    return next(open_runs, None)
 
 
 def _shown(value: object) -> str:
