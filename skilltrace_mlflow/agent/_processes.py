@@ -53,6 +53,10 @@ def remove(base: str) -> None:
         shutil.rmtree(base, ignore_errors=True)
         if not os.path.lexists(base):
             return
+        # Package managers, for one, leave folders that nothing may be deleted from.
+        for folder, _names, _files in os.walk(base):
+            with contextlib.suppress(OSError):
+                Path(folder).chmod(0o700)
         time.sleep(0.1)
 
 

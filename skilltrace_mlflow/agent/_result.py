@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,15 +36,17 @@ def ended_as(
     early: tuple[End, str] | None, result: Mapping[str, Any] | None, code: int | None, said: str
 ) -> tuple[End, str]:
     """How an attempt ended and why, from what we did to it, its result line and its exit code."""
-    if early is not None:
-        return early
+    if early is not None and result is None:
+        return early  # else it had said its last word already
     if result is None:
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         low = said.lower()
         if any(text in low for text in _NOT_LOGGED_IN):
             return "not_logged_in", _short(said)
         return "killed", _short(f"it ended without a result ({how})" + (f": {said}" * bool(said)))
-    text = str(result.get("result") or "; ".join(map(str, result.get("errors") or ())))
+    errors = result.get("errors")
+    listed = "; ".join(map(str, errors)) if isinstance(errors, list) else ""
+    text = str(result.get("result") or listed)
     end = _SUBTYPES.get(str(result.get("subtype")))
     if end is not None:
         return end, _short(text)
@@ -126,13 +129,14 @@ def _response(result: Mapping[str, Any] | None, session: Session | None) -> str 
 
 def _cost(result: Mapping[str, Any] | None, session: Session | None) -> float | None:
     said = None if result is None else result.get("total_cost_usd")
-    if isinstance(said, (int, float)) and not isinstance(said, bool):
+    if isinstance(said, (int, float)) and 0 <= said < math.inf:  # nothing else can be summed
         return float(said)
     return None if session is None else compute_metrics(session).cost_usd
 
 
 def _denials(result: Mapping[str, Any] | None) -> tuple[str, ...]:
-    found = (result or {}).get("permission_denials") or ()
+    found = (result or {}).get("permission_denials")
+    found = found if isinstance(found, list) else ()
     return tuple(str(item.get("tool_name")) for item in found if isinstance(item, Mapping))
 
 
@@ -143,11 +147,16 @@ def _differing(session: Session, result: Mapping[str, Any]) -> list[str]:
         return []
     lines = []
     for ours, theirs in _TOTALS.items():
-        told = sum(int(model.get(theirs) or 0) for model in usage.values())
+        told = sum(_count(model, theirs) for model in usage.values())
         read = getattr(session.usage, ours)
         if told != read:
             lines.append(f"{ours}: {read} in the transcript, {told} by the CLI")
     return lines
+
+
+def _count(model: Any, name: str) -> int:
+    value = model.get(name) if isinstance(model, Mapping) else None
+    return value if isinstance(value, int) else 0
 
 
 def _short(text: str) -> str:

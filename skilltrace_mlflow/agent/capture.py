@@ -127,12 +127,11 @@ def _run(
     experiment_id = experiment_id_of(options.experiment, options.tracking_uri)
     folder = RunFolder(options.results, new_run_id())
     job = Job(test_id=name, prompt=prompt, arm="with", attempt=1, index=0)
-    hidden = [folder.path.parent, *([settings.workspace] if settings.workspace else [])]
     with folder.locked(), terminated(), Guard() as guard:
         folder.save_plan({"skill": manifest.name, "capture": name})
         runner = Runner(
             agent=agent or agent_of(options, (), guard),
-            skill=skill_of(manifest, hidden=hidden),
+            skill=skill_of(manifest, workspace=settings.workspace, hidden=[folder.path.parent]),
             options=settings,
             folder=folder,
             guard=guard,

@@ -29,6 +29,10 @@ _UNKNOWN = re.compile(r"unknown option '(--[a-z-]+)'")
 # The CLI tries a refused key ten times, for minutes. It will not get better.
 _REFUSALS = 3
 _POLL = 0.1
+# A session prints some megabytes; what prints without end would fill the disk until its time is up.
+_MOST_PRINTED = 1_000_000_000
+_LONGEST_LINE = 64_000_000
+_LAST_SAID = 100_000
 
 
 class ClaudeAgent:
@@ -101,6 +105,8 @@ class _Call:
         self.init: Mapping[str, Any] | None = None
         self.result: Mapping[str, Any] | None = None
         self.refused = 0
+        self.printed = 0
+        self.unkept: OSError | None = None
 
     def run(self) -> Run:
         task = self.task
@@ -133,8 +139,9 @@ class _Call:
             process.wait()
             reader.join(timeout=10)
             self.agent.guard.watch(base)
-        said = self.errors.read_text(encoding="utf-8", errors="replace").strip()
-        end, reason = ended_as(early, self.result, process.returncode, said)
+        if self.unkept is not None:
+            raise self.unkept
+        end, reason = ended_as(early, self.result, process.returncode, self._said().strip())
         return captured(
             task,
             end=end,
@@ -150,8 +157,14 @@ class _Call:
         """The optional flag that this version refused, None if it was none of them."""
         if self.init is not None or self.result is not None or not self.errors.is_file():
             return None
-        found = _UNKNOWN.search(self.errors.read_text(encoding="utf-8", errors="replace"))
+        found = _UNKNOWN.search(self._said())
         return found[1] if found is not None and found[1] in _OPTIONAL else None
+
+    def _said(self) -> str:
+        """The last of what it wrote to standard error."""
+        with self.errors.open("rb") as errors:
+            errors.seek(max(0, errors.seek(0, os.SEEK_END) - _LAST_SAID))
+            return errors.read().decode("utf-8", "replace")
 
     def _wait(self, process: subprocess.Popen[bytes], started: float) -> tuple[End, str] | None:
         """Wait for the end; returns why it did not come by itself, None if it did."""
@@ -162,6 +175,10 @@ class _Call:
                 return None
             except subprocess.TimeoutExpired:
                 pass
+            if self.printed + self.errors.stat().st_size > _MOST_PRINTED:
+                return "killed", f"it printed over {_MOST_PRINTED:,} bytes"
+            if self.unkept is not None:
+                return "killed", "what it prints cannot be kept"
             if self.task.stop.is_set():
                 return "interrupted", "the run was interrupted"
             if self.refused >= _REFUSALS:
@@ -173,11 +190,16 @@ class _Call:
 
     def _read(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stdout is not None  # noqa: S101 (it is a pipe)
-        with self.stream.open("wb", buffering=0) as kept:
-            for line in process.stdout:
-                kept.write(line)
-                with contextlib.suppress(ValueError):
-                    self._note(json.loads(line))
+        try:
+            with self.stream.open("wb", buffering=0) as kept:
+                while line := process.stdout.readline(_LONGEST_LINE):
+                    self.printed += len(line)
+                    kept.write(line)
+                    # Some lines are none of JSON's, or nested more deeply than it reads.
+                    with contextlib.suppress(ValueError, RecursionError):
+                        self._note(json.loads(line))
+        except OSError as error:  # a full disk: the process is ended, and the attempt is told so
+            self.unkept = error
 
     def _note(self, line: Any) -> None:
         if not isinstance(line, dict):

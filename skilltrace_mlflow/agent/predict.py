@@ -95,11 +95,10 @@ def _run(
     binary: str | None,
     max_usd: float | None,
 ) -> tuple[Session, str]:
-    hidden = [settings.workspace] if settings.workspace else []
     with tempfile.TemporaryDirectory(prefix="skilltrace-run-") as results, Guard() as guard:
         runner = Runner(
             agent=agent or ClaudeAgent(binary, guard=guard),
-            skill=skill_of(manifest, hidden=hidden),
+            skill=skill_of(manifest, workspace=settings.workspace),
             options=settings,
             folder=RunFolder(Path(results), new_run_id()),
             guard=guard,

@@ -100,8 +100,8 @@ class Record:
             skills=_names(init.get("skills")),
             tools=_names(init.get("tools")),
             plugins=_names(init.get("plugins")),
-            model=init.get("model"),
-            version=init.get("claude_code_version"),
+            model=_text(init.get("model")),
+            version=_text(init.get("claude_code_version")),
             folder=folder,
         )
 
@@ -114,6 +114,10 @@ class Record:
 def _names(items: Any) -> tuple[str, ...]:
     found = items if isinstance(items, list) else ()
     return tuple(str(item.get("name") if isinstance(item, Mapping) else item) for item in found)
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def new_run_id() -> str:
@@ -159,7 +163,13 @@ class RunFolder:
             raise ConfigurationError(
                 f"--resume {self.run_id}: there is no such run in {self.path.parent}"
             ) from None
-        plan: dict[str, Any] = json.loads(text)
+        try:
+            plan: dict[str, Any] = json.loads(text)
+            plan["options"], plan["digest"], plan["skill"]
+        except (ValueError, KeyError, TypeError):
+            raise ConfigurationError(
+                f"--resume {self.run_id}: {self.path / 'plan.json'} is no plan of a run"
+            ) from None
         return plan
 
     def folder_of(self, job: Job) -> Path:
@@ -214,11 +224,16 @@ def _load(folder: Path) -> Record | None:
         values = json.loads((folder / "attempt.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+    if not isinstance(values, dict):
+        return None
     known = {item.name for item in fields(Record)} - {"folder"}
     kept: dict[str, Any] = {
         k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known
     }
-    return Record(**kept, folder=folder)
+    try:
+        return Record(**kept, folder=folder)
+    except TypeError:  # half a record is none
+        return None
 
 
 def _cost(folder: Path) -> float:

@@ -11,9 +11,11 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
 from skilltrace_mlflow.agent._budget import Budget
+from skilltrace_mlflow.agent._copying import StoppedError
 from skilltrace_mlflow.agent._guard import Guard
 from skilltrace_mlflow.agent._place import (
     SetupError,
@@ -21,6 +23,7 @@ from skilltrace_mlflow.agent._place import (
     environment,
     initialise_git,
     make_place,
+    new_base,
     run_commands,
     snapshot,
 )
@@ -29,6 +32,7 @@ from skilltrace_mlflow.agent.options import AgentOptions
 from skilltrace_mlflow.agent.protocol import Agent, Run, Task
 from skilltrace_mlflow.agent.records import Job, Record, RunFolder
 from skilltrace_mlflow.agent.skill import Skill
+from skilltrace_mlflow.errors import EvaluationError, SkillTraceError
 
 __all__ = ["Progress", "Runner", "terminated"]
 
@@ -55,8 +59,8 @@ class Runner:
 
     def run(self, jobs: Sequence[Job], done: Mapping[Job, Record]) -> dict[Job, Record]:
         """All attempts of `jobs` that are not `done`, in their order; those that the budget did
-        not allow are `not_started`. Raises KeyboardInterrupt when told to stop, after all agents
-        have ended.
+        not allow are `not_started`. Raises KeyboardInterrupt when told to stop, and EvaluationError
+        where attempts cannot be kept, both after all agents have ended.
         """
         records = dict(done)
         waiting = [job for job in jobs if job not in done]
@@ -106,49 +110,81 @@ class Runner:
             self.progress(len(records), len(jobs), self.budget.spent)
 
     def _attempt(self, job: Job, most: float | None) -> Record:
-        record = self.folder.fresh_folder(job)
         session_id = str(uuid.uuid4())
-        skills = [self.skill] if job.arm == "with" else []
-        place = make_place(self.options, skills)
-        self.guard.watch(place.base)
         try:
-            task = Task(
-                prompt=job.prompt,
-                session_id=session_id,
-                place=place,
-                record=record,
-                options=self.options,
-                test_id=job.test_id,
-                attempt=job.attempt,
-                arm=job.arm,
-                max_usd=most,
-                stop=self.stop,
+            record = self.folder.fresh_folder(job)
+            base = new_base()
+        except OSError as error:
+            raise self._unkept(error) from error
+        self.guard.watch(base)
+        try:
+            kept = Record.of(
+                job, session_id, self._run(job, session_id, base, record, most), record
             )
-            kept = Record.of(job, session_id, self._work(task), record)
         finally:
-            end_attempt(None, str(place.base), grace=1.0)
+            end_attempt(None, str(base), grace=1.0)
             if not self.keep:
-                remove(str(place.base))
-            self.guard.release(place.base)
-        if self.keep:
-            (record / "workspace.txt").write_text(f"{place.base}\n", encoding="utf-8")
+                remove(str(base))
+            self.guard.release(base)
         _log.info("%s #%d (%s the skill): %s", job.test_id, job.attempt, job.arm, kept.end)
-        if kept.end != "interrupted":
-            self.folder.keep(kept)
+        try:
+            if self.keep:
+                (record / "workspace.txt").write_text(f"{base}\n", encoding="utf-8")
+            if kept.end != "interrupted":
+                self.folder.keep(kept)
+        except (OSError, SkillTraceError) as error:  # nobody would pay for what is lost at once
+            raise self._unkept(error) from error
         return kept
+
+    def _unkept(self, error: Exception) -> EvaluationError:
+        cause = error if isinstance(error, OSError) else error.__cause__
+        reason = (cause.strerror if isinstance(cause, OSError) else None) or str(error)
+        return EvaluationError(
+            f"run {self.folder.run_id}: an attempt could not be kept: {reason}; what was done is "
+            f"in {self.folder.path}, go on with --resume {self.folder.run_id}"
+        )
+
+    def _run(self, job: Job, session_id: str, base: Path, record: Path, most: float | None) -> Run:
+        """The attempt itself: whatever the system refuses on the way is its end."""
+        try:
+            place = make_place(
+                self.options, self.skill, offered=job.arm == "with", base=base, stop=self.stop
+            )
+        except StoppedError:
+            return Run(end="interrupted")
+        except OSError as error:
+            return Run(end="setup_failed", reason=f"the workspace could not be made: {error}")
+        task = Task(
+            prompt=job.prompt,
+            session_id=session_id,
+            place=place,
+            record=record,
+            options=self.options,
+            test_id=job.test_id,
+            attempt=job.attempt,
+            arm=job.arm,
+            max_usd=most,
+            stop=self.stop,
+        )
+        try:
+            return self._work(task)
+        except StoppedError:
+            return Run(end="interrupted")
+        except OSError as error:
+            return Run(end="killed", reason=f"what it did could not be kept: {error}")
 
     def _work(self, task: Task) -> Run:
         place, options = task.place, task.options
         env = environment(place, options, os.environ)
         try:
-            run_commands(options.setup, place, env, what="setup")
+            run_commands(options.setup, place, env, what="setup", stop=task.stop)
             if options.git:
                 initialise_git(place, env)
         except SetupError as error:
             return Run(end="setup_failed", reason=str(error))
         before = snapshot(place.workspace)
         run = self.agent.run(task)
-        patch = changes(before, snapshot(place.workspace))
+        patch = changes(before, snapshot(place.workspace, since=before))
         (task.record / "patch.diff").write_text(patch, encoding="utf-8", errors="replace")
         try:
             run_commands(options.teardown, place, env, what="teardown")

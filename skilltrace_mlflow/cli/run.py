@@ -182,6 +182,8 @@ def command(
 
 def _say(done: SkillRun, *, quiet: bool, verbose: bool) -> None:
     """What became of the attempts, on standard error."""
+    from skilltrace_mlflow.agent.protocol import SETTLED
+
     lost = [record for record in done.records if not record.judged]
     for record in lost:
         arm = "" if record.arm == "with" else f" ({record.arm})"
@@ -194,7 +196,10 @@ def _say(done: SkillRun, *, quiet: bool, verbose: bool) -> None:
         ends = ", ".join(f"{count} {end}" for end, count in sorted(done.ends.items()))
         note(f"run {done.run_id}: {ends}; ${done.spent_usd:.4f}; kept in {done.folder}")
         if lost:
-            note(f"{len(lost)} attempts say nothing about the agent; --resume {done.run_id}")
+            count = "1 attempt says" if len(lost) == 1 else f"{len(lost)} attempts say"
+            again = any(record.end not in SETTLED for record in lost)
+            way_out = f"--resume {done.run_id}" if again else "give more time or money in a new run"
+            note(f"{count} nothing about the agent; {way_out}")
 
 
 def _shown(ready: Prepared) -> str:

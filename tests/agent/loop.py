@@ -12,7 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.agent.model_server import ModelServer, Script, say, use
@@ -70,8 +70,26 @@ def _service() -> Iterator[dict[str, str]]:
             raise SystemExit(f"the scripted model was asked for more: {server.problems}")
 
 
-def main(arguments: list[str]) -> int:
-    """Run the loop; each command is shown before it runs."""
+@contextlib.contextmanager
+def _added(environment: dict[str, str]) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ.update(environment)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _process(step: list[str], folder: Path) -> int:
+    command = [sys.executable, "-m", "skilltrace_mlflow", *step]
+    return subprocess.run(command, cwd=folder, check=False).returncode
+
+
+def main(arguments: list[str], command: Callable[[list[str], Path], int] | None = None) -> int:
+    """Run the loop; each command is shown before it runs. `command` runs one in a folder and
+    returns its exit code, in place of a process of its own.
+    """
     output = Path(arguments[0] if arguments else "agent-loop-output").resolve()
     shutil.rmtree(output, ignore_errors=True)
     skills = output / "skills"
@@ -119,10 +137,8 @@ def main(arguments: list[str]) -> int:
         for step in steps:
             sys.stderr.write(f"\n$ skilltrace-mlflow {' '.join(step)}\n")
             sys.stderr.flush()
-            command = [sys.executable, "-m", "skilltrace_mlflow", *step]
-            code = subprocess.run(
-                command, cwd=output, env={**os.environ, **environment}, check=False
-            ).returncode
+            with _added(environment):
+                code = (command or _process)(step, output)
             if code != 0:
                 sys.stderr.write(f"that ended with exit code {code}\n")
                 return 1

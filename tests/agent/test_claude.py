@@ -15,6 +15,7 @@ import pytest
 from skilltrace_mlflow.agent import AgentOptions, ClaudeAgent, Run, Task
 from skilltrace_mlflow.agent._place import changes, make_place, snapshot
 from skilltrace_mlflow.agent._processes import _belonging, end_attempt
+from skilltrace_mlflow.agent.records import Job, Record
 from skilltrace_mlflow.agent.skill import skill_at
 from tests.agent.conftest import SKILL
 from tests.agent.model_server import Fault, ModelServer, Script, say, use
@@ -33,7 +34,7 @@ def attempt(tmp_path: Path, temporary: Path, claude: str) -> Callable[..., Run]:
         folder = tmp_path / "naming"
         folder.mkdir(exist_ok=True)
         (folder / "SKILL.md").write_text(SKILL, encoding="utf-8")
-        place = make_place(options, [skill_at(folder)])
+        place = make_place(options, skill_at(folder))
         record = tmp_path / "record"
         record.mkdir(exist_ok=True)
         stop = threading.Event()
@@ -51,7 +52,7 @@ def attempt(tmp_path: Path, temporary: Path, claude: str) -> Callable[..., Run]:
         before = snapshot(place.workspace)
         done = ClaudeAgent(binary).run(task)
         assert _belonging(str(place.base)) == []
-        (record / "patch.diff").write_text(changes(before, snapshot(place.workspace)))
+        (record / "patch.diff").write_text(changes(before, snapshot(place.workspace, since=before)))
         return done
 
     return run
@@ -186,6 +187,85 @@ def test_a_binary_that_dies_in_the_middle(attempt: Callable[..., Run], tmp_path:
     assert (done.end, done.exit_code) == ("killed", -9)
 
 
+RESULT = {"type": "result", "subtype": "success", "is_error": False, "result": "x"}
+INIT = {"type": "system", "subtype": "init"}
+
+
+@pytest.mark.parametrize(
+    ("script", "end", "reason"),
+    [
+        ("echo 'usage: claude [options]' >&2; exit 1", "killed", "usage: claude"),
+        ("exit 0", "killed", "without a result"),
+        ("head -c 300000 /dev/urandom", "killed", "without a result"),
+        ("printf '%0200000d' 0 | tr 0 '['; echo; seq 100000", "killed", "without a result"),
+        ("head -c 200000 /dev/urandom >&2; exit 4", "killed", "exit code 4"),
+        ("trap '' TERM INT; while :; do sleep 0.1; done", "timed_out", "took over 2 s"),
+        ("exec cat /dev/zero", "killed", "printed over"),
+        ("exec cat /dev/zero >&2", "killed", "printed over"),
+    ],
+)
+def test_a_binary_that_is_none(
+    attempt: Callable[..., Run],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    end: str,
+    reason: str,
+) -> None:
+    monkeypatch.setattr("skilltrace_mlflow.agent.claude._MOST_PRINTED", 5_000_000)
+    fake = tmp_path / "claude"
+    fake.write_text(f"#!/bin/sh\n{script}\n")
+    fake.chmod(0o755)
+    done = attempt("Go on", binary=str(fake), timeout=2.0)
+    assert done.end == end
+    assert reason in done.reason
+    assert len(done.reason) <= 300
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {**RESULT, "total_cost_usd": "much", "modelUsage": {"m": 5, "n": {"inputTokens": "1"}}},
+        {**RESULT, "total_cost_usd": float("nan"), "permission_denials": 5},
+        {**RESULT, "total_cost_usd": -1, "permission_denials": {"a": 1}, "modelUsage": []},
+        {**RESULT, "is_error": True, "errors": 5, "result": None},
+        {**INIT, "skills": 5, "tools": {"a": 1}, "model": [1], "claude_code_version": {}},
+        {"type": {"a": 1}, "subtype": []},
+    ],
+)
+def test_lines_of_another_shape_are_an_end_and_no_error(
+    attempt: Callable[..., Run], tmp_path: Path, line: dict[str, object]
+) -> None:
+    fake = tmp_path / "claude"
+    fake.write_text(f"#!/bin/sh\necho '{json.dumps(line)}'\n")
+    fake.chmod(0o755)
+    done = attempt("Go on", binary=str(fake))
+    assert done.end in ("killed", "model_error")
+    assert done.cost_usd is None
+    job = Job(test_id="a", prompt="Go on", arm="with", attempt=1, index=0)
+    hash(Record.of(job, "id", done, tmp_path))  # it is a key of what comes after
+
+
+def test_a_last_word_holds_although_the_process_stays(
+    attempt: Callable[..., Run], tmp_path: Path
+) -> None:
+    fake = tmp_path / "claude"
+    stays = f"echo '{json.dumps(RESULT)}'; sleep 60"
+    fake.write_text(f"#!/bin/sh\n{_transcript('Go')}{stays}\n")
+    fake.chmod(0o755)
+    assert attempt("Go on", binary=str(fake), timeout=2.0).end == "finished"
+
+
+def _transcript(prompt: str) -> str:
+    """Shell lines that write the transcript of a session with one prompt, where it belongs."""
+    entry = {"type": "user", "message": {"role": "user", "content": prompt}}
+    return (
+        'id=; for a in "$@"; do [ "$p" = --session-id ] && id=$a; p=$a; done\n'
+        'd="$CLAUDE_CONFIG_DIR/projects/x"; mkdir -p "$d"\n'
+        f"echo '{json.dumps(entry)}' > \"$d/$id.jsonl\"\n"
+    )
+
+
 def test_an_older_binary_without_the_flags(attempt: Callable[..., Run], tmp_path: Path) -> None:
     fake = tmp_path / "claude"
     result = json.dumps({"type": "result", "subtype": "success", "is_error": False, "result": "x"})
@@ -193,10 +273,7 @@ def test_an_older_binary_without_the_flags(attempt: Callable[..., Run], tmp_path
         "#!/bin/sh\n"
         'for a in "$@"; do case "$a" in --max-*) '
         "echo \"error: unknown option '$a'\" >&2; exit 1;; esac; done\n"
-        'id=; for a in "$@"; do [ "$p" = --session-id ] && id=$a; p=$a; done\n'
-        'd="$CLAUDE_CONFIG_DIR/projects/x"; mkdir -p "$d"\n'
-        'echo \'{"type":"user","message":{"role":"user","content":"Go"},"sessionId":"\'$id\'"}\''
-        ' > "$d/$id.jsonl"\n'
+        f"{_transcript('Go')}"
         f"echo '{result}'\n"
     )
     fake.chmod(0o755)

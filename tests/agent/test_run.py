@@ -15,7 +15,9 @@ from typing import Any
 import mlflow
 import pytest
 
+from skilltrace_mlflow.agent import Run, RunOptions, Task, run_skill
 from skilltrace_mlflow.cli._app import run as cli
+from skilltrace_mlflow.errors import EvaluationError
 from tests.agent.model_server import Fault, ModelServer, Script, say, use
 
 Serve = Callable[[Iterable[Script]], ModelServer]
@@ -267,6 +269,76 @@ def test_two_runs_at_once(
     assert [process.wait(timeout=120) for process in both] == [0, 0]
     assert len(traces(place)) == 4
     nothing_left(temporary)
+
+
+def test_a_killed_evaluation_is_finished_not_repeated(
+    claude: str, server: Serve, skills: Callable[..., Path], place: Path
+) -> None:
+    server([ORDERS, RETURNS])
+    folder = skills(CASES)
+    assert cli(arguments(folder, place)) == 0
+    run_id = lines(place)[0]["run_id"]
+    # As `kill -9` leaves it: running for ever, with half of the assessments.
+    client = mlflow.MlflowClient(f"sqlite:///{place / 'mlflow.db'}")
+    client.set_tag(run_id, "skilltrace.status", "running")
+    client.update_run(run_id, status="RUNNING")
+    logged = traces(place)
+    for trace in logged:
+        feedback = [a for a in trace.info.assessments if a.feedback]
+        mlflow.delete_assessment(trace.info.trace_id, feedback[0].assessment_id)
+    (made,) = runs_of(place)
+    model = server([])
+    assert cli(arguments(folder, place, f"--resume={made.name}")) == 0
+    assert model.requests == []
+    assert {line["run_id"] for line in lines(place)} == {run_id}
+    assert client.get_run(run_id).info.status == "FINISHED"
+    experiment = client.get_run(run_id).info.experiment_id
+    assert len(client.search_runs([experiment])) == 1
+    for trace in traces(place):
+        names = [a.name for a in trace.info.assessments if a.feedback and a.valid]
+        assert len(names) == len(set(names)) > 0
+    assert sum(len(t.info.assessments) for t in traces(place)) == sum(
+        len(t.info.assessments) for t in logged
+    )
+
+
+def test_ctrl_c_in_setup_ends_it(skills: Callable[..., Path], place: Path, temporary: Path) -> None:
+    process = start(skills([CASES[1]], agent={"setup": "sleep 200"}), place)
+    wait_for(lambda: list(temporary.glob("skilltrace-agent-*/commands.txt")))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == 130
+    assert not alive(f"{temporary}/skilltrace-agent-")
+    nothing_left(temporary)
+
+
+def test_where_attempts_cannot_be_kept_none_is_paid_for(
+    skills: Callable[..., Path], place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent = InTheWay()
+    options = RunOptions(
+        attempts=3,
+        results=place / "results",
+        tracking_uri=f"sqlite:///{place / 'mlflow.db'}",
+        skills_dir=skills([CASES[1]]),
+    )
+    with pytest.raises(EvaluationError, match=r"could not be kept: .*; what was done is in"):
+        run_skill("naming", options, agent=agent)
+    assert agent.ran == 1
+
+
+class InTheWay:
+    """An agent after which nothing can be written to the attempt's folder."""
+
+    name = "in the way"
+
+    def __init__(self) -> None:
+        self.ran = 0
+
+    def run(self, task: Task) -> Run:
+        self.ran += 1
+        task.record.rename(task.record.with_name("gone"))
+        task.record.write_text("in the way")
+        return Run(end="model_error", reason="whatever")
 
 
 def test_resume_says_what_does_not_fit(
