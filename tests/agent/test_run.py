@@ -318,6 +318,7 @@ def test_where_attempts_cannot_be_kept_none_is_paid_for(
     options = RunOptions(
         attempts=3,
         results=place / "results",
+        experiment="traces",
         tracking_uri=f"sqlite:///{place / 'mlflow.db'}",
         skills_dir=skills([CASES[1]]),
     )
