@@ -54,10 +54,17 @@ def remove(base: str) -> None:
         if not os.path.lexists(base):
             return
         # Package managers, for one, leave folders that nothing may be deleted from.
-        for folder, _names, _files in os.walk(base):
-            with contextlib.suppress(OSError):
-                Path(folder).chmod(0o700)
+        _open(Path(base))
+        for folder, names, _files in os.walk(base):
+            for name in names:  # before the walk looks into it
+                _open(Path(folder, name))
         time.sleep(0.1)
+
+
+def _open(folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        if not folder.is_symlink():  # else somebody else's mode would change
+            folder.chmod(0o700)
 
 
 def _group_alive(group: int) -> bool:

@@ -36,8 +36,8 @@ def ended_as(
     early: tuple[End, str] | None, result: Mapping[str, Any] | None, code: int | None, said: str
 ) -> tuple[End, str]:
     """How an attempt ended and why, from what we did to it, its result line and its exit code."""
-    if early is not None and result is None:
-        return early  # else it had said its last word already
+    if early is not None:
+        return early
     if result is None:
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         low = said.lower()

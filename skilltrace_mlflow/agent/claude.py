@@ -104,6 +104,7 @@ class _Call:
         self.errors = task.record / "stderr.txt"
         self.init: Mapping[str, Any] | None = None
         self.result: Mapping[str, Any] | None = None
+        self.last_word = False  # nothing came after the result: it is no longer at work
         self.refused = 0
         self.printed = 0
         self.unkept: OSError | None = None
@@ -141,6 +142,8 @@ class _Call:
             self.agent.guard.watch(base)
         if self.unkept is not None:
             raise self.unkept
+        if self.last_word:
+            early = None
         end, reason = ended_as(early, self.result, process.returncode, self._said().strip())
         return captured(
             task,
@@ -183,7 +186,7 @@ class _Call:
                 return "interrupted", "the run was interrupted"
             if self.refused >= _REFUSALS:
                 return "not_logged_in", "the service refused the key (401); see docs/running.md"
-            if self.result is not None and time.monotonic() - self._result_at > 10:
+            if self.last_word and time.monotonic() - self._result_at > 10:
                 return None  # it has said its last word, and something keeps it from leaving
             if time.monotonic() - started > timeout:
                 return "timed_out", f"it took over {timeout:g} s"
@@ -212,6 +215,9 @@ class _Call:
         elif kind[0] == "result":
             self._result_at = time.monotonic()
             self.result = line
+            self.last_word = True
+        elif kind[0] in ("assistant", "user"):  # what ran in the background called it back to work
+            self.last_word = False
 
     _result_at = 0.0
 

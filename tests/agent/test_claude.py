@@ -256,6 +256,16 @@ def test_a_last_word_holds_although_the_process_stays(
     assert attempt("Go on", binary=str(fake), timeout=2.0).end == "finished"
 
 
+def test_who_goes_back_to_work_has_not_said_its_last_word(
+    attempt: Callable[..., Run], tmp_path: Path
+) -> None:
+    fake = tmp_path / "claude"
+    lines = "; ".join(f"echo '{json.dumps(line)}'" for line in (RESULT, {"type": "assistant"}))
+    fake.write_text(f"#!/bin/sh\n{_transcript('Go')}{lines}; sleep 60\n")
+    fake.chmod(0o755)
+    assert attempt("Go on", binary=str(fake), timeout=2.0).end == "timed_out"
+
+
 def _transcript(prompt: str) -> str:
     """Shell lines that write the transcript of a session with one prompt, where it belongs."""
     entry = {"type": "user", "message": {"role": "user", "content": prompt}}

@@ -240,10 +240,13 @@ def test_folders_that_nothing_can_be_deleted_from_are_deleted(tmp_path: Path) ->
     base = tmp_path / "base"
     (base / "cache" / "module").mkdir(parents=True)
     (base / "cache" / "module" / "a").write_text("a")
-    (base / "cache" / "module").chmod(0o555)
+    (tmp_path / "elsewhere").mkdir(mode=0o755)
+    (base / "cache" / "link").symlink_to(tmp_path / "elsewhere")
+    (base / "cache" / "module").chmod(0o000)
     (base / "cache").chmod(0o555)
     remove(str(base))
     assert not base.exists()
+    assert (tmp_path / "elsewhere").stat().st_mode & 0o777 == 0o755
 
 
 def test_changes_of_a_large_workspace_are_told_without_reading_all_of_it(
