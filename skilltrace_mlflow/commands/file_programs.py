@@ -6,6 +6,9 @@ names), `write`, `delete`, `edit` (read and written), `folder` (made), `-` (no f
 script or pattern, which falls away where one of `scripted` gives it). `valued` are the options that
 take the next word, `reads` and `writes` those of them that name a file. `below` are the options
 that reach everything below a folder (`*`: always).
+
+Programs share a row only where they share their options: the word behind a letter that takes none
+(`cat -n FILE`) is a file, and one that is taken for a value is seen by nobody.
 """
 
 from __future__ import annotations
@@ -35,73 +38,97 @@ def _rows(names: str, row: FileProgram) -> dict[str, FileProgram]:
 _READ = FileProgram(operands="read*")
 PROGRAMS: Mapping[str, FileProgram] = {
     **_rows(
-        "cat tac less more most zcat bzcat xzcat zless rev tsort strings md5sum sha1sum sha224sum "
-        "sha256sum sha384sum sha512sum cksum sum b2sum base64 base32 cmp sdiff diff3 ptx bat "
-        "batcat hexyl look source . vimdiff colordiff nl pr fmt fold expand unexpand file stat wc "
-        "sqlite3",
-        FileProgram(
-            operands="read*",
-            valued="-m -F -n -w -b -i -d -f -h -l -N -s -t -c -S",
-            reads="--files0-from",
-        ),
+        "cat bzcat colordiff md5sum most rev sha1sum sha224sum sha256sum sha384sum sha512sum "
+        "source . sum tsort vimdiff xzcat zcat zless",
+        _READ,
     ),
+    "tac": FileProgram(operands="read*", valued="-s --separator"),
+    "less": FileProgram(
+        operands="read*", valued="-b -h -j -k -p -P -t -T -x -y -z", writes="-o -O --log-file"
+    ),
+    "more": FileProgram(operands="read*", valued="-n"),
+    "strings": FileProgram(operands="read*", valued="-e -n -s -t -T -U"),
+    **_rows("cksum b2sum", FileProgram(operands="read*", valued="-l --length --algorithm")),
+    **_rows("base32 base64", FileProgram(operands="read*", valued="-w --wrap")),
+    "cmp": FileProgram(operands="read*", valued="-i -n --bytes --ignore-initial"),
+    "sdiff": FileProgram(operands="read*", valued="-I -w --width", writes="-o --output"),
+    "diff3": FileProgram(operands="read*", valued="-L --label"),
+    "ptx": FileProgram(operands="read*", valued="-F -g -M -S -w -W", reads="-b -i -o"),
+    **_rows("bat batcat", FileProgram(operands="read*", valued="-l -r -H -m --language --style")),
+    "hexyl": FileProgram(operands="read*", valued="-n -c -s --length --bytes --skip"),
+    "look": FileProgram(operands="- read*", valued="-t"),
+    "nl": FileProgram(operands="read*", valued="-b -d -f -h -i -l -n -s -v -w"),
+    "pr": FileProgram(operands="read*", valued="-D -h -l -N -o -w -W"),
+    "fmt": FileProgram(operands="read*", valued="-g -p -w --goal --prefix --width"),
+    "fold": FileProgram(operands="read*", valued="-w --width"),
+    **_rows("expand unexpand", FileProgram(operands="read*", valued="-t --tabs")),
+    "file": FileProgram(operands="read*", valued="-e -F -P", reads="-f -m --files-from"),
+    "stat": FileProgram(operands="read*", valued="-c --format --printf"),
+    "wc": FileProgram(operands="read*", reads="--files0-from"),
+    "sqlite3": FileProgram(operands="read*", valued="-cmd -newline -nullvalue -separator"),
     "head": FileProgram(operands="read*", valued="-n -c --lines --bytes"),
     "tail": FileProgram(operands="read*", valued="-n -c --lines --bytes -s --pid"),
     "cut": FileProgram(operands="read*", valued="-d -f -c -b --delimiter --fields"),
     "paste": FileProgram(operands="read*", valued="-d --delimiters"),
-    "column": FileProgram(operands="read*", valued="-s -c -o -N"),
+    "column": FileProgram(operands="read*", valued="-c -i -l -n -o -p -r -s -E -H -N -O -R -T -W"),
     "join": FileProgram(operands="read*", valued="-t -1 -2 -j -a -o -e -v"),
     "comm": _READ,
-    "od": FileProgram(operands="read*", valued="-A -j -N -S -t -w"),
+    "od": FileProgram(operands="read*", valued="-A -j -N -S -t"),
     "hexdump": FileProgram(operands="read*", valued="-n -s -e -f"),
-    "numfmt": _READ,
+    "numfmt": FileProgram(operands="read*", valued="-d"),
     "shuf": FileProgram(operands="read*", valued="-n -i", writes="-o --output"),
     "iconv": FileProgram(operands="read*", valued="-f -t", writes="-o --output"),
     "sort": FileProgram(
         operands="read*",
-        valued="-k -t -S -T --key --field-separator --parallel --buffer-size",
+        valued="-k -t -S -T -y --key --field-separator --parallel --buffer-size",
         reads="--files0-from",
         writes="-o --output",
     ),
     "uniq": FileProgram(operands="read write", valued="-f -s -w"),
     "xxd": FileProgram(operands="read write", valued="-l -s -c -g -o"),
-    "split": FileProgram(operands="read prefix", valued="-l -b -n -a -C"),
+    "split": FileProgram(operands="read prefix", valued="-a -b -C -l -n -t"),
     "csplit": FileProgram(operands="read -*", valued="-n -b", writes="-f --prefix"),
     "mktemp": FileProgram(operands="write*", valued="-p --suffix --tmpdir"),
     "pandoc": FileProgram(operands="read*", valued="-f -t --from --to", writes="-o --output"),
     **_rows(
         "gcc g++ cc c++ clang clang++ rustc",
-        FileProgram(operands="read*", valued="-I -L -l -D -x -W", writes="-o"),
+        FileProgram(operands="read*", valued="-I -L -l -D -x", writes="-o"),
     ),
     "ssh-keygen": FileProgram(valued="-t -b -C -N -P", writes="-f"),
     "diff": FileProgram(
-        operands="read*", valued="-U -C -x -I -F -W --label", below="-r --recursive"
+        operands="read*",
+        valued="-C -D -F -I -L -S -U -W -x --label",
+        reads="-X --exclude-from",
+        below="-r --recursive",
     ),
-    **_rows("ls eza exa dir vdir", FileProgram(operands="list*", valued="-I -w -T", below="-R -T")),
+    **_rows("ls dir vdir", FileProgram(operands="list*", valued="-I -T -w", below="-R")),
     **_rows(
-        "tree du", FileProgram(operands="list*", valued="-L -P -I -d -t", writes="-o", below="*")
+        "eza exa", FileProgram(operands="list*", valued="-I -L -s -t -w", below="-R -T --tree")
     ),
+    "tree": FileProgram(operands="list*", valued="-H -I -L -P -T", writes="-o", below="*"),
+    "du": FileProgram(operands="list*", valued="-B -d -t", reads="-X", below="*"),
     **_rows(
         "grep egrep fgrep zgrep",
         FileProgram(
             operands="text read*",
-            valued="-e -m -A -B -C -d -D --regexp --max-count --include --exclude --exclude-dir "
+            valued="-e -m -A -B -C -d -D -X --regexp --max-count --include --exclude --exclude-dir "
             "--context --color --label",
             reads="-f --file --exclude-from",
             below="-r -R --recursive --dereference-recursive",
             scripted="-e --regexp -f --file",
         ),
     ),
+    "rg": FileProgram(
+        operands="text read*",
+        valued="-e -m -A -B -C -g -t -T -M -r -d -j -E --regexp --glob --type --max-count --sort "
+        "--type-not --max-depth --context --color --replace --pre",
+        reads="-f --file",
+        below="*",
+        scripted="-e --regexp -f --file --files",
+    ),
     **_rows(
-        "rg ag ack",
-        FileProgram(
-            operands="text read*",
-            valued="-e -m -A -B -C -g -t -T -M -r -d -j --regexp --glob --type --max-count --sort "
-            "--type-not --max-depth --context --color --replace --pre",
-            reads="-f --file",
-            below="*",
-            scripted="-e --regexp -f --file --files",
-        ),
+        "ag ack",
+        FileProgram(operands="text read*", valued="-m -A -B -C -G -p --type --ignore", below="*"),
     ),
     **_rows(
         "awk gawk mawk nawk",
@@ -120,9 +147,11 @@ PROGRAMS: Mapping[str, FileProgram] = {
         FileProgram(operands="text read*", reads="-f --from-file", scripted="-f --from-file"),
     ),
     **_rows("vim vi nvim nano emacs ed ex code subl micro", FileProgram(operands="edit*")),
+    **_rows("bash sh zsh dash", FileProgram(operands="read -*", valued="-c -o -O", scripted="-c")),
+    **_rows("python python3", FileProgram(operands="read -*", valued="-m -c -W -X", scripted="-c")),
     **_rows(
-        "python python3 node ruby bash sh zsh dash deno bun",
-        FileProgram(operands="read -*", valued="-m -c -e -W -X -r", scripted="-m -c -e"),
+        "node ruby deno bun",
+        FileProgram(operands="read -*", valued="-c -e -p -r -I", scripted="-c -e -p"),
     ),
     "perl": FileProgram(operands="text read*", valued="-e -E -I -M", scripted="-e -E -pe -ne -ie"),
     "curl": FileProgram(
@@ -146,12 +175,14 @@ PROGRAMS: Mapping[str, FileProgram] = {
     "mkfifo": FileProgram(operands="write*", valued="-m"),
     "patch": FileProgram(
         operands="edit read",
-        valued="-p -d -F -B --strip --directory --fuzz",
+        valued="-p -d -D -F -g -B -V -Y -z --strip --directory --fuzz",
         reads="-i --input",
         writes="-o --output -r --reject-file",
     ),
-    **_rows("gzip bzip2 xz zstd gunzip bunzip2 unxz", FileProgram(operands="edit*", below="-r")),
-    "zip": FileProgram(operands="write read*", valued="-x -i", below="-r"),
+    **_rows("gzip gunzip", FileProgram(operands="edit*", valued="-S", below="-r")),
+    **_rows("bzip2 bunzip2 zstd", FileProgram(operands="edit*", below="-r")),
+    **_rows("xz unxz", FileProgram(operands="edit*", valued="-C -F -M -S -T")),
+    "zip": FileProgram(operands="write read*", valued="-b -i -n -s -t -x -O -P -Z", below="-r"),
     "openssl": FileProgram(operands="-*", reads="-in -key -inkey -CAfile", writes="-out -keyout"),
     "scp": FileProgram(operands="copy", valued="-P -i -o -F -c -l -S -J", below="-r"),
     "cp": FileProgram(

@@ -262,12 +262,10 @@ def _by_table(program: str, words: list[str], row: FileProgram) -> Iterator[File
     in_place = _edits_in_place(program, found.flags, words)
     roles = row.operands.split()
     operands = list(found.words)
-    if roles[0] == "text" and set(row.scripted.split()) & set(found.flags):
+    if set(row.scripted.split()) & set(found.flags):
+        if roles[0] != "text":
+            return  # an interpreter, whose further words are its script's
         roles = roles[1:]
-    if program in ("bash", "sh", "python3", "python", "node", "ruby") and {"-c", "-e"} & set(
-        found.flags
-    ):
-        return
     if program == "patch" and not operands:
         yield FileUse(kind="write", path=".", below=True, certain=False)
     yield from _downloads(program, found)

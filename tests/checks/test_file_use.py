@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 import unicodedata
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skilltrace_mlflow.commands.file_programs import PROGRAMS
 from skilltrace_mlflow.commands.file_use import file_uses
 from tests.builders import make_call, make_session
 from tests.checks.judging import judge
@@ -212,3 +218,76 @@ def test_a_refused_command_is_an_attempt() -> None:
     outcome = judge("banned_tools", ["Read(.env)"], make_session([call], cwd="/repo"))
     assert outcome.verdict == "fail"
     assert "denied" in outcome.rationale
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(f"cat -{letter} {{}}" for letter in "AbeEnstTuv"),
+        *(f"wc -{letter} {{}}" for letter in "cmlLw"),
+        *(f"{name} -{letter} {{}}" for name in ("md5sum", "sha256sum") for letter in "bcqtwz"),
+        *(f"less -{letter} {{}}" for letter in "NSRiFX"),
+        "base64 -d {}",
+        "base64 -di {}",
+        "tac -b {}",
+        "nl -p {}",
+        "nl -ba {}",
+        "fold -sw 80 {}",
+        "fmt -s {}",
+        "pr -n {}",
+        "file -bi {}",
+        "stat -f {}",
+        "stat -L {}",
+        "sum -s {}",
+        "strings -a {}",
+        "cmp -s {} b",
+        "zcat -f {}",
+        "tree -d {}",
+        "eza -lT {}",
+        "du -Lsh {}",
+        "ack -r x {}",
+        "ag -r x {}",
+        "gcc -W {}",
+        "od -w {}",
+        "bash -e {}",
+        "sh -ex {}",
+        "bash -o pipefail {}",
+    ],
+)
+def test_the_word_behind_an_option_that_takes_none_is_a_file(line: str) -> None:
+    assert "secrets/x" in {use.path for use in file_uses(line.format("secrets/x"))}
+    session = make_session([make_call("Bash", {"command": line.format("secrets/x")})], cwd="/repo")
+    assert judge("banned_tools", ["Read(./secrets/**)"], session).verdict == "fail"
+
+
+# Programs whose bare options do nothing: those that read, and those that miss operands.
+_ASKED = """
+    base32 base64 b2sum cat cksum cmp column comm cp csplit cut diff diff3 dir du expand file fmt
+    fold grep head hexdump install join less ln ls mkdir mv nl numfmt od paste pr ptx rm rmdir sdiff
+    sed shuf sort split stat strings tac tail touch truncate unexpand uniq vdir wc
+""".split()  # noqa: SIM905
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the table is of GNU's programs")
+def test_options_that_take_a_word_are_those_of_the_programs_themselves(tmp_path: Path) -> None:
+    wrong = []
+    for name in filter(shutil.which, _ASKED):
+        row = PROGRAMS[name]
+        for option in (*row.valued.split(), *row.reads.split(), *row.writes.split()):
+            if option.startswith("--"):
+                continue
+            said = subprocess.run(
+                [name, option],
+                cwd=tmp_path,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                check=False,
+                timeout=10,
+                env={"LC_ALL": "C", "PATH": os.environ["PATH"]},
+            )
+            text = (said.stdout + said.stderr).lower()
+            # less words it its own way, and does not know all of its options everywhere
+            asks = (b"requires an argument", b"required after", b"no such option", b'no "-')
+            if not any(one in text for one in asks):
+                wrong.append(f"{name} {option}: {text[:80]!r}")
+    assert wrong == []

@@ -15,7 +15,7 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,12 +77,17 @@ def load_pairs(path: Path) -> list[Pair]:
     return pairs
 
 
-def play(pairs: Sequence[Pair], claude: str) -> list[str]:
-    """What the CLI did with each call: `blocked`, `ran`, or why that cannot be said."""
+def play(
+    pairs: Sequence[Pair], claude: str, progress: Callable[[int, int], None] | None = None
+) -> list[str]:
+    """What the CLI did with each call: `blocked`, `ran`, or why that cannot be said. `progress` is
+    told the number of pairs that were played, and of all.
+    """
     settings: dict[str, list[int]] = {}
     for index, pair in enumerate(pairs):
         settings.setdefault(pair.setting, []).append(index)
     found = ["not played"] * len(pairs)
+    played = 0
     for indexes in settings.values():
         for start in range(0, len(indexes), _AT_ONCE):
             some = indexes[start : start + _AT_ONCE]
@@ -90,6 +95,9 @@ def play(pairs: Sequence[Pair], claude: str) -> list[str]:
                 decisions = _session([pairs[i] for i in some], Path(folder).resolve(), claude)
             for index, decision in zip(some, decisions, strict=True):
                 found[index] = decision
+            played += len(some)
+            if progress is not None:
+                progress(played, len(pairs))
     return found
 
 

@@ -21,6 +21,10 @@ from tests.recorder.permission_pairs import CWD, Pair, load_pairs, play
 __all__ = ["main", "verdict_on"]
 
 
+def _progress(played: int, total: int) -> None:
+    sys.stderr.write(f"{played} of {total} pairs played\n")
+
+
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
 
@@ -47,7 +51,7 @@ def main(argv: list[str]) -> int:
     _say(f"Claude Code {version.stdout.strip()}")
     pairs = load_pairs(Path(argv[0]) if argv else PAIRS)
     counts = {"same": 0, "passes what the CLI refuses": 0, "says more than the CLI": 0, "open": 0}
-    for pair, decision in zip(pairs, play(pairs, claude), strict=True):
+    for pair, decision in zip(pairs, play(pairs, claude, _progress), strict=True):
         said = verdict_on(pair)
         if decision not in ("blocked", "ran"):
             word = "open"
