@@ -7,7 +7,8 @@ Deny and ask rules on Read and Edit reach into command lines as far as the CLI l
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
@@ -149,11 +150,11 @@ def _inside(path: str, session: Session) -> bool:
     return relative_to(_whole(path, session.cwd), session.cwd) is not None
 
 
-def _protected(path: str) -> bool:
+def _unprotected(path: str) -> bool:
     parts = clean_path(path).casefold().split("/")
     if ".claude" in parts and parts[parts.index(".claude") + 1 :][:1] == ["worktrees"]:
         parts = parts[parts.index(".claude") + 2 :]
-    return parts[-1] in PROTECTED_FILES or any(part in PROTECTED_FOLDERS for part in parts)
+    return parts[-1] not in PROTECTED_FILES and not set(parts) & set(PROTECTED_FOLDERS)
 
 
 def clears_all(call: ToolCall) -> bool:
@@ -175,7 +176,7 @@ def _reading(rules: Sequence[Selector], path: str, session: Session) -> bool:
 def _editing(rules: Sequence[Selector], mode: str, path: str, session: Session) -> bool:
     if path == "/dev/null":
         return True
-    if _protected(path):
+    if not _unprotected(path):
         return False
     if mode == "acceptEdits" and _inside(path, session):
         return True
@@ -185,7 +186,38 @@ def _editing(rules: Sequence[Selector], mode: str, path: str, session: Session) 
 def covered(
     rules: Sequence[Selector], mode: str, call: ToolCall, session: Session
 ) -> tuple[bool | None, str]:
-    """Whether the allow rules and the mode let a call run, and the rule or the reason."""
+    """Whether the allow rules and the mode let a call run, and the rule or the reason.
+
+    A path through a link of the session is covered where its target is covered, too.
+    """
+    verdict, reason = _covered(rules, mode, call, session, _Links(session=session, call=call))
+    if verdict is False and links_of(session):
+        sure = _Links(session=session, call=call, doubtful=False)
+        if _covered(rules, mode, call, session, sure)[0]:
+            return None, "whether a link leads elsewhere cannot be told"
+    return verdict, reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Links:
+    """The session's links as a call finds them; those that may not be there if `doubtful`."""
+
+    session: Session
+    call: ToolCall
+    doubtful: bool = True
+
+    def everywhere(self, test: Callable[[str], bool], path: str) -> bool:
+        """Whether a path from the root passes a test as it stands and where it leads to."""
+        return test(path) and all(
+            target is not None and test(target)
+            for target, link in through(self.session, path, self.call)
+            if self.doubtful or (link.certain and target is not None)
+        )
+
+
+def _covered(
+    rules: Sequence[Selector], mode: str, call: ToolCall, session: Session, links: _Links
+) -> tuple[bool | None, str]:
     cwd = call.cwd or session.cwd
     name = call.name
     meant = [rule for rule in rules if rule.selects_name(name) and not _skipped(rule)]
@@ -198,25 +230,27 @@ def covered(
                 else (False, "")
             )
         whole = _whole(path, cwd)
-        if _protected(whole):
+        if not links.everywhere(_unprotected, whole):
             return False, "a protected path"
         if any(rule.specifier is None and rule.rule_name == name for rule in meant):
             return True, meant[0].text
         placed = mode == "acceptEdits" or any(r.specifier and r.specifier.path for r in meant)
         if placed and session.cwd is None and is_absolute(clean_path(path)):
             return None, "the working directory is not recorded"
-        return _editing(rules, mode, whole, session), mode
+        return links.everywhere(lambda each: _editing(rules, mode, each, session), whole), mode
     if name in READERS:
         path = named_path(call)
         bare = any(rule.specifier is None and rule.rule_name == name for rule in meant)
-        inside = bare or _reading(rules, _whole(path or ".", cwd), session)
+        inside = bare or links.everywhere(
+            lambda each: _reading(rules, each, session), _whole(path or ".", cwd)
+        )
         if not inside and session.cwd is None:
             return None, "the working directory is not recorded"
         return inside, "reads in the working directory"
     if name == "Monitor":
         meant += [rule for rule in rules if rule.selects_name("Bash") and not _skipped(rule)]
     if is_shell(name):
-        return _line(rules, meant, mode, call, session)
+        return _line(rules, meant, mode, call, session, links)
     for rule in meant:
         if rule.specifier is None or rule.matches(call, session.cwd):
             return True, rule.text
@@ -243,13 +277,14 @@ def _line(
     mode: str,
     call: ToolCall,
     session: Session,
+    links: _Links,
 ) -> tuple[bool | None, str]:
     line = (call.input or {}).get("command")
     if not isinstance(line, str) or call.input_truncated:
         return None, "its command is not recorded"
     cwd = call.cwd or session.cwd
     touched = [seen for seen in seen_files(line, call.name) if seen.way == "edit"]
-    if any(_protected(_whole(seen.path, cwd)) for seen in touched):
+    if not all(links.everywhere(_unprotected, _whole(seen.path, cwd)) for seen in touched):
         return False, "a protected path"
     for rule in meant:
         whole = rule.specifier is None and not rule.text.endswith("()")
@@ -261,8 +296,12 @@ def _line(
             return True, rule.text
     permit = Permit(
         commands=[r.specifier.command for r in meant if r.specifier and r.specifier.command],
-        edits=lambda path: _editing(rules, mode, _whole(path, cwd), session),
-        reads=lambda path: _reading(rules, _whole(path, cwd), session),
+        edits=lambda path: links.everywhere(
+            lambda each: _editing(rules, mode, each, session), _whole(path, cwd)
+        ),
+        reads=lambda path: links.everywhere(
+            lambda each: _reading(rules, each, session), _whole(path, cwd)
+        ),
         here=lambda path: relative_to(_whole(path, cwd), session.cwd) == ".",
         editing=mode == "acceptEdits",
     )

@@ -1,7 +1,7 @@
 """Symbolic links that a session made or showed, and where paths through them lead.
 
 A record does not say what a path points at; but it holds the `ln -s` of the session itself, and
-lines such as `lrwxrwxrwx … notes -> secrets` in what `ls -l` printed.
+what was printed of links (`matching.shown_links`).
 """
 
 from __future__ import annotations
@@ -9,25 +9,22 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
 from skilltrace_mlflow.commands.shell import read_script, reads_posix
 from skilltrace_mlflow.commands.wrappers import program_of
-from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.matching.selectors import shell_lines
+from skilltrace_mlflow.matching.shown_links import may_show, shown_links
 from skilltrace_mlflow.patterns.paths import clean_path, is_absolute
 from skilltrace_mlflow.session import Session, ToolCall
 
 __all__ = ["Link", "links_of", "through"]
 
 _MAKES = re.compile(r"\bln\b|\bcp\b.*\s-\w*s|\bmklink\b")
-_LISTS = re.compile(r"\bls\b.*\s-\w*[lgno]|\bll\b|\bstat\b|\breadlink\b|\bfind\b.*-ls")
+_MOST_STEPS = 40  # as the system follows, at most
 _MAKERS = ("ln", "cp", "mklink")
-_LISTERS = ("ls", "ll", "stat", "readlink")
-_LISTED = re.compile(r"^l[rwx-]{9}\S*\s.*?(\S+) -> (.+)$", re.MULTILINE)
-_MOST_OUTPUT = 200_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +32,7 @@ class Link:
     """`place` is the link, `target` what it points at, both from the root where that is known.
 
     `call` made or showed it; `certain` if it did. `target` is None where it is filled in at run
-    time.
+    time, or was not printed.
     """
 
     place: str
@@ -68,14 +65,9 @@ def _links(session: Session) -> Iterator[Link]:
         text = found.text
         # the words first: a search with word boundaries costs ten times as much
         makes = any(word in text for word in _MAKERS) and _MAKES.search(text)
-        lists = any(word in text for word in _LISTERS) and _LISTS.search(text)
-        listed = list(_listed(call)) if lists and call.outcome != "denied" else []
-        if not makes and not listed:
-            continue
         cwd = call.cwd or session.cwd
-        script = read_script(found.text)
         if makes and (call.outcome != "denied" or call.maybe_ran):
-            for command in script.commands:
+            for command in read_script(text).commands:
                 for place, target in _made(command):
                     yield Link(
                         place=_whole(posixpath.join(command.folder, place), cwd),
@@ -83,15 +75,14 @@ def _links(session: Session) -> Iterator[Link]:
                         call=call,
                         certain=call.outcome == "succeeded" and not command.within,
                     )
-        for place, target in listed:
-            for folder in _listed_folders(script.commands):
-                yield Link(
-                    place=_whole(posixpath.join(folder, place), cwd),
-                    target=_target(target, folder, place, cwd),
-                    call=call,
-                    certain=False,
-                    made=False,
-                )
+        if may_show(text) and call.outcome != "denied":
+            for shown in shown_links(call, text):
+                place = _whole(posixpath.join(shown.folder, shown.name), cwd)
+                leads_to = shown.target
+                if leads_to is not None:
+                    leads_to = _target(leads_to, shown.folder, shown.name, cwd)
+                if leads_to != clean_path(place):  # else `realpath` of what is no link
+                    yield Link(place=place, target=leads_to, call=call, certain=False, made=False)
 
 
 def _made(command: Command) -> Iterator[tuple[str, str]]:
@@ -115,27 +106,6 @@ def _made(command: Command) -> Iterator[tuple[str, str]]:
             yield folder.rstrip("/"), targets[0]
     for target in targets:  # the last may be a folder in which the link is made
         yield posixpath.join(folder, posixpath.basename(target.rstrip("/"))), target
-
-
-def _listed(call: ToolCall) -> Iterator[tuple[str, str]]:
-    try:
-        text = call.result or ""
-    except InputError:
-        return
-    for found in _LISTED.finditer(text[:_MOST_OUTPUT]):
-        yield found.group(1), found.group(2).strip()
-
-
-def _listed_folders(commands: tuple[Command, ...]) -> Iterator[str]:
-    """The folders that names in a listing may be relative to."""
-    seen = {""}
-    yield ""
-    for command in commands:
-        for word in ("", *command.words[1:]):
-            folder = posixpath.join(command.folder, word)
-            if not word.startswith("-") and folder not in seen:
-                seen.add(folder)
-                yield folder
 
 
 def _whole(path: str, cwd: str | None) -> str:
@@ -165,11 +135,21 @@ def through(session: Session, path: str, call: ToolCall) -> Iterator[tuple[str |
         ("order", id(session.tool_calls)),
         {id(one): at for at, one in enumerate(session.tool_calls)},
     )
-    for link in links:
-        if link.made and order[id(link.call)] >= order.get(id(call), -1):
-            continue
-        place = clean_path(link.place)
-        if cleaned == place or cleaned.startswith(place + "/"):
-            rest = cleaned[len(place) :].lstrip("/")
-            target = None if link.target is None else posixpath.join(link.target, rest)
-            yield (None if target is None else clean_path(target)), link
+    ahead, seen = [(cleaned, True)], {cleaned}
+    for at, sure in ahead:  # grows: a link may lead to another
+        for link in links:
+            if link.made and order[id(link.call)] >= order.get(id(call), -1):
+                continue
+            place = clean_path(link.place)
+            if at != place and not at.startswith(place + "/"):
+                continue
+            certain = sure and link.certain
+            found = link if certain == link.certain else replace(link, certain=certain)
+            if link.target is None:
+                yield None, found
+                continue
+            target = clean_path(posixpath.join(link.target, at[len(place) :].lstrip("/")))
+            yield target, found
+            if target not in seen and len(seen) < _MOST_STEPS:
+                seen.add(target)
+                ahead.append((target, certain))
