@@ -6,6 +6,8 @@ BIN = $(VENV)/bin
 CONSTRAINTS = requirements/constraints.txt
 # What `make quick` runs.
 QUICK = tests/checks tests/expectations tests/test_rooms.py tests/test_text.py tests/test_weight.py
+# One more than the two cores of the smallest machine: the tests of faults wait more than they work.
+PROCESSES ?= 3
 # Which recordings to record anew; empty means all.
 RECORDINGS ?=
 # A file of permission pairs to play instead of the kept ones.
@@ -42,7 +44,7 @@ quick: $(VENV)/.installed  ## format, lint and the tests that need neither MLflo
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(QUICK)
 
 unit: $(VENV)/.installed  ## the test suite
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
 
 NEWEST = .venv-newest
 TRACE_TESTS = tests/sources tests/parity/test_process_transcript_parity.py tests/newest
