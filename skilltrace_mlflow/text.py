@@ -9,7 +9,16 @@ from __future__ import annotations
 import re
 from functools import cache
 
-__all__ = ["clipped", "cut", "label", "one_line", "plain", "safe_json", "without_password"]
+__all__ = [
+    "clipped",
+    "counted",
+    "cut",
+    "label",
+    "one_line",
+    "plain",
+    "safe_json",
+    "without_password",
+]
 
 # Controls (but not tab and newline), bidirectional controls (they reorder the text around them,
 # Unicode TR 36 section 3), invisible characters that make two ids look alike, line and paragraph
@@ -36,6 +45,11 @@ def cut(text: str, limit: int) -> str:
     """
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """`1 session`, `1,204 sessions`; `plural` where it is more than an `s` behind the noun."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
 def clipped(text: str, limit: int) -> str:

@@ -306,7 +306,13 @@ def emit(
             note(f"report written to {report}")
     if not (quiet and output_format == "table"):  # the exit code says it
         write_result(
-            render(evaluation, output_format, include_trace=include_trace, color=colourful())
+            render(
+                evaluation,
+                output_format,
+                include_trace=include_trace,
+                color=colourful(),
+                report=report,
+            )
         )
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _tell_github(evaluation, annotate=output_format == "table" and not quiet)

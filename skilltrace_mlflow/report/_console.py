@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from rich.console import Console, RenderableType
 
-__all__ = ["printed", "terminal_width"]
+__all__ = ["print_parts", "printed", "terminal_width"]
 
 _WIDTH_WITHOUT_TERMINAL = 100
 
@@ -38,7 +38,12 @@ def printed(parts: Iterable[RenderableType], *, width: int | None, color: bool) 
         emoji=False,
         markup=False,
     )
-    for part in parts:
-        console.print(part)
+    print_parts(console, parts)
     # Not splitlines: it would also break where text holds U+0085 or U+2028.
     return "\n".join(line.rstrip() for line in stream.getvalue().split("\n"))
+
+
+def print_parts(console: Console, parts: Iterable[RenderableType]) -> None:
+    """Print `parts`; a text that says so itself (`no_wrap`) is neither wrapped nor cut."""
+    for part in parts:
+        console.print(part, soft_wrap=bool(getattr(part, "no_wrap", False)))

@@ -10,13 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from skilltrace_mlflow.checks import Outcome, Verdict
-from skilltrace_mlflow.report.table import problems, what_happened
+from skilltrace_mlflow.report._found import problems, what_happened
+from skilltrace_mlflow.report._names import WHOLE_TEST
 from skilltrace_mlflow.results import Evaluation, TestResult
 from skilltrace_mlflow.text import one_line
 
 __all__ = ["Problem", "failures", "top_reasons", "unjudged"]
 
-WHOLE_TEST = "(whole test)"
 _LONGEST = 400
 # What may differ between two texts of one kind: quoted texts, ids, numbers.
 _SLOT = re.compile(

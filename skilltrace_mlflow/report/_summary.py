@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import quote
 
+from skilltrace_mlflow.report._found import problems
 from skilltrace_mlflow.report._problems import top_reasons
 from skilltrace_mlflow.results import Evaluation
-from skilltrace_mlflow.text import one_line
+from skilltrace_mlflow.text import one_line, plain, without_password
 
-__all__ = ["run_url", "sentence"]
+__all__ = ["run_url", "sentence", "where_to_look"]
 
 
 def sentence(evaluation: Evaluation) -> str:
@@ -56,12 +60,46 @@ def sentence(evaluation: Evaluation) -> str:
 def run_url(evaluation: Evaluation) -> str | None:
     """The address of the run's page, where the store is a server that has pages."""
     uri = _bare((evaluation.tracking_uri or "").rstrip("/"))
-    if not uri or not evaluation.run_id or not evaluation.experiment_id:
+    return _page(uri, evaluation) if uri else None
+
+
+def _page(uri: str, evaluation: Evaluation) -> str | None:
+    if not evaluation.run_id or not evaluation.experiment_id:
         return None
     return (
         f"{uri}/#/experiments/{quote(evaluation.experiment_id, safe='')}"
         f"/runs/{quote(evaluation.run_id, safe='')}"
     )
+
+
+def where_to_look(evaluation: Evaluation, report: Path | None = None) -> list[str]:
+    """Commands, addresses and files that show more, as they can be copied: the report, the call
+    that the first failure speaks of, the run in MLflow.
+    """
+    places = [] if report is None else [str(report)]
+    return [plain(place) for place in (*places, *_first_call(evaluation), *_in_mlflow(evaluation))]
+
+
+def _first_call(evaluation: Evaluation) -> Iterator[str]:
+    for result, outcome in problems(evaluation):
+        source = result.source or ""
+        if outcome.calls and source.endswith((".jsonl", ".jsonl.gz", ".json")):
+            number = outcome.calls[0].number
+            yield f"skilltrace-mlflow show {shlex.quote(source)} --call {number}"
+            return
+
+
+def _in_mlflow(evaluation: Evaluation) -> Iterator[str]:
+    """A server's page of the run; for a store that is none, the command that starts one."""
+    uri = evaluation.tracking_uri
+    if not uri or not evaluation.run_id or uri.startswith(("databricks", "uc:")):
+        return
+    server = _bare(uri.rstrip("/"))
+    if not server:
+        yield f"mlflow ui --backend-store-uri {shlex.quote(without_password(uri))}"
+    page = _page(server or "http://127.0.0.1:5000", evaluation)
+    if page or server:
+        yield page or server
 
 
 def _bare(uri: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.errors import ConfigurationError
@@ -33,12 +34,13 @@ def render(
     width: int | None = None,
     color: bool = False,
     comparison: Comparison | None = None,
+    report: Path | None = None,
 ) -> str:
     """The evaluation as `table`, `json`, `jsonl`, `junit`, `markdown`, `github` or `html`.
 
-    `width` and `color` are the terminal's and concern the table only; `include_trace` concerns the
-    JSON formats only, `comparison` (with a baseline) the HTML report only. Raises
-    ConfigurationError for another format.
+    `width`, `color` and `report` (the HTML report that was written, which the last lines name)
+    concern the table only, `include_trace` the JSON formats, `comparison` (with a baseline) the
+    HTML report. Raises ConfigurationError for another format.
     """
     if format not in _WRITERS:
         raise ConfigurationError(f"format {format!r} is not one of {', '.join(sorted(_WRITERS))}")
@@ -46,7 +48,7 @@ def render(
     write = getattr(importlib.import_module(f"skilltrace_mlflow.report.{module}"), name)
     settings: dict[str, Any] = {}
     if format == "table":
-        settings = {"width": width, "color": color}
+        settings = {"width": width, "color": color, "report": report}
     elif format in ("json", "jsonl"):
         settings = {"include_trace": include_trace}
     elif format == "html":

@@ -1,4 +1,4 @@
-"""The table for the terminal: what broke first, what the agent did instead, then the rest.
+"""The table for the terminal: what broke first, test by test, then the rest, then where to look.
 
 Only `Text` objects are printed, never markup, so that `[red]` in a test id is shown as such.
 """
@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.arms import Arms, compare_arms
 from skilltrace_mlflow.attempts import AttemptStats
-from skilltrace_mlflow.checks import Outcome, Verdict
+from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.report._arms import ARMS_HEAD, arms_lines, arms_rows
 from skilltrace_mlflow.report._attempts import (
     HEAD,
@@ -20,59 +21,45 @@ from skilltrace_mlflow.report._attempts import (
     attempts_summary,
     triggering_summary,
 )
-from skilltrace_mlflow.report._console import printed, terminal_width
+from skilltrace_mlflow.report._console import print_parts, printed, terminal_width
+from skilltrace_mlflow.report._found import problems
+from skilltrace_mlflow.report._groups import LONGEST, STYLES, Group, group_lines, groups, name_of
+from skilltrace_mlflow.report._lines import grid, hanging
 from skilltrace_mlflow.report._names import labels
 from skilltrace_mlflow.results import EXIT_OK, Evaluation, GateResult, TestResult
-from skilltrace_mlflow.text import one_line
+from skilltrace_mlflow.text import counted, one_line
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
-    from rich.table import Table
+    from rich.console import Console
+    from rich.text import Text
 
-__all__ = ["headline", "problems", "render_table", "table_text", "what_happened"]
+__all__ = ["headline", "render_table", "table_text"]
 
-_STYLES = {"pass": "green", "fail": "bold red", "error": "bold magenta", "unknown": "bold yellow"}
-_ORDER = {Verdict.FAIL: 0, Verdict.ERROR: 1, Verdict.UNKNOWN: 2, Verdict.PASS: 3}
-_MOST_PROBLEMS = 200
+_MOST_LINES = 200
 _MOST_PASSED = 30
-_NARROW = 60
-_LONGEST = 280  # four lines of a usual terminal; the rest is one format away
+_LONGEST_ID = 400
+_GATE_HEAD = ("gate", "required", "got", "judged", "", "")
 
 
-def table_text(evaluation: Evaluation, *, width: int | None = None, color: bool = False) -> str:
-    """The table as a string; `width` is the terminal's unless given."""
+def table_text(
+    evaluation: Evaluation,
+    *,
+    width: int | None = None,
+    color: bool = False,
+    report: Path | None = None,
+) -> str:
+    """The table as a string; `width` is the terminal's unless given, `report` the HTML report that
+    the last lines name.
+    """
     columns = width or terminal_width()
-    return printed(_parts(evaluation, columns), width=columns, color=color)
+    return printed(_parts(evaluation, columns, report), width=columns, color=color)
 
 
 def render_table(evaluation: Evaluation, console: Console) -> None:
-    """Print the evaluation: problems, gates, passes, notes, and one summary line at the end."""
-    for part in _parts(evaluation, console.width):
-        console.print(part, soft_wrap=False)
-
-
-def problems(evaluation: Evaluation) -> list[tuple[TestResult, Outcome]]:
-    """Everything that did not pass, failures before errors before unknowns, tests in order.
-
-    What kept a whole test from being judged comes as an outcome without a check's name.
+    """Print the evaluation: problems, passes, gates, notes, one line that sums up, and where to
+    look.
     """
-    found: list[tuple[TestResult, Outcome]] = []
-    for result in evaluation.results:
-        if result.error is not None:
-            found.append((result, Outcome(verdict=Verdict.ERROR, rationale=result.error)))
-        elif not result.judged:
-            reason = "nothing was expected of this test, so nothing was judged"
-            found.append((result, Outcome(verdict=Verdict.UNKNOWN, rationale=reason)))
-        found += [(result, o) for o in result.judged if o.verdict is not Verdict.PASS]
-    return sorted(found, key=lambda pair: _ORDER[pair[1].verdict])
-
-
-def what_happened(outcome: Outcome, limit: int = 400) -> str:
-    """Expected and observed on one line, behind the calls that it speaks of: the rationale, or what
-    was missed where there is none.
-    """
-    text = outcome.explanation or "; ".join(outcome.misses[:5]) or "no reason given"
-    return one_line(text, limit)
+    print_parts(console, _parts(evaluation, console.width, None))
 
 
 def headline(evaluation: Evaluation) -> str:
@@ -87,12 +74,12 @@ def headline(evaluation: Evaluation) -> str:
         word += f" (what failed is within {allowed})"
     parts = [
         f"{word}  {one_line(evaluation.skill, 60)}",
-        f"{_plural(len(evaluation.results), 'test')}: {_counts(tests)}",
-        f"{_plural(sum(checks.values()), 'check')}: {_counts(checks)}",
+        f"{counted(len(evaluation.results), 'test')}: {_counts(tests)}",
+        f"{counted(sum(checks.values()), 'check')}: {_counts(checks)}",
     ]
     if evaluation.gates:
         failed = sum(1 for gate in evaluation.gates if not gate.passed)
-        parts.append(f"{_plural(len(evaluation.gates), 'gate')}: {failed} failed")
+        parts.append(f"{counted(len(evaluation.gates), 'gate')}: {failed} failed")
     return " · ".join(parts)
 
 
@@ -105,158 +92,143 @@ def _allowed_by(evaluation: Evaluation) -> str:
     return ", ".join(f"gate {one_line(g.name, 60)}: {g.shown} of {g.required:g}" for g in gates)
 
 
-def _parts(evaluation: Evaluation, width: int) -> Iterable[RenderableType]:
+def _parts(evaluation: Evaluation, width: int, report: Path | None) -> Iterable[Text]:
     from rich.text import Text
 
-    found = problems(evaluation)
-    names = labels(evaluation.results)
-    if found:
-        yield _problem_table(found[:_MOST_PROBLEMS], names, width)
-        if len(found) > _MOST_PROBLEMS:
-            rest = len(found) - _MOST_PROBLEMS
-            yield Text(f"… and {rest:,} more; --format jsonl or --report shows them all")
-        yield Text()
-    yield from _passes(evaluation, names)
+    names = labels(evaluation.results, limit=_LONGEST_ID)
+    found = groups(evaluation)
+    yield from _problems(evaluation, found, names, width)
+    yield from _passes(evaluation, names, width)
     stats = attempts_of(evaluation)
     if stats is not None:
         yield from _attempts(stats, width)
     triggering = triggering_summary(evaluation)
     if triggering is not None:
-        yield Text(triggering)
+        yield hanging([], triggering, width)
         yield Text()
     arms = compare_arms(evaluation)
     if arms is not None:
         yield from _arms(arms, width)
     if evaluation.gates:
-        yield _gate_table(evaluation.gates, width)
+        yield from _gates(evaluation.gates, width)
         yield Text()
     for text in evaluation.incomplete:
-        yield Text(f"lost: {one_line(text, 400)}", style=_STYLES["unknown"])
-    notes = [*evaluation.notes]
-    notes += [f"{names[id(r)]}: {note}" for r in evaluation.results for note in r.notes]
+        yield hanging([("lost: ", STYLES["unknown"])], one_line(text, 400), width, indent=2)
+    notes = [*evaluation.notes, *_notes(evaluation, found, names)]
     for text in notes[:_MOST_PASSED]:
-        yield Text(f"note: {one_line(text, 400)}", style="dim")
+        yield hanging([("note: ", "dim")], one_line(text, 600), width, style="dim", indent=2)
     if len(notes) > _MOST_PASSED:
-        yield Text(f"… and {len(notes) - _MOST_PASSED:,} more notes", style="dim")
+        yield Text(f"… and {counted(len(notes) - _MOST_PASSED, 'more note')}", style="dim")
     if evaluation.run_id:
-        yield Text(f"MLflow run {one_line(evaluation.run_id)}", style="dim")
+        yield _unbroken(f"MLflow run {one_line(evaluation.run_id)}", "dim")
     style = {0: "bold green", 1: "bold red", 2: "bold red"}.get(evaluation.exit_code, "bold yellow")
-    yield Text(headline(evaluation), style=style)
+    yield hanging([], headline(evaluation), width, style=style)
+    from skilltrace_mlflow.report._summary import where_to_look
+
+    for number, place in enumerate(where_to_look(evaluation, report)):
+        yield _unbroken(f"{'      ' if number else 'look: '}{place}")
 
 
-def _problem_table(
-    found: Sequence[tuple[TestResult, Outcome]], names: dict[int, str], width: int
-) -> RenderableType:
-    from rich import box
-    from rich.table import Table
+def _notes(evaluation: Evaluation, told: Sequence[Group], names: dict[int, str]) -> Iterable[str]:
+    """What there is to know of each test, once for all attempts that share it, and not again where
+    its group has said it.
+    """
+    said = {(result.test_id, group.told_by_note) for group in told for result in group.results}
+    found: dict[tuple[str, str], list[TestResult]] = {}
+    for result in evaluation.results:
+        for text in result.notes:
+            if (result.test_id, one_line(text, LONGEST)) not in said:
+                found.setdefault((result.test_id, text), []).append(result)
+    return (f"{name_of(results, names)}: {text}" for (_, text), results in found.items())
+
+
+def _unbroken(text: str, style: str = "") -> Text:
+    """A line that is there to be copied, however wide."""
     from rich.text import Text
 
-    if width < _NARROW:  # columns of four letters help nobody: one block per problem
-        blocks = Text()
-        for result, outcome in found:
-            verdict = str(outcome.verdict)
-            blocks.append(verdict.upper(), style=_STYLES[verdict])
-            blocks.append(f" {one_line(outcome.check, 60) or 'test'}", style="bold")
-            blocks.append(f" in {names[id(result)]}\n  {what_happened(outcome, _LONGEST)}\n")
-        blocks.rstrip()
-        return blocks
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, expand=False)
-    table.add_column("verdict", no_wrap=True)
-    table.add_column("check", overflow="fold", max_width=max(18, width // 4))
-    table.add_column("expected and observed", overflow="fold", ratio=1)
-    table.add_column("test", overflow="fold", max_width=max(14, width // 4))
-    for result, outcome in found:
-        verdict = str(outcome.verdict)
-        table.add_row(
-            Text(verdict.upper(), style=_STYLES[verdict]),
-            Text(one_line(outcome.check, 80) or "(whole test)", style="bold"),
-            Text(what_happened(outcome, _LONGEST)),
-            Text(names[id(result)]),
-        )
-    return table
+    return Text(text, style=style, no_wrap=True, overflow="ignore")
 
 
-def _passes(evaluation: Evaluation, names: dict[int, str]) -> Iterable[RenderableType]:
+def _problems(
+    evaluation: Evaluation, found: Sequence[Group], names: dict[int, str], width: int
+) -> Iterable[Text]:
     from rich.text import Text
 
-    passed = [
-        (result, [o.check for o in result.judged if o.verdict is Verdict.PASS])
-        for result in evaluation.results
-    ]
-    passed = [(result, checks) for result, checks in passed if checks]
-    for result, checks in passed[:_MOST_PASSED]:
-        line = Text("pass  ", style=_STYLES["pass"])
-        line.append(f"{names[id(result)]}: ", style="none")
-        line.append(one_line(", ".join(checks), 600), style="dim")
-        yield line
+    used = 0
+    for number, group in enumerate(found):
+        if used >= _MOST_LINES:
+            yield from _rest(evaluation, len(found) - number, width)
+            break
+        for line in group_lines(group, names, width):
+            used += 1
+            yield line
+    if found:
+        yield Text()
+
+
+def _rest(evaluation: Evaluation, count: int, width: int) -> Iterable[Text]:
+    """The tests that are too many to be told one by one: why most of them did not pass."""
+    from rich.text import Text
+
+    from skilltrace_mlflow.report._problems import top_reasons
+
+    yield Text(f"… and {counted(count, 'more test')}; --format jsonl or --report shows them all")
+    for reason in top_reasons(evaluation):
+        yield hanging([("most: ", "dim")], reason, width, indent=2)
+
+
+def _passes(evaluation: Evaluation, names: dict[int, str], width: int) -> Iterable[Text]:
+    from rich.text import Text
+
+    passed = [result for result in evaluation.results if result.verdict is Verdict.PASS]
+    for result in passed[:_MOST_PASSED]:
+        checks = one_line(", ".join(outcome.check for outcome in result.judged), 600)
+        head = [("pass  ", STYLES["pass"]), (f"{names[id(result)]}: ", "")]
+        yield hanging(head, checks, width, style="dim", indent=6)
     if len(passed) > _MOST_PASSED:
-        yield Text(f"… and passes in {len(passed) - _MOST_PASSED:,} more tests", style="dim")
+        yield Text(f"… and {counted(len(passed) - _MOST_PASSED, 'more test')} passed", style="dim")
     if passed:
         yield Text()
 
 
-def _arms(arms: Arms, width: int) -> Iterable[RenderableType]:
-    from rich import box
-    from rich.table import Table
+def _arms(arms: Arms, width: int) -> Iterable[Text]:
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for number, name in enumerate(ARMS_HEAD):
-        justify: Any = "right" if number else "left"
-        table.add_column(name, overflow="fold", max_width=max(14, width // 3), justify=justify)
-    for name, *figures in arms_rows(arms):
-        table.add_row(Text(one_line(name, 80)), *figures)
-    yield table
+    rows = [(one_line(name, 80), *figures) for name, *figures in arms_rows(arms)]
+    yield from grid(ARMS_HEAD, rows, width, numbers=range(1, len(ARMS_HEAD)))
     for line in arms_lines(arms):
-        yield Text(line)
+        yield hanging([], line, width)
     yield Text()
 
 
-def _attempts(stats: AttemptStats, width: int) -> Iterable[RenderableType]:
-    from rich import box
-    from rich.table import Table
+def _attempts(stats: AttemptStats, width: int) -> Iterable[Text]:
     from rich.text import Text
 
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for name in HEAD:
-        table.add_column(name, overflow="fold", max_width=max(14, width // 3))
     rows = attempts_rows(stats)
-    for name, *figures in rows[:_MOST_PASSED]:
-        table.add_row(Text(one_line(name, 80)), *figures)
-    yield table
+    shown = [(one_line(name, _LONGEST_ID), *figures) for name, *figures in rows[:_MOST_PASSED]]
+    yield from grid(HEAD, shown, width)
     if len(rows) > _MOST_PASSED:
-        yield Text(f"… and {len(rows) - _MOST_PASSED:,} more test cases", style="dim")
-    yield Text(attempts_summary(stats))
+        more = counted(len(rows) - _MOST_PASSED, "more test case")
+        yield Text(f"… and {more}", style="dim")
+    yield hanging([], attempts_summary(stats), width)
     yield Text()
 
 
-def _gate_table(gates: Sequence[GateResult], width: int) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    table.add_column("gate", overflow="fold", max_width=max(16, width // 3))
-    table.add_column("required", justify="right")
-    table.add_column("got", justify="right")
-    table.add_column("judged", justify="right")
-    table.add_column("", no_wrap=True)
-    table.add_column("", overflow="fold")
-    for gate in sorted(gates, key=lambda gate: gate.passed):
-        verdict = "pass" if gate.passed else "fail"
-        table.add_row(
-            Text(one_line(gate.name, 80)),
-            Text(f"{gate.required:g}"),
-            Text(gate.shown),
-            Text(gate.shown_coverage),
-            Text(verdict.upper() if not gate.passed else verdict, style=_STYLES[verdict]),
-            Text(one_line(gate.reason, 300)),
+def _gates(gates: Sequence[GateResult], width: int) -> Iterable[Text]:
+    ordered = sorted(gates, key=lambda gate: gate.passed)
+    rows = [
+        (
+            one_line(gate.name, 200),
+            f"{gate.required:g}",
+            gate.shown,
+            gate.shown_coverage,
+            "pass" if gate.passed else "FAIL",
+            one_line(gate.reason, 300),
         )
-    return table
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+        for gate in ordered
+    ]
+    styles = ["" if gate.passed else STYLES["fail"] for gate in ordered]
+    return grid(_GATE_HEAD, rows, width, numbers=(1, 2, 3), styles=styles)
 
 
 def _counts(counter: Counter[str]) -> str:

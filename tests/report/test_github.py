@@ -67,7 +67,7 @@ def test_a_job_of_github_shows_annotations_and_a_summary(
     lines = capsys.readouterr().out.splitlines()
     said = [line for line in lines if line.startswith("::error file=traces/demo-failing.jsonl")]
     assert any("line=18,title=banned_tools" in line for line in said)
-    assert lines[0].startswith("verdict")
+    assert lines[0].startswith("FAIL  demo-failing")
     text = page.read_text(encoding="utf-8")
     assert text.startswith("before\n## ")
     assert "FAILED" in text

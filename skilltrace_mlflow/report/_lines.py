@@ -1,0 +1,141 @@
+"""Lines for a terminal of any width, in which no name is ever broken.
+
+A test's id, a check's name, a path: whoever reads one may want to copy it. Lines are broken at
+blanks (and between the characters of scripts that write none); a word that is wider than the
+terminal stands on a line of its own, and the terminal wraps it without breaking it for a copy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+__all__ = ["cells", "grid", "hanging", "wrapped"]
+
+# Scripts that write words without blanks between them: a line may end behind any character.
+_UNSPACED = "\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60"
+_ANY = f"{_UNSPACED}\U00020000-\U0003ffff"
+# A quoted command stays together, where it is not longer than a line anyway.
+_PIECES = re.compile(f"[ ]+|`[^`]{{1,60}}`[^ {_ANY}]*|[{_ANY}]|[^ {_ANY}]+")
+_LEAST = 36  # columns that a reason needs beside a name
+_GAP = 2
+
+
+def cells(text: str) -> int:
+    """Columns that a text takes up on a terminal."""
+    from rich.cells import cell_len
+
+    return cell_len(text)
+
+
+def wrapped(text: str, width: int, *, first: int | None = None) -> list[str]:
+    """`text` in lines of at most `width` columns, a wider word alone on its line; at least one.
+
+    `first` is the room on the first line, which stays empty where the first word is wider.
+    """
+    lines, line, used, room = [], "", 0, width if first is None else first
+    for piece in _PIECES.findall(text):
+        size = cells(piece)
+        if used + size > room and (line.strip() or room < width):
+            lines.append(line.rstrip())
+            line, used, room = "", 0, width
+        if not line and piece.isspace():
+            continue
+        line += piece
+        used += size
+    return [*lines, line.rstrip()] if line.strip() or not lines else lines
+
+
+def hanging(
+    head: Sequence[tuple[str, str]],
+    text: str,
+    width: int,
+    *,
+    style: str = "",
+    indent: int | None = None,
+    column: bool = False,
+) -> Text:
+    """`head` (texts and their styles) followed by `text`.
+
+    Its further lines stand by `indent` (without one, below its first). As a `column` they stand
+    below its first as well, and all of it by `indent` where the head leaves too little room.
+    """
+    from rich.text import Text
+
+    made = Text(no_wrap=True, overflow="ignore")
+    for said, how in head:
+        made.append(said, style=how)
+    start = sum(cells(said) for said, _ in head)
+    if indent is None or (column and width - start >= min(_LEAST, cells(text))):
+        indent = start
+    first = 0 if column and indent != start else max(width - start, 0)
+    lines = wrapped(text, max(width - indent, 1), first=first)
+    if not lines[0]:
+        made.rstrip()
+    made.append(f"\n{' ' * indent}".join(lines), style=style)
+    return made
+
+
+def grid(
+    head: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    width: int,
+    *,
+    numbers: Sequence[int] = (),
+    styles: Sequence[str] = (),
+) -> list[Text]:
+    """Rows under their heads, `numbers` naming the columns that stand to the right.
+
+    The last column takes the room that is left, and breaks. Where the others leave it none, each
+    row becomes a line with its first cell and one below with the rest of them, named by the head.
+    `styles` are those of the rows.
+    """
+    from rich.text import Text
+
+    rows = [tuple(row) for row in rows]
+    sizes = [max(cells(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    start = sum(sizes[:-1]) + _GAP * (len(sizes) - 1)
+    room = width - start
+    how = [*styles, *[""] * (len(rows) - len(styles))]
+    if room < min(sizes[-1], 24):
+        return [_block(head, row, width, style) for row, style in zip(rows, how, strict=True)]
+    top = [(_padded(head, sizes, numbers), "bold")]
+    made = [hanging(top, _last(head, sizes, numbers), width, style="bold")]
+    made.append(Text("─" * min(width, start + min(sizes[-1], room)), style="dim"))
+    for row, style in zip(rows, how, strict=True):
+        front = _padded(row, sizes, numbers)
+        made.append(hanging([(front, style)], _last(row, sizes, numbers), width, style=style))
+    return made
+
+
+def _padded(row: Sequence[str], sizes: Sequence[int], numbers: Sequence[int]) -> str:
+    """All cells but the last."""
+    return "".join(
+        _cell(cell, size, index in numbers) + " " * _GAP
+        for index, (cell, size) in enumerate(zip(row[:-1], sizes[:-1], strict=True))
+    )
+
+
+def _last(row: Sequence[str], sizes: Sequence[int], numbers: Sequence[int]) -> str:
+    return _cell(row[-1], sizes[-1], True) if len(row) - 1 in numbers else row[-1]
+
+
+def _cell(text: str, size: int, right: bool) -> str:
+    space = " " * (size - cells(text))
+    return space + text if right else text + space
+
+
+def _block(head: Sequence[str], row: Sequence[str], width: int, style: str) -> Text:
+    from rich.text import Text
+
+    said = ", ".join(
+        f"{name} {cell}".strip() for name, cell in zip(head[1:], row[1:], strict=True) if cell
+    )
+    made = Text(row[0], style=style, no_wrap=True, overflow="ignore")
+    for line in wrapped(said, max(width - _GAP, 1)):
+        made.append(f"\n{' ' * _GAP}{line}", style="")
+    return made
