@@ -35,6 +35,7 @@ COMMANDS = {
     "compare": ["compare", "results.jsonl", "results.jsonl"],
     "triggers": ["triggers", str(SKILL / "traces")],
     "init": ["init", "new-skill"],
+    "expect --append": ["expect", "new-skill", "--append", "--trace", GOOD],
     "schema": ["schema", "ground-truth"],
 }
 NEEDING_MLFLOW = {

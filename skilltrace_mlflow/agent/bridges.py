@@ -16,7 +16,6 @@ from typing import Any
 
 import yaml
 
-from skilltrace_mlflow.agent import _yaml
 from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.errors import ConfigurationError, InputError, SkillTraceError
 from skilltrace_mlflow.expectations import (
@@ -25,6 +24,7 @@ from skilltrace_mlflow.expectations import (
     merge_expectations,
     parse_expectations,
 )
+from skilltrace_mlflow.proposals import yaml_files
 from skilltrace_mlflow.responses import all_responses, run_response
 from skilltrace_mlflow.results import Evaluation, TestResult
 from skilltrace_mlflow.score import score_session
@@ -109,15 +109,15 @@ def add_cases(cases: Sequence[ImportedCase], manifest: Manifest) -> tuple[list[s
     Raises ConfigurationError where the file or a translated expectation does not hold together.
     """
     folder = manifest.folder or Path()
-    path = manifest.datasets[0] if manifest.datasets else folder / "ground_truth.yaml"
+    path = manifest.ground_truth
     added, already = [], []
-    with _yaml.locked_folder(folder):
+    with yaml_files.locked_folder(folder):
         there = {c.id for c in load_ground_truth(path)} if path.is_file() else set()
         for case in cases:
             if case.id in there:
                 already.append(case.id)
                 continue
-            _yaml.append_item(path, "test_cases", case.to_case())
+            yaml_files.append_item(path, "test_cases", case.to_case())
             added.append(case.id)
         if added:
             load_ground_truth(path, manifest=manifest)

@@ -9,10 +9,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
-from skilltrace_mlflow.agent import _yaml
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.expectations import Manifest
 from skilltrace_mlflow.expectations.names import did_you_mean
+from skilltrace_mlflow.proposals import yaml_files
 
 __all__ = ["FILE", "Candidate", "Candidates", "Status", "now", "opened"]
 
@@ -88,7 +88,7 @@ class Candidates:
 
     def _read(self) -> None:
         path = self.path
-        self._data = _yaml.load(path) or {}
+        self._data = yaml_files.load(path) or {}
         items = self._data.get("candidates") if isinstance(self._data, Mapping) else None
         if self._data and not isinstance(items, list):
             raise ConfigurationError(f"{path}: expected a list under 'candidates'")
@@ -115,7 +115,7 @@ class Candidates:
             raise ConfigurationError(
                 f"{self.path}: there is a candidate {candidate.id!r} already; give another --id"
             )
-        _yaml.append_item(self.path, "candidates", candidate.to_dict())
+        yaml_files.append_item(self.path, "candidates", candidate.to_dict())
         self._read()
 
     def update(self, candidate: Candidate) -> None:
@@ -127,7 +127,7 @@ class Candidates:
                 item.pop(key, None)
             elif old.get(key) != new[key]:
                 item[key] = new[key]
-        _yaml.save(self.path, self._data)
+        yaml_files.save(self.path, self._data)
         self.all[candidate.id] = candidate
 
 
@@ -135,7 +135,7 @@ class Candidates:
 def opened(manifest: Manifest) -> Iterator[Candidates]:
     """The skill's candidates; other processes wait until this one is done with them."""
     folder = manifest.folder or Path()
-    with _yaml.locked_folder(folder):
+    with yaml_files.locked_folder(folder):
         yield Candidates(folder / FILE)
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from skilltrace_mlflow.agent import _yaml
 from skilltrace_mlflow.agent.candidates import Candidate, Candidates, Status, opened
 from skilltrace_mlflow.errors import ConfigurationError, SkillTraceError
 from skilltrace_mlflow.expectations import Manifest, load_ground_truth, parse_expectations
+from skilltrace_mlflow.proposals import yaml_files
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources import load
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
@@ -107,8 +107,7 @@ def promote(manifest: Manifest, ids: Sequence[str] = ()) -> Promotion:
     Raises ConfigurationError for an id that is not approved, and where a test case of another
     origin has the id already.
     """
-    folder = manifest.folder or Path()
-    path = manifest.datasets[0] if manifest.datasets else folder / "ground_truth.yaml"
+    path = manifest.ground_truth
     promoted, already = [], []
     with opened(manifest) as candidates:
         if ids:
@@ -138,7 +137,7 @@ def promote(manifest: Manifest, ids: Sequence[str] = ()) -> Promotion:
                 )
             else:
                 # The test case first: if we stop in between, its origin tells that it is there.
-                _yaml.append_item(path, "test_cases", _case(candidate))
+                yaml_files.append_item(path, "test_cases", _case(candidate))
                 promoted.append(candidate.id)
             if candidate.status != "promoted":
                 candidates.update(replace(candidate, status="promoted"))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXIT_INTERRUPTED",
+    "below_here",
     "colourful",
     "drop_output",
     "emit",
@@ -64,6 +65,14 @@ class _OutputFile(ExpandedPath):
 def note(message: str) -> None:
     """A message to the person, on standard error."""
     click.echo(plain(message), err=True)
+
+
+def below_here(path: Path) -> Path:
+    """The path, relative to the current directory where it lies in it: shorter to read."""
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
 
 
 def note_remarks(evaluation: Evaluation, *, quiet: bool, output_format: str) -> None:

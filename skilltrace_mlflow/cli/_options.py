@@ -13,11 +13,20 @@ from skilltrace_mlflow.options import Declared, Door, declared
 if TYPE_CHECKING:
     from skilltrace_mlflow.sources.load import Evidence
 
-__all__ = ["ExpandedPath", "door_options", "newest_options", "newest_session", "store_options"]
+__all__ = [
+    "ExpandedPath",
+    "door_options",
+    "newest_options",
+    "newest_session",
+    "skills_option",
+    "store_options",
+    "told_apart",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _STORE = ("experiment", "tracking_uri")
+_SESSIONS = (".jsonl", ".json", ".jsonl.gz")
 
 
 class ExpandedPath(click.Path):
@@ -49,6 +58,25 @@ def store_options(function: F) -> F:
         if item.name in _STORE:
             function = _click_option(item.name, said)(function)
     return function
+
+
+def skills_option(function: F) -> F:
+    """`--skills-dir`, for commands that evaluate nothing."""
+    (said,) = (said for item, said in declared() if item.name == "skills_dir")
+    return _click_option("skills_dir", said)(function)
+
+
+def told_apart(
+    named: tuple[str, ...], *, behind_trace: bool
+) -> tuple[str | None, tuple[Path, ...]]:
+    """The skill, and the files that a shell made of a pattern behind `--trace`: those that end as
+    recorded sessions do.
+    """
+    files = [name for name in named if behind_trace and name.endswith(_SESSIONS)]
+    others = [name for name in named if name not in files]
+    if len(others) > 1:
+        raise click.UsageError(f"Got several skills: {', '.join(map(repr, others))}; name one.")
+    return (others[0] if others else None), tuple(Path(name).expanduser() for name in files)
 
 
 def newest_options(function: F) -> F:

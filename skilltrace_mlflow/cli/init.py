@@ -8,9 +8,10 @@ from pathlib import Path
 
 import click
 
-from skilltrace_mlflow.cli._common import note, write_result
+from skilltrace_mlflow.cli._common import below_here, note, write_result
 from skilltrace_mlflow.cli._options import ExpandedPath
 from skilltrace_mlflow.errors import ConfigurationError, InputError
+from skilltrace_mlflow.expectations.ground_truth import EXAMPLE_PROMPT
 from skilltrace_mlflow.expectations.locate import SKILLS_DIR_VARIABLE
 
 __all__ = ["command"]
@@ -60,7 +61,7 @@ _GROUND_TRUTH = """\
 test_cases:
   - id: {identifier}_001
     inputs:
-      prompt: "Describe here what the agent is asked to do."
+      prompt: {prompt}
     # The trace to judge, if it is a file: relative to this one.
     # outputs: {{trace_ref: traces/session.jsonl}}
     expectations:
@@ -103,7 +104,9 @@ def command(skill: str, skills_dir: Path | None, force: bool, bundle: bool) -> i
     identifier = _identifier(folder.name)
     files = {
         folder / "manifest.yaml": _MANIFEST.format(skill=json.dumps(folder.name), schemas=where),
-        folder / "ground_truth.yaml": _GROUND_TRUTH.format(identifier=identifier, schemas=where),
+        folder / "ground_truth.yaml": _GROUND_TRUTH.format(
+            identifier=identifier, schemas=where, prompt=json.dumps(EXAMPLE_PROMPT)
+        ),
         **{schemas / name: text for name, text in _schemas().items()},
     }
     taken = [folder / name for name in ("manifest.yaml", "ground_truth.yaml")]
@@ -114,7 +117,8 @@ def command(skill: str, skills_dir: Path | None, force: bool, bundle: bool) -> i
         if taken and not force:
             files, taken = {}, []
         skills = folder.resolve().parent
-        files |= bundle_files(_below(skills.parent), skills, folder.resolve().name, replacing=force)
+        here = below_here(skills.parent)
+        files |= bundle_files(here, skills, folder.resolve().name, replacing=force)
     if taken and not force:
         raise ConfigurationError(
             f"{taken[0]} exists already; overwrite it with --force, or choose another skill"
@@ -152,14 +156,6 @@ def _project(folder: Path) -> Path:
     if above.name == "skills":
         above = above.parent
     return above.parent if above.name in (".claude", ".test") else above
-
-
-def _below(folder: Path) -> Path:
-    """The folder, relative to the current one where it lies in it: shorter to read."""
-    try:
-        return folder.relative_to(Path.cwd())
-    except ValueError:
-        return folder
 
 
 def _schemas() -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from skilltrace_mlflow.cli._common import note, verbosity_options
-from skilltrace_mlflow.cli._options import ExpandedPath
+from skilltrace_mlflow.cli._options import skills_option
 
 __all__ = ["command"]
 
@@ -13,12 +13,7 @@ __all__ = ["command"]
 @click.command(epilog="Example: skilltrace-mlflow promote my-skill captured_001")
 @click.argument("skill")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option(
-    "--skills-dir",
-    type=ExpandedPath(file_okay=False),
-    metavar="DIR",
-    help="Where skills are [SKILLTRACE_SKILLS_DIR, else the nearest skills/ upward].",
-)
+@skills_option
 @verbosity_options
 def command(
     skill: str, ids: tuple[str, ...], skills_dir: str | None, quiet: bool, verbose: bool

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from skilltrace_mlflow.cli._common import colourful, note, verbosity_options, write_result
-from skilltrace_mlflow.cli._options import ExpandedPath, store_options
+from skilltrace_mlflow.cli._options import skills_option, store_options
 from skilltrace_mlflow.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -26,12 +26,7 @@ __all__ = ["command"]
 @click.option("--reviewer", metavar="NAME", help="Who reviews [your user name].")
 @click.option("--note", "text", metavar="TEXT", help="Why.")
 @click.option("--from-mlflow", is_flag=True, help="Take over the reviews made in MLflow's UI.")
-@click.option(
-    "--skills-dir",
-    type=ExpandedPath(file_okay=False),
-    metavar="DIR",
-    help="Where skills are [SKILLTRACE_SKILLS_DIR, else the nearest skills/ upward].",
-)
+@skills_option
 @store_options
 @verbosity_options
 def command(

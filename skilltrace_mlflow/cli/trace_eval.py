@@ -22,12 +22,10 @@ from skilltrace_mlflow.cli._common import (
     result_options,
     verbosity_options,
 )
-from skilltrace_mlflow.cli._options import ExpandedPath, door_options
+from skilltrace_mlflow.cli._options import ExpandedPath, door_options, told_apart
 from skilltrace_mlflow.options import TRACE_EVAL, EvaluationOptions
 
 __all__ = ["command"]
-
-_SESSIONS = (".jsonl", ".json", ".jsonl.gz")
 
 
 @click.command(
@@ -85,7 +83,7 @@ def command(
     from skilltrace_mlflow.evaluation import trace_eval
 
     options = EvaluationOptions(**given)
-    skill, more = _told_apart(named, behind_trace=bool(traces))
+    skill, more = told_apart(named, behind_trace=bool(traces))
     traces = (*traces, *more)
     source = skill if manifest is None else manifest
     if source is None or (skill is not None and manifest is not None):
@@ -128,19 +126,6 @@ def command(
         verbose=verbose,
     )
     return evaluation.exit_code
-
-
-def _told_apart(
-    named: tuple[str, ...], *, behind_trace: bool
-) -> tuple[str | None, tuple[Path, ...]]:
-    """The skill, and the files that a shell made of a pattern behind `--trace`: those that end as
-    recorded sessions do.
-    """
-    files = [name for name in named if behind_trace and name.endswith(_SESSIONS)]
-    others = [name for name in named if name not in files]
-    if len(others) > 1:
-        raise click.UsageError(f"Got several skills: {', '.join(map(repr, others))}; name one.")
-    return (others[0] if others else None), tuple(Path(name).expanduser() for name in files)
 
 
 def _require_one(

@@ -21,7 +21,10 @@ from skilltrace_mlflow.expectations.names import did_you_mean, misspelt
 from skilltrace_mlflow.expectations.responses import response_keys, response_problems
 from skilltrace_mlflow.expectations.trigger_prompts import of_skill, trigger_cases
 
-__all__ = ["TestCase", "load_ground_truth", "select_cases"]
+__all__ = ["EXAMPLE_PROMPT", "TestCase", "load_ground_truth", "select_cases"]
+
+EXAMPLE_PROMPT = "Describe here what the agent is asked to do."
+"""The prompt of the test case that `init` writes: until somebody fills it in."""
 
 _CASE_KEYS = (
     "category",

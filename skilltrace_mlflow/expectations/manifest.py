@@ -105,6 +105,13 @@ class Manifest:
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
     document: Document | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def ground_truth(self) -> Path:
+        """The file that new test cases go to; it need not exist."""
+        if self.datasets:
+            return self.datasets[0]
+        return (self.folder or Path()) / "ground_truth.yaml"
+
 
 def manifest_from_mapping(data: Mapping[str, Any], *, where: str = "scorers") -> Manifest:
     """The manifest in a mapping: a whole one, or its `scorers` section alone.

@@ -1,5 +1,6 @@
-"""Expectations proposed from recorded sessions."""
+"""Expectations proposed from recorded sessions, and the test cases that are made of them."""
 
 from skilltrace_mlflow.proposals._propose import Proposal, propose, to_yaml
+from skilltrace_mlflow.proposals.recorded import Appended, append_case
 
-__all__ = ["Proposal", "propose", "to_yaml"]
+__all__ = ["Appended", "Proposal", "append_case", "propose", "to_yaml"]

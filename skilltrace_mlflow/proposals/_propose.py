@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
@@ -17,7 +17,7 @@ from skilltrace_mlflow.proposals._mutations import mutants
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.tools import READERS, tool_category
 
-__all__ = ["Proposal", "propose", "to_yaml"]
+__all__ = ["Proposal", "case_of", "case_text", "propose", "to_yaml"]
 
 _HEADROOM = 1.5
 _LONGEST_TRAJECTORY = 20
@@ -36,6 +36,12 @@ class Proposal:
     expectations: Mapping[str, Any]
     killed: Mapping[str, Mapping[str, tuple[int, int]]] = field(default_factory=dict)
     dropped: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def nothing(self) -> str:
+        """What to say where there are no expectations."""
+        reasons = "; ".join(f"{key}: {why}" for key, why in self.dropped.items())
+        return f"no expectation could be proposed: {reasons}"
 
 
 def propose(sessions: Sequence[Session]) -> Proposal:
@@ -79,29 +85,53 @@ def to_yaml(
     metadata: Mapping[str, Any] | None = None,
 ) -> str:
     """A ground truth with one test case, each expectation with what it catches."""
+    case = case_of(proposal, test_id=test_id, prompt=prompt, trace_ref=trace_ref, metadata=metadata)
+    lines = case_text(case, proposal).splitlines(keepends=True)
+    return "test_cases:\n" + "".join(f"  {line}" for line in lines)
+
+
+def case_of(
+    proposal: Proposal,
+    *,
+    test_id: str,
+    prompt: str | None = None,
+    trace_ref: str | None = None,
+    metadata: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The test case as it stands in a ground truth."""
+    case: dict[str, Any] = {"id": test_id}
+    if prompt:
+        case["inputs"] = {"prompt": _printable(prompt)}
+    if trace_ref:
+        case["outputs"] = {"trace_ref": trace_ref}
+    case["expectations"] = dict(proposal.expectations)
+    if metadata:
+        case["metadata"] = dict(metadata)
+    return case
+
+
+def case_text(case: Mapping[str, Any], proposal: Proposal) -> str:
+    """The case as a list's item whose dash stands in the first column, each proposed expectation
+    with what it catches.
+    """
     import yaml
 
-    def dump(value: Any, indent: int) -> str:
+    def dump(value: Any, indent: int) -> Iterator[str]:
         text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
-        return "".join(f"{' ' * indent}{line}\n" for line in text.splitlines())
+        return (f"{' ' * indent}{line}\n" for line in text.splitlines())
 
-    head: dict[str, Any] = {"id": test_id}
-    if prompt:
-        head["inputs"] = {"prompt": _printable(prompt)}
-    if trace_ref:
-        head["outputs"] = {"trace_ref": trace_ref}
-    lines = ["test_cases:\n"]
-    body = dump(head, 4)
-    lines.append("  - " + body[4:])
-    lines.append("    expectations:\n" if proposal.expectations else "    expectations: {}\n")
-    for key, value in proposal.expectations.items():
-        caught = [name for name, (count, _) in proposal.killed.get(key, {}).items() if count]
-        if caught:
-            lines.append(f"      # catches: {', '.join(caught)}\n")
-        lines.append(dump({key: value}, 6))
-    if metadata:
-        lines.append(dump({"metadata": dict(metadata)}, 4))
-    return "".join(lines)
+    lines: list[str] = []
+    for key, value in case.items():
+        if key != "expectations" or not value:
+            lines += dump({key: value}, 2)
+            continue
+        lines.append("  expectations:\n")
+        for name, expected in value.items():
+            caught = [kind for kind, (n, _) in proposal.killed.get(name, {}).items() if n]
+            if caught:
+                lines.append(f"    # catches: {', '.join(caught)}\n")
+            lines += dump({name: expected}, 4)
+    return "- " + "".join(lines)[2:]
 
 
 def _not_passed(key: str, value: Any, sessions: Sequence[Session]) -> str | None:

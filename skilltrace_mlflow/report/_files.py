@@ -14,14 +14,15 @@ __all__ = ["write_atomic"]
 _DEFAULT_MODE = 0o666
 
 
-def write_atomic(path: str | os.PathLike[str], text: str) -> None:
-    """Write `text` to `path` in UTF-8, creating its folder; a reader sees the old file or the new.
+def write_atomic(path: str | os.PathLike[str], text: str | bytes) -> None:
+    """Write `text` to `path`, a string in UTF-8, and create its folder; a reader sees the old file
+    or the new one.
 
     The text goes to a temporary name beside the target first, so that a full disk or a crash leaves
     no half result behind. A device or a pipe is written to directly. Raises SkillTraceError.
     """
     target = Path(os.path.realpath(Path(path).expanduser()))  # a link stays, its target changes
-    data = text.encode("utf-8", "backslashreplace")
+    data = text if isinstance(text, bytes) else text.encode("utf-8", "backslashreplace")
     try:
         if target.exists() and not target.is_file():
             if target.is_dir():

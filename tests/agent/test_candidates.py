@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mlflow.entities import AssessmentSource, Feedback
 
-from skilltrace_mlflow.agent import _yaml
 from skilltrace_mlflow.cli._app import run as cli
+from skilltrace_mlflow.proposals import yaml_files
 from tests.agent.model_server import ModelServer, Script
 from tests.agent.test_run import GOOD, lines
 
@@ -166,8 +166,8 @@ def test_two_at_once_lose_nothing(tmp_path: Path) -> None:
     path = tmp_path / "list.yaml"
 
     def add(number: int) -> None:
-        with _yaml.locked_folder(tmp_path):
-            _yaml.append_item(path, "items", {"id": number})
+        with yaml_files.locked_folder(tmp_path):
+            yaml_files.append_item(path, "items", {"id": number})
 
     threads = [threading.Thread(target=add, args=(n,)) for n in range(12)]
     for thread in threads:
@@ -199,11 +199,28 @@ def test_appending_keeps_values_and_comments(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     before = yaml.safe_load(text) or {}
     item = {"id": "n", "prompt": "a: b\n\n# no comment\nlast", "list": [1, {"x": None}]}
-    _yaml.append_item(path, "items", item)
+    yaml_files.append_item(path, "items", item)
     after = yaml.safe_load(path.read_text())
     assert after == {**before, "items": [*(before.get("items") or []), item]}
     comments = [f"#{part}" for line in text.splitlines() for part in line.split("#")[1:]]
     assert all(comment.rstrip() in path.read_text() for comment in comments)
+
+
+@pytest.mark.parametrize("text", [form for form in FORMS if "a:" in form])
+@pytest.mark.parametrize("commented", [False, True])
+def test_replacing_changes_one_item_only(tmp_path: Path, text: str, commented: bool) -> None:
+    item = {"id": "n", "prompt": "a: b\n\n# no comment\nlast", "list": [1, {"x": None}]}
+    own = yaml_files.block_text(item, 0).replace("  list:", "  # ours\n  list:")
+    before = yaml.safe_load(text)["items"]
+    for index in range(len(before)):
+        path = tmp_path / "list.yaml"
+        path.write_text(text)
+        yaml_files.replace_item(path, "items", index, item, text=own if commented else None)
+        after = yaml.safe_load(path.read_text())
+        assert after["items"] == [item if n == index else old for n, old in enumerate(before)]
+        assert after.get("next") == yaml.safe_load(text).get("next")
+        assert ("# ours" in path.read_text()) == commented
+        assert path.read_text().startswith(text.partition("items")[0])
 
 
 values = st.recursive(
@@ -218,5 +235,5 @@ values = st.recursive(
 def test_any_values_survive(tmp_path_factory: pytest.TempPathFactory, items: list[Any]) -> None:
     path = tmp_path_factory.mktemp("any") / "list.yaml"
     for item in items:
-        _yaml.append_item(path, "items", item)
+        yaml_files.append_item(path, "items", item)
     assert items == ((yaml.safe_load(path.read_text())["items"]) if items else [])

@@ -7,7 +7,7 @@ inside tells whose they are.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
@@ -15,10 +15,11 @@ from typing import NamedTuple
 import msgspec
 
 from skilltrace_mlflow.errors import InputError
+from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.transcript._lines import open_source
 from skilltrace_mlflow.sources.transcript._wire import decode_json, decode_tolerantly
 
-__all__ = ["AgentFile", "agent_id_of", "find_agent_files", "session_stem"]
+__all__ = ["AgentFile", "agent_id_of", "files_of_agents", "find_agent_files", "session_stem"]
 
 _PREFIX = "agent-"
 _WORKFLOWS = "workflows"
@@ -69,23 +70,46 @@ def find_agent_files(
     """
     if agent_id_of(path) is not None:
         return []
-    found: dict[Path, str] = {}
-    own = path.parent / session_stem(path) / "subagents"
-    if own.is_dir():
-        for file in own.rglob(_PREFIX + "*"):
-            agent_id = agent_id_of(file)
-            if agent_id is not None and file.is_file():
-                found[file] = agent_id
-    try:
-        stamp = path.parent.stat().st_mtime_ns
-    except OSError:
-        stamp = 0
-    for sibling, agent_id, owner in _siblings(str(path.parent), stamp):
+    found = dict(_in_own_folder(path))
+    for sibling, agent_id, owner in _beside(path):
         if owner is None:
             continue
         if owner == session_id or (owner in others and agent_id in named):
             found[Path(sibling)] = agent_id
     return [_described(file, agent_id) for file, agent_id in sorted(found.items())]
+
+
+def files_of_agents(path: Path, session: Session) -> list[Path]:
+    """The files, descriptions included, in which the sub-agents of the session that was read from
+    `path` are recorded: what has to travel with it.
+    """
+    ids = {agent.id for agent in session.subagents}
+    own = [file for file, _ in _in_own_folder(path)]
+    siblings = [
+        Path(file)
+        for file, agent_id, owner in _beside(path)
+        if owner is not None and (owner == session.session_id or agent_id in ids)
+    ]
+    metas = [file.with_name(session_stem(file) + ".meta.json") for file in own]
+    return sorted([*own, *siblings, *(file for file in metas if file.is_file())])
+
+
+def _in_own_folder(path: Path) -> Iterator[tuple[Path, str]]:
+    """Each agent's file below the session's own folder, with the agent's id."""
+    own = path.parent / session_stem(path) / "subagents"
+    for file in own.rglob(_PREFIX + "*") if own.is_dir() else ():
+        agent_id = agent_id_of(file)
+        if agent_id is not None and file.is_file():
+            yield file, agent_id
+
+
+def _beside(path: Path) -> tuple[tuple[str, str, str | None], ...]:
+    """`_siblings` of a session's file."""
+    try:
+        stamp = path.parent.stat().st_mtime_ns
+    except OSError:
+        stamp = 0
+    return _siblings(str(path.parent), stamp)
 
 
 @lru_cache(maxsize=32)
