@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
+import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -44,6 +46,11 @@ __all__ = [
 F = TypeVar("F", bound=Callable[..., Any])
 
 EXIT_INTERRUPTED = 130
+# Texts that programs read; the runner's own commands are among them.
+_DATA = ("json", "jsonl", "junit", "github", "yaml")
+# What the runner of GitHub Actions takes for a command (actions/runner, ActionCommand.cs): the new
+# form at the start of a line, white space aside, the old one anywhere.
+_COMMAND = re.compile(r"(?:^|[\r\n])\s*::|##\[")
 FORMATS = ("table", "json", "jsonl", "junit", "markdown", "github")
 
 
@@ -64,7 +71,7 @@ class _OutputFile(ExpandedPath):
 
 def note(message: str) -> None:
     """A message to the person, on standard error."""
-    click.echo(plain(message), err=True)
+    click.echo(_inert(plain(message)), err=True)
 
 
 def below_here(path: Path) -> Path:
@@ -251,8 +258,11 @@ def write_files(
             note(f"written to {path}")
 
 
-def write_result(text: str) -> None:
+def write_result(text: str, output_format: str = "table") -> None:
     """The result itself, to standard output and nowhere else.
+
+    In a job of GitHub Actions no line of a text for people is a command to its runner, whatever a
+    transcript says; `output_format` tells which texts are data and stay as they are.
 
     What an old code page cannot show is written as an escape; a verdict must not die of a dash. A
     reader that went away (`| head`) is no error, and the verdict's exit code stays what it is.
@@ -260,6 +270,8 @@ def write_result(text: str) -> None:
     """
     encoding = sys.stdout.encoding or "utf-8"
     text = text.encode(encoding, "backslashreplace").decode(encoding)
+    if output_format not in _DATA:
+        text = _inert(text)
     try:
         sys.stdout.write(text if text.endswith("\n") or not text else text + "\n")
         sys.stdout.flush()
@@ -269,6 +281,17 @@ def write_result(text: str) -> None:
             raise ConfigurationError(
                 f"standard output: cannot be written: {error.strerror or error}; send it elsewhere"
             ) from error
+
+
+def _inert(text: str) -> str:
+    """The text, in a job of GitHub Actions between lines that stop its runner from taking commands
+    out of it: there `::set-output …` in an agent's words would be one.
+    """
+    if os.environ.get("GITHUB_ACTIONS") != "true" or not _COMMAND.search(text):
+        return text
+    token = secrets.token_hex(16)  # a text cannot end what it cannot guess
+    end = "" if text.endswith("\n") else "\n"
+    return f"::stop-commands::{token}\n{text}{end}::{token}::" + ("" if end else "\n")
 
 
 def drop_output() -> None:
@@ -321,7 +344,8 @@ def emit(
                 include_trace=include_trace,
                 color=colourful(),
                 report=report,
-            )
+            ),
+            output_format,
         )
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _tell_github(evaluation, annotate=output_format == "table" and not quiet)
@@ -334,7 +358,7 @@ def _tell_github(evaluation: Evaluation, *, annotate: bool) -> None:
     from skilltrace_mlflow.report import render
 
     if annotate:
-        write_result(render(evaluation, "github"))
+        write_result(render(evaluation, "github"), "github")
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:
         try:

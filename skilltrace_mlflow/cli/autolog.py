@@ -77,7 +77,7 @@ def status(directory: Path, output_format: str) -> None:
         "settings": [str(path) for path in found.files],
     }
     if output_format == "json":
-        write_result(json.dumps(fields, indent=2))
+        write_result(json.dumps(fields, indent=2), "json")
         return
     state = "enabled" if found.enabled else "not enabled"
     lines = [f"tracing of {found.directory}: {state}"]

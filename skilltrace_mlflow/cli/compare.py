@@ -77,7 +77,7 @@ def command(
         tolerance=tolerance,
     )
     write_files(outputs, lambda name: render_comparison(comparison, name), quiet=quiet)
-    write_result(render_comparison(comparison, output_format, color=colourful()))
+    write_result(render_comparison(comparison, output_format, color=colourful()), output_format)
     if fail_on_regression and comparison.regressions:
         ctx.exit(EXIT_REGRESSION)
     if fail_on_regression and comparison.unpaired:

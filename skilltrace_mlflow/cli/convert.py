@@ -9,7 +9,7 @@ import click
 from skilltrace_mlflow.cli._common import (
     colourful,
     format_option,
-    note,
+    note_remarks,
     output_option,
     verbosity_options,
     write_files,
@@ -33,17 +33,15 @@ def command(
 ) -> int:
     """Write RESULTS, a .jsonl or .json file of an evaluation, in other formats.
 
-    JSONL holds no gates: name a .json file where the verdict on gates is to be shown. A result
-    holds no trace, so the report of it has no timeline. Exit code 0 says that it was written,
-    whatever the verdicts are.
+    A result holds no trace, so the report of it has no timeline. Exit code 0 says that it was
+    written, whatever the verdicts are.
     """
     from skilltrace_mlflow.report import render
     from skilltrace_mlflow.report.reread import read_evaluation
 
     evaluation = read_evaluation(results)
-    if not quiet and not evaluation.gates:
-        note(f"{results}: holds no gates; every check counts on its own in what is written")
+    note_remarks(evaluation, quiet=quiet, output_format="" if outputs else output_format)
     write_files(outputs, lambda name: render(evaluation, name), quiet=quiet)
     if not outputs:
-        write_result(render(evaluation, output_format, color=colourful()))
+        write_result(render(evaluation, output_format, color=colourful()), output_format)
     return 0

@@ -100,7 +100,7 @@ def command(
         return "\n".join(_line(item, color=color) for item in findings)
 
     write_files(outputs, text_of, quiet=quiet)
-    write_result(text_of(output_format, color=colourful()))
+    write_result(text_of(output_format, color=colourful()), output_format)
     return code
 
 

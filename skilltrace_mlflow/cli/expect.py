@@ -131,7 +131,7 @@ def command(
         done = append_case(manifest, evidence, test_id=test_id, redact=redact, replacing=replacing)
         if not quiet:
             _tell(done, str(skill), len(evidence), redact=redact)
-        write_result("test_cases:\n" + indent(done.text, "  "))
+        write_result("test_cases:\n" + indent(done.text, "  "), "yaml")
         return 0
     _propose(evidence, traces, trace_ids, test_id or "recorded_001", outputs, quiet=quiet)
     return 0
@@ -183,7 +183,7 @@ def _propose(
     for output in outputs:
         text = text_in(output.parent)
         write_files([output], {"yaml": text}.__getitem__, quiet=quiet)
-    write_result(text_in(Path()))
+    write_result(text_in(Path()), "yaml")
 
 
 def _tell(done: Appended, skill: str, given: int, *, redact: bool) -> None:

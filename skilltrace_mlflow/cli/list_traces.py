@@ -66,7 +66,7 @@ def command(
         )
     write_files(outputs, lambda name: _rendered(rows, name), quiet=quiet)
     if rows or output_format != "table":
-        write_result(_rendered(rows, output_format, color=colourful()))
+        write_result(_rendered(rows, output_format, color=colourful()), output_format)
     elif not quiet:
         note("no sessions on this machine" if local else "no traces in this experiment")
 

@@ -32,7 +32,7 @@ def command(kind: str, outputs: tuple[Path, ...], quiet: bool, verbose: bool) ->
     """
     text = json.dumps(_schema(kind), indent=2, ensure_ascii=False)
     write_files(outputs, lambda _: text, quiet=quiet)
-    write_result(text)
+    write_result(text, "json")
     return 0
 
 

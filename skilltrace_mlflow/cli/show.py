@@ -79,7 +79,7 @@ def command(
     else:
         evidence = _load(file, trace_id, session_id, experiment, tracking_uri)
     write_files(outputs, lambda name: _rendered(evidence, name, call), quiet=quiet)
-    write_result(_rendered(evidence, output_format, call, color=colourful()))
+    write_result(_rendered(evidence, output_format, call, color=colourful()), output_format)
 
 
 def _rendered(

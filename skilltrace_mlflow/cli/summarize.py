@@ -102,7 +102,7 @@ def command(
             return _render(found, name, sums=sums, by=by, color=color)
 
         write_files(outputs, rendered, quiet=quiet)
-        write_result(rendered(output_format, color=colourful()))
+        write_result(rendered(output_format, color=colourful()), output_format)
     if failed:
         ctx.exit(failed)
 

@@ -64,7 +64,7 @@ def command(
     for path, problem in found.failed.items():
         note(problem if path in problem else f"{path}: {problem}")
     write_files(outputs, lambda name: _rendered(found, name), quiet=quiet)
-    write_result(_rendered(found, output_format))
+    write_result(_rendered(found, output_format), output_format)
     return 3 if found.failed else 0
 
 

@@ -17,9 +17,17 @@ __all__ = ["evaluation_dict", "result_dict", "to_json", "to_jsonl"]
 
 
 def to_jsonl(evaluation: Evaluation, *, include_trace: bool = False) -> str:
-    """One line per test and attempt; `include_trace` puts the whole session into each."""
+    """One line per test and attempt; `include_trace` puts the whole session into each.
+
+    Each line also carries the evaluation's gates, and what made it incomplete: whether it passed
+    can be told from its lines alone.
+    """
+    whole = {
+        "gates": [_gate_dict(gate) for gate in evaluation.gates],
+        **_present(incomplete=list(evaluation.incomplete)),
+    }
     lines = (
-        dumps(result_dict(result, include_trace=include_trace, run_id=evaluation.run_id))
+        dumps(result_dict(result, include_trace=include_trace, run_id=evaluation.run_id) | whole)
         for result in (*evaluation.results, *evaluation.without)
     )
     return "".join(line + "\n" for line in lines)
@@ -70,6 +78,7 @@ def result_dict(
         source=result.source,
         category=result.category,
         error=result.error,
+        bad_input=result.bad_input,
         notes=list(result.notes),
     )
     if include_trace and result.session is not None:

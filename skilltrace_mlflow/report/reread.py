@@ -1,15 +1,15 @@
 """An evaluation from the file that it was written to: what `convert` renders again.
 
 The writer is `report.lines`. A result line holds no evidence, so what is only in a session (the
-timeline) is missing from what is rendered of it; a JSON document also holds gates and notes, JSONL
-does not.
+timeline) is missing from what is rendered of it; a JSON document also holds notes and metrics of
+the whole evaluation, JSONL does not.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ def read_evaluation(path: str | os.PathLike[str]) -> Evaluation:
     Raises InputError naming file, line and key.
     """
     objects = read_objects(path)
-    document = _document(path)
+    document = _document(path) or _of_lines(objects)
     try:
         results = [_result(value) for value in objects]
         arms = [_result(value) for value in document.get("without", [])]
@@ -62,6 +62,27 @@ def _document(path: str | os.PathLike[str]) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def _of_lines(lines: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """What the lines of JSONL say of the whole evaluation.
+
+    Lines of several evaluations are no evaluation's: then gates that passed excuse nothing, and
+    those that failed are kept.
+    """
+    said = [{key: line.get(key, []) for key in ("gates", "incomplete")} for line in lines]
+    if not all("gates" in line for line in lines):
+        note = "written by an earlier version: its gates are not known, every check counts"
+    elif any(item != said[0] for item in said):
+        note = "lines of several evaluations: gates that passed are left out"
+    else:
+        return said[0] if said else {}
+    gates: list[Any] = []
+    for gate in (gate for item in said for gate in item["gates"]):
+        if not gate["passed"] and gate not in gates:
+            gates.append(gate)
+    incomplete = dict.fromkeys(text for item in said for text in item["incomplete"])
+    return {"gates": gates, "incomplete": list(incomplete), "notes": [note]}
+
+
 def _result(value: Mapping[str, Any]) -> TestResult:
     summary = value.get("trace_summary")
     numbers = value.get("metrics")
@@ -79,6 +100,7 @@ def _result(value: Mapping[str, Any]) -> TestResult:
         source=value.get("source"),
         category=value.get("category"),
         error=value.get("error"),
+        bad_input=value.get("bad_input", False),
     )
 
 

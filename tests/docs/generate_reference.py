@@ -148,6 +148,19 @@ def result_schema() -> dict[str, Any]:
             "calls": {"type": "array", "items": {"type": "object"}},
         },
     }
+    gate = {
+        "type": "object",
+        "required": ["name", "required", "got", "coverage", "passed", "reason", "checks"],
+        "properties": {
+            "name": text,
+            "required": {"type": "number", "minimum": 0, "maximum": 1},
+            "got": {"type": ["number", "null"], "minimum": 0, "maximum": 1},
+            "coverage": {"type": "number", "minimum": 0, "maximum": 1},
+            "passed": {"type": "boolean"},
+            "reason": text,
+            "checks": texts,
+        },
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "skilltrace-mlflow result line",
@@ -176,7 +189,10 @@ def result_schema() -> dict[str, Any]:
             "source": text,
             "category": text,
             "error": text,
+            "bad_input": {"type": "boolean"},
             "notes": texts,
+            "gates": {"type": "array", "items": gate},
+            "incomplete": texts,
             "trace": {"type": "object"},
         },
     }
@@ -201,7 +217,9 @@ _RESULTS = """\
 
 Keys that say nothing are left out. `unknown` and `error` of a test: it could not be judged.
 `trace_summary` is there whenever there is a trace, `trace` only with `--include-trace`, `arm` from
-`run --baseline`. New keys may come; those here stay. As a file:
+`run --baseline`. `gates` and `incomplete` are those of the whole evaluation, on each line of
+JSONL: it passed if every gate passed, and every check that no gate names. New keys may come; those
+here stay. As a file:
 [result-line.schema.json](result-line.schema.json).
 
 ```json

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from skilltrace_mlflow.cli._app import run
+from skilltrace_mlflow.cli._common import note, write_result
 from skilltrace_mlflow.report import render
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from tests.report.evaluations import NASTY, demo, outcome, unfriendly
@@ -77,6 +79,63 @@ def test_a_job_of_github_shows_annotations_and_a_summary(
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "nowhere" / "x.md"))
     assert run(command) == 1
     assert "GITHUB_STEP_SUMMARY" in capsys.readouterr().err
+
+
+COMMANDS = ["::set-output name=x::y", "   ::add-mask::pass", "a ##[error]b", "::error::x"]
+
+
+def taken(text: str) -> list[str]:
+    """The lines that the runner would act on (ActionCommand.cs), stop-commands among them."""
+    stopped, found = None, []
+    for line in re.split("[\r\n]+", text):
+        if stopped is not None:
+            stopped = None if line.strip() == f"::{stopped}::" else stopped
+        elif line.strip().startswith("::stop-commands::"):
+            stopped = line.strip().removeprefix("::stop-commands::")
+        elif line.strip().startswith("::") or "##[" in line:
+            found.append(line)
+    assert stopped is None, "what was stopped goes on again"
+    return found
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("write", [write_result, note])
+def test_what_a_transcript_says_is_no_command(
+    write: Callable[[str], None],
+    command: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    for text in (command, f"one\n{command}\n", f"one\n{command}\n::{'0' * 32}::\n{command}"):
+        write(text)
+        write("between")
+        captured = capsys.readouterr()
+        shown = captured.out + captured.err
+        assert taken(shown) == []
+        assert command in shown
+    write("a::b")
+    assert "stop-commands" not in "".join(capsys.readouterr())
+    monkeypatch.delenv("GITHUB_ACTIONS")
+    write(command)
+    assert "stop-commands" not in "".join(capsys.readouterr())
+
+
+def test_a_table_gives_no_command_and_annotations_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = SKILL / "traces" / "demo-failing.jsonl"
+    session = tmp_path / "::set-output name=x::y.jsonl"
+    session.write_bytes(source.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    for more in ([], ["--format", "json"], ["--format", "markdown"]):
+        assert run(["trace-eval", str(SKILL), "--trace", session.name, *more]) == 1
+        said = taken(capsys.readouterr().out)
+        assert not [line for line in said if not COMMAND.fullmatch(line)]
+        assert bool(said) == (more == [])
+    assert run(["show", session.name]) == 0
+    assert taken(capsys.readouterr().out) == []
 
 
 def test_elsewhere_only_when_asked(

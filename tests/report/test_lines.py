@@ -63,6 +63,7 @@ def test_a_dropped_session_leaves_the_line_as_it_was() -> None:
     dropped = Evaluation(
         skill=evaluation.skill,
         results=tuple(result.without_session() for result in evaluation.results),
+        gates=evaluation.gates,
         run_id=evaluation.run_id,
     )
     assert dropped.results[0].session is None
@@ -96,6 +97,10 @@ def test_nan_and_infinity_become_null() -> None:
 def test_the_document_holds_the_lines_the_gates_and_no_password() -> None:
     document = strict(render(demo(), "json"))
     lines = [strict(line) for line in render(demo(), "jsonl").splitlines()]
+    assert [line.pop("gates") for line in lines] == [document["gates"]] * len(lines)
+    assert [line.pop("incomplete", []) for line in lines] == [document.get("incomplete", [])] * len(
+        lines
+    )
     assert document["results"] == lines
     assert document["summary"] == {"tests": 4, "pass": 1, "fail": 1, "unknown": 1, "error": 1}
     assert [(gate["name"], gate["passed"]) for gate in document["gates"]] == [

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,8 +14,9 @@ from skilltrace_mlflow.cli._app import run
 from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.report import render
 from skilltrace_mlflow.report.reread import read_evaluation
-from skilltrace_mlflow.results import Evaluation
-from tests.report.evaluations import NASTY, demo, large, unfriendly
+from skilltrace_mlflow.report.table import headline
+from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
+from tests.report.evaluations import NASTY, demo, large, outcome, unfriendly
 
 SKILL = Path(__file__).resolve().parents[2] / "examples" / "skills" / "bronze-ingestion"
 TRACES = [str(SKILL / "traces" / f"demo-{name}.jsonl") for name in ("good", "failing")]
@@ -32,8 +35,9 @@ def test_read_back_and_written_again_nothing_differs(
     path.write_text(render(evaluation, ending), encoding="utf-8")
     again = read_evaluation(path)
     assert render(again, ending) == render(evaluation, ending)
+    assert again.exit_code == evaluation.exit_code
+    assert headline(again) == headline(evaluation)
     if ending == "json":
-        assert again.exit_code == evaluation.exit_code
         assert render(again, "table", width=100) == render(evaluation, "table", width=100)
         assert render(again, "markdown") == render(evaluation, "markdown")
 
@@ -55,6 +59,74 @@ def test_the_command_writes_several_and_prints_without_any(
     assert (tmp_path / "d.jsonl").read_text() == (tmp_path / "r.jsonl").read_text()
     assert "demo-failing" in (tmp_path / "c.html").read_text()
     assert 'failures="5"' in (tmp_path / "a.xml").read_text()
+
+
+def judged(verdict: str, *gates: GateResult, test_id: str = "t", **more: Any) -> Evaluation:
+    bad = verdict == "unreadable"
+    result = TestResult(
+        test_id=test_id,
+        skill="s",
+        outcomes=() if bad else (outcome("one", verdict),),
+        error="cannot be read" if bad else None,
+        bad_input=bad,
+    )
+    return Evaluation(skill="s", results=(result,), gates=gates, **more)
+
+
+PASSED = GateResult(name="one", required=0.5, got=0.75, coverage=1.0, passed=True, checks=("one",))
+FAILED = replace(PASSED, name="two", required=0.9, passed=False, reason="0.75 < 0.9")
+ALONE = {
+    "a gate allows a failure": judged("fail", PASSED),
+    "a gate fails": judged("pass", replace(FAILED, checks=())),
+    "no gate": judged("fail"),
+    "all passes": judged("pass", PASSED),
+    "unknown, allowed": judged("unknown", PASSED),
+    "not all was logged": judged("pass", incomplete=("a run",)),
+    "unreadable": judged("unreadable", PASSED),
+}
+
+
+@pytest.mark.parametrize("name", ALONE)
+@pytest.mark.parametrize("to", ["md", "txt", "xml"])
+@pytest.mark.parametrize("ending", ["json", "jsonl"])
+def test_what_is_converted_says_what_the_evaluation_said(
+    name: str, ending: str, to: str, tmp_path: Path
+) -> None:
+    evaluation = ALONE[name]
+    path, made = tmp_path / f"r.{ending}", tmp_path / f"x.{to}"
+    path.write_text(render(evaluation, ending), encoding="utf-8")
+    assert run(["convert", str(path), "--output", str(made)]) == 0
+    formats = {"md": "markdown", "txt": "table", "xml": "junit"}
+    assert made.read_text(encoding="utf-8") == render(evaluation, formats[to])
+
+
+@pytest.mark.parametrize(
+    ("verdict", "gates"), [("fail", ()), ("pass", (FAILED,)), ("fail", (FAILED,))]
+)
+def test_lines_of_several_evaluations_excuse_nothing(
+    verdict: str, gates: tuple[GateResult, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "r.jsonl"
+    lines = render(judged("fail", PASSED), "jsonl") + render(
+        judged(verdict, *gates, test_id="u"), "jsonl"
+    )
+    path.write_text(lines, encoding="utf-8")
+    again = read_evaluation(path)
+    assert again.exit_code == 1
+    assert all(not gate.passed for gate in again.gates)
+    assert run(["convert", str(path), "--output", str(tmp_path / "x.md")]) == 0
+    assert "several evaluations" in capsys.readouterr().err
+
+
+def test_lines_of_an_earlier_version_hold_no_gates(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = json.loads(render(judged("fail", PASSED), "jsonl"))
+    del line["gates"]
+    (path := tmp_path / "r.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
+    assert read_evaluation(path).exit_code == 1
+    assert run(["convert", str(path)]) == 0
+    assert "earlier version" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
