@@ -175,11 +175,15 @@ class PathPattern:
         tail = ("**",) if below else ()
         if self.by_name:
             return below or globs_meet(pattern, place.parts[-1:])
-        if self.absolute or place.below is None:
+        outside = pattern[0] == ".." and cwd is not None
+        if self.absolute or outside or place.below is None:
             whole = _absolute(place.cleaned, cwd)
             if whole is None:
                 return True
-            if not self.absolute:
+            if outside:
+                beside = posixpath.join(clean_path(str(cwd)), "/".join(pattern))
+                pattern = _parts_of(clean_path(beside))
+            elif not self.absolute:
                 base = () if cwd is None else _parts_of(clean_path(cwd))
                 if place.windows:
                     base = tuple(piece.casefold() for piece in base)
@@ -301,6 +305,12 @@ def _glob_of(piece: str) -> Callable[[str], re.Match[str] | None] | None:
     return None if _PLAIN.fullmatch(piece) else re.compile(translate(piece)).match
 
 
+@lru_cache(maxsize=8192)
+def _casefolded(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """The components without letter case; several patterns ask for the same ones."""
+    return tuple([part.casefold() for part in parts])
+
+
 class FolderPattern:
     """A gitignore pattern: one that names a folder covers what is below it.
 
@@ -368,11 +378,11 @@ class FolderPattern:
         inside = () if subject == (".",) else self._folded(subject)
         parts = (*inside, "**") if below else inside
         # `*.py` means files; anything else may be a folder
-        tail = () if "*." in pieces[-1] else ("**",)
+        tail = () if pieces and "*." in pieces[-1] else ("**",)
         return bool(subject) and globs_meet((*pieces, *tail), parts)
 
     def _folded(self, parts: Sequence[str]) -> tuple[str, ...]:
-        return tuple(part.casefold() for part in parts) if self.folds else tuple(parts)
+        return _casefolded(tuple(parts)) if self.folds else tuple(parts)
 
     def _subject(self, place: Place, cwd: str | None) -> tuple[str, ...] | None:
         """The components to compare; empty where it cannot match, None where nobody can tell."""

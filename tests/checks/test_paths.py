@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from skilltrace_mlflow.patterns.paths import PathPattern, clean_path, match_parts
+from skilltrace_mlflow.patterns.paths import PathPattern, RulePath, clean_path, match_parts
 from tests.builders import make_call, make_session
 from tests.checks.judging import bash, judge, verdict
 
@@ -45,6 +47,36 @@ from tests.checks.judging import bash, judge, verdict
 )
 def test_patterns(pattern: str, path: str, cwd: str | None, expected: bool | None) -> None:
     assert PathPattern(pattern).matches(path, cwd) is expected
+
+
+_PARTS = st.lists(st.sampled_from(["", ".", "**", "*", "a", "*.py", "[", ".env"]), max_size=4)
+_STARTS = st.sampled_from(["", "/", "//", "./", "../", "~/", "~", "/repo/", "/home/ann/"])
+_PATHS = st.builds(lambda start, parts: start + "/".join(parts), _STARTS, _PARTS).filter(bool)
+
+
+@given(_PATHS, _PATHS, st.sampled_from([None, "/repo", "/home/ann/shop"]), st.booleans())
+def test_what_a_pattern_matches_it_may_meet(
+    pattern: str, path: str, cwd: str | None, allowing: bool
+) -> None:
+    for rule in (RulePath(pattern, allowing=allowing), PathPattern(pattern)):
+        met = rule.matches(path, cwd)
+        if rule.may_meet(path, cwd, below=True) is False:
+            assert not met
+
+
+@pytest.mark.parametrize("line", ["rm ../sha*/a", "rm -rf ../*", "rm -rf .."])
+def test_a_wide_target_beside_the_working_directory(line: str) -> None:
+    session = make_session([bash(line)], cwd="/home/ann/shop")
+    assert judge("file_scope", {"forbidden": ["../shared/**"]}, session).verdict == "unknown"
+
+
+@pytest.mark.parametrize("rule", ["~/**", "~", "~/"])
+def test_the_whole_home_folder(rule: str) -> None:
+    session = make_session([bash("grep -r x ~/notes"), bash("rg x .")], cwd="/home/ann/shop")
+    for text in (f"Read({rule})", f"Edit({rule})"):
+        assert judge("permissions", {"deny": [text]}, session).verdict != "error"
+        assert judge("banned_tools", [text], session).verdict != "error"
+    assert judge("permissions", {"deny": [f"Read({rule})"]}, session).verdict == "fail"
 
 
 def test_many_stars_do_not_take_long() -> None:
