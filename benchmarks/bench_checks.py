@@ -176,7 +176,6 @@ def _forget() -> None:
 
     for cached in (
         _file_use.file_uses,
-        _lookahead._unquoted,
         _lookahead.may_compose,
         _paths.clean_path,
         _paths.place_of,

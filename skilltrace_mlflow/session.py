@@ -13,11 +13,11 @@ from __future__ import annotations
 import importlib
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 __all__ = [
     "MAIN_AGENT",
@@ -42,6 +42,8 @@ __all__ = [
     "agent_gap",
     "is_own_agent",
 ]
+
+T = TypeVar("T")
 
 MAIN_AGENT = "main"
 """Name of the main agent in every `agent` field; sub-agents carry their own id."""
@@ -335,6 +337,15 @@ class TraceEvent:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 
+R = TypeVar("R", ModelStep, ToolCall, Message, FileOperation, SkillUse)
+
+
+def _of_agents(records: tuple[R, ...], agents: Container[str]) -> tuple[R, ...]:
+    """The records of some agents; the same tuple where it holds no others' records."""
+    found = tuple([record for record in records if record.agent in agents])
+    return records if len(found) == len(records) else found
+
+
 @dataclass(frozen=True, kw_only=True)
 class Session:
     """What happened in one Claude Code session (or one turn of it): the evidence.
@@ -489,6 +500,17 @@ class Session:
         others = {agent_gap(agent.id) for agent in self.subagents}
         return tuple(reason for reason in self.incomplete if reason not in others)
 
+    def from_calls(self, name: Any, derive: Callable[[Session], T]) -> T:
+        """What `derive` makes of the session's calls; made once and kept under the name."""
+        calls = self.tool_calls
+        # The scopes of a session share its cache, so the entry holds on to the tuple it is for.
+        key = (name, id(calls))
+        entry = self.cache.get(key)
+        if entry is None or entry[0] is not calls:
+            entry = self.cache[key] = (calls, derive(self))
+        made: T = entry[1]
+        return made
+
     def number_of(self, call: ToolCall) -> int | None:
         """The number of a call among all of the session, from 1; also where this is but one scope's
         view of it. None for a call of another session.
@@ -517,20 +539,19 @@ class Session:
         if key not in self.cache:
             _ = self._numbers  # those of the whole, before the parts are taken
             want_main = scope == "main"
-
-            def inside(agent: str) -> bool:
-                if want_main:
-                    return agent == MAIN_AGENT
-                return agent != MAIN_AGENT and not is_own_agent(agent)
-
-            steps = tuple(s for s in self.steps if inside(s.agent))
+            every = (self.steps, self.tool_calls, self.messages, self.files, self.skills)
+            agents = {MAIN_AGENT}
+            if not want_main:
+                agents = {record.agent for records in every for record in records}
+                agents = {a for a in agents if a != MAIN_AGENT and not is_own_agent(a)}
+            steps = _of_agents(self.steps, agents)
             self.cache[key] = replace(
                 self,
                 steps=steps,
-                tool_calls=tuple(c for c in self.tool_calls if inside(c.agent)),
-                messages=tuple(m for m in self.messages if inside(m.agent)),
-                files=tuple(f for f in self.files if inside(f.agent)),
-                skills=tuple(s for s in self.skills if inside(s.agent)),
+                tool_calls=_of_agents(self.tool_calls, agents),
+                messages=_of_agents(self.messages, agents),
+                files=_of_agents(self.files, agents),
+                skills=_of_agents(self.skills, agents),
                 subagents=() if want_main else self.subagents,
                 incomplete=self._incomplete_main if want_main else self.incomplete,
                 usage_complete=not self.lost_apart

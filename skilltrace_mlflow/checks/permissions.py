@@ -12,7 +12,7 @@ from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.commands.cli_tables import UNASKED_TOOLS
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.cli_dead_rules import remark_on
-from skilltrace_mlflow.matching.cli_decisions import clears_all, covered, may_reach, reaches
+from skilltrace_mlflow.matching.cli_decisions import clears_all, covered, in_reach, reaches
 from skilltrace_mlflow.matching.cli_sight import linked, overlooked
 from skilltrace_mlflow.matching.selectors import (
     Selector,
@@ -181,6 +181,7 @@ def permissions(session: Session, parameters: Permissions) -> Outcome:
         "deny": _meant(session, parameters.deny, deny=True),
         "ask": _meant(session, parameters.ask, deny=False),
     }
+    spoken = {call for found in meant.values() for calls in found for call in calls}
     for name, calls in calls_by_name(session).items():
         passes = parameters.mode == "bypassPermissions" or name in UNASKED_TOOLS
         if (
@@ -190,7 +191,12 @@ def permissions(session: Session, parameters: Permissions) -> Outcome:
         ):
             decided["allow"] = decided.get("allow", 0) + len(calls)
             continue
+        shell = is_shell(name)
         for call in calls:
+            unspoken = parameters.mode == "bypassPermissions" and id(call) not in spoken
+            if unspoken and not (shell and clears_all(call)):
+                decided["allow"] = decided.get("allow", 0) + 1
+                continue
             decision, rule = _decide(session, parameters, meant, call)
             decided[decision] = decided.get(decision, 0) + 1
             if decision != "allow":
@@ -234,9 +240,9 @@ def _meant(session: Session, rules: Sequence[Selector], *, deny: bool) -> _Meant
             possible.setdefault(id(call), rule.text)
         monitors = rule.selects_name("Bash")
         for name, calls in calls_by_name(session).items():
-            if not (may_reach(rule, name, session) or (monitors and name == "Monitor")):
-                continue
-            for call in calls:
+            watched = monitors and name == "Monitor"
+            asked = calls if watched else in_reach(rule, name, calls, session, deny=deny)
+            for call in asked:
                 if id(call) in certain:
                     continue
                 means = _means(rule, call, session, deny)

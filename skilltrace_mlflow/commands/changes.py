@@ -50,9 +50,14 @@ def _always() -> frozenset[str]:
 _WITH_OUTPUT = frozenset(("sort", "shuf", "iconv", "tree", "du"))
 _WITH_IN_PLACE = frozenset(("sed", "perl", "ruby", "awk", "gawk", "yq"))
 _ALWAYS = _always()
+_WITH_SECOND_OPERAND = frozenset(("uniq", "xxd"))
 # The words of a formatter's name, and options of which it needs one to rewrite.
 _FORMATTERS = [(set(_WORDS.findall(name)), row[0].split()) for name, row in FORMATTERS.items()]
 _FORMATTER_WORDS = frozenset().union(*(words for words, _ in _FORMATTERS))
+# Every word that asks for a second look.
+_TELLING = frozenset(("git", "find")).union(
+    _ALWAYS, _FORMATTER_WORDS, _WITH_OUTPUT, _WITH_IN_PLACE, _WITH_SECOND_OPERAND
+)
 
 
 def may_change_files(line: Line) -> bool:
@@ -67,6 +72,16 @@ def may_change_files(line: Line) -> bool:
         words += _GLUED.findall(bare)  # env -Srm
     if "\\\n" in line.text:
         words += _WORDS.findall(line.text)  # a comment's end is joined to no word
+    if not _TELLING.isdisjoint(words) and _words_may_change(line, words):
+        return True
+    # what every option that names the output has
+    telling = "-o" in bare or "-dest" in bare or "-target-dir" in bare
+    return telling and _NAMES_OUTPUT.search(bare) is not None
+
+
+def _words_may_change(line: Line, words: list[str]) -> bool:
+    """Whether programs with the words of a line may change a file."""
+    bare = line.bare
     if not _ALWAYS.isdisjoint(words):
         return True
     if not _FORMATTER_WORDS.isdisjoint(words) and _may_format(line, words):
@@ -82,9 +97,7 @@ def may_change_files(line: Line) -> bool:
         return True
     if not _WITH_IN_PLACE.isdisjoint(words) and _IN_PLACE.search(bare):
         return True
-    if "-" in bare and _NAMES_OUTPUT.search(bare):
-        return True
-    return ("uniq" in words or "xxd" in words) and _names_two(line)
+    return not _WITH_SECOND_OPERAND.isdisjoint(words) and _names_two(line)
 
 
 def _may_format(line: Line, words: list[str]) -> bool:

@@ -10,18 +10,17 @@ there are, never fewer.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from skilltrace_mlflow.commands._wrapper_table import CARRIERS
 
-__all__ = ["Line", "Program", "line_of", "may_compose"]
+__all__ = ["Line", "Lines", "Program", "line_of", "may_compose"]
 
-_QUOTING = str.maketrans("", "", "'\"\\")
 _CUTS = re.compile(r"[;&|()\n`{}]")
 _DYNAMIC = re.compile(r"[$*?\[]")
 _MARKS = re.compile(r"[$`*?\[{]")
-_PUTS_TOGETHER = re.compile(r"[$`{]")  # the shell may put words together
 _RUNNERS = re.compile(r"\b(?:eval|source|(?:ba|z|da|k|a|fi|mk|rba)?sh)\b")
 _BRACES = re.compile(r"(?<!\$)\{[^\s{}]*,")
 _SHELL = re.compile(r"(?:^|[\s/'\"])(?:(?:ba|z|da|k|a|fi|mk|rba)?sh|eval|source|\.)(?:$|[\s'\"<])")
@@ -49,7 +48,7 @@ def may_compose(line: str) -> bool:
         return True  # bash <(curl …), . <(…), tee >(sh)
     if "<\n" in line or ">\n" in line:
         return True  # no shell takes it; the parser reads on in the next line
-    if _OTHER_SHELLS.search(line):
+    if _may_name_other_shell(line) and _OTHER_SHELLS.search(line):
         return True  # in which a command goes by other names
     if not _striking(line):
         return False
@@ -60,6 +59,18 @@ def may_compose(line: str) -> bool:
     if ("$(" in line or "`" in line) and _SUBSTITUTED.search(line):
         return True
     return any(_segment_may_compose(segment) for segment in _CUTS.split(line) if _striking(segment))
+
+
+def _may_name_other_shell(line: str) -> bool:
+    """Whether the words stand in the line at all; the search behind it costs six times as much."""
+    low = line.lower()
+    return (
+        "cmd" in low
+        or "shell" in low
+        or "wsh" in low
+        or ".ps1" in low
+        or not line.isascii()  # some of whose letters are others' capitals
+    )
 
 
 def _striking(text: str) -> bool:
@@ -80,7 +91,7 @@ def _segment_may_compose(segment: str) -> bool:
         return "]" not in rest and _DYNAMIC.search(rest) is not None
     if "=" not in word and _DYNAMIC.search(word):
         return True
-    name = word.translate(_QUOTING).rsplit("/", 1)[-1]
+    name = _without_quotes(word).rsplit("/", 1)[-1]
     if name == "find":
         carries = "-exec" in rest or "-ok" in rest
     elif name == "git":
@@ -92,11 +103,12 @@ def _segment_may_compose(segment: str) -> bool:
     return carries and (_DYNAMIC.search(rest) or _SHELL.search(rest)) is not None
 
 
-@lru_cache(maxsize=8192)
 def _unquoted(line: str) -> str:
-    if '"' in line or "'" in line or "\\" in line:
-        return line.replace("\\\n", "").translate(_QUOTING)
-    return line
+    return _without_quotes(line.replace("\\\n", ""))
+
+
+def _without_quotes(text: str) -> str:
+    return text.replace('"', "").replace("'", "").replace("\\", "")
 
 
 @lru_cache(maxsize=512)
@@ -124,14 +136,18 @@ class Program:
 
     def is_named(self, line: str, bare: str) -> bool:
         """Whether the line names the program and the words; `bare` is the line without quoting."""
-        if not self.stands_in(line, bare):
+        if self.name not in line and self.name not in bare and not self.others:
             return False
-        return (
-            not self.words
-            or all(word in line for word in self.words)
-            or _PUTS_TOGETHER.search(line) is not None
-            or all(word in bare for word in self.words)
-        )
+        for word in self.words:  # before the search for the name, which costs more
+            if word not in line and not self._words_in_parts(line, bare):
+                return False
+        return self.stands_in(line, bare)
+
+    def _words_in_parts(self, line: str, bare: str) -> bool:
+        """Whether the words may stand in a line that does not hold all of them as they are."""
+        if "$" in line or "`" in line or "{" in line:
+            return True  # the shell may put them together
+        return all(word in bare for word in self.words)
 
     def stands_in(self, line: str, bare: str | None = None) -> bool:
         """Whether the name stands in the line as a word, quotes and backslashes aside."""
@@ -146,13 +162,60 @@ class Program:
 
 @dataclass(frozen=True)
 class Line:
-    """A shell line with what every pattern wants to know of it before it is parsed."""
+    """A shell line with what every pattern wants to know of it before it is parsed.
+
+    `bare` is the line without quoting, `composes` what `may_compose` says of it, `folded` `bare`
+    without letter case.
+    """
 
     text: str
     bare: str
     composes: bool
+    folded: str
 
 
 def line_of(text: str) -> Line:
     """Look at a line once."""
-    return Line(text, _unquoted(text), may_compose(text))
+    bare = _unquoted(text)
+    return Line(text, bare, may_compose(text), bare.casefold())
+
+
+class Lines:
+    """All lines of a session, to be asked which of them are worth reading for a program.
+
+    Most programs stand in none of them, which one look at all lines together tells. `always` are
+    places of lines that are worth it whatever the program, besides those that may compose one.
+    """
+
+    def __init__(self, lines: Sequence[Line | None], always: Collection[int] = ()) -> None:
+        self._lines = lines
+        self._always = {at for at, line in enumerate(lines) if line is None or line.composes}
+        self._always.update(always)
+        self._sorted = sorted(self._always)
+        texts = [text for line in lines if line is not None for text in (line.text, line.bare)]
+        self._together = "\n".join(dict.fromkeys(texts))
+
+    def which_may_run(self, program: Program) -> list[int]:
+        """Places of the lines that may run the program with its words, in order."""
+        if not self._hold(program):
+            return self._sorted
+        always = self._always
+        return [
+            at
+            for at, line in enumerate(self._lines)
+            if at in always or (line is not None and program.is_named(line.text, line.bare))
+        ]
+
+    def which_name(self, program: Program) -> list[int]:
+        """Places of the lines in which the program's name stands, in order."""
+        if not self._hold(program):
+            return []
+        return [
+            at
+            for at, line in enumerate(self._lines)
+            if line is not None and program.stands_in(line.text, line.bare)
+        ]
+
+    def _hold(self, program: Program) -> bool:
+        together = self._together
+        return program.name in together or any(name in together for name in program.others)

@@ -117,10 +117,14 @@ def align(
         wanted = {place[call] for call in row}
         reached = 0
         for j, before in enumerate(previous[:-1]):
+            # compared by hand: `max` costs ten times as much, and there are steps × calls of these
             value = previous[j + 1]
+            if value > reached:
+                reached = value
             if j in wanted:
-                value = max(value, before + gain + preferred[j])
-            reached = max(reached, value)
+                value = before + gain + preferred[j]
+                if value > reached:
+                    reached = value
             current[j + 1] = reached
         best.append(current)
     pairs: list[tuple[int, int]] = []

@@ -20,9 +20,8 @@ from skilltrace_mlflow.commands.cli_tables import (
     PROTECTED_FOLDERS,
     UNASKED_TOOLS,
 )
-from skilltrace_mlflow.commands.prefilter import line_of
 from skilltrace_mlflow.commands.shell import read_script, reads_posix
-from skilltrace_mlflow.matching.files import could_name, plain_name
+from skilltrace_mlflow.matching.files import lines_without, plain_name
 from skilltrace_mlflow.matching.links import links_of, through
 from skilltrace_mlflow.matching.selectors import Selector
 from skilltrace_mlflow.patterns.paths import RulePath, clean_path, is_absolute, relative_to
@@ -31,7 +30,7 @@ from skilltrace_mlflow.tools import EDITORS, PATH_KEYS, READERS, is_shell
 
 _ALL = {"*", ".", "..", "~", ""}
 
-__all__ = ["clears_all", "covered", "may_reach", "named_path", "reaches", "runs_unasked"]
+__all__ = ["clears_all", "covered", "in_reach", "named_path", "reaches", "runs_unasked"]
 
 
 @lru_cache(maxsize=512)
@@ -62,14 +61,24 @@ def _folder(pattern: str) -> str:
     return "/".join(parts[:plain]) or ("/" if pattern.startswith("/") else ".")
 
 
-def may_reach(rule: Selector, name: str, session: Session) -> bool:
-    """Whether `reaches` can say anything but no of calls of a tool."""
-    return (
-        rule.rule_name in ("Read", "Edit")
-        and (is_shell(name) or name in EDITORS or name in READERS or name == "Glob")
-        and (is_shell(name) or rule.rule_name == "Read" or bool(links_of(session)))
-        and (name not in READERS or name == "Glob" or bool(links_of(session)))
-    )
+def in_reach(
+    rule: Selector, name: str, calls: Sequence[ToolCall], session: Session, *, deny: bool
+) -> Sequence[ToolCall]:
+    """Those of a tool's calls of which `reaches` can say anything but no."""
+    if rule.rule_name not in ("Read", "Edit"):
+        return ()
+    if not is_shell(name):
+        if name not in EDITORS and name not in READERS and name != "Glob":
+            return ()
+        direct = rule.rule_name == "Read" and (name not in READERS or name == "Glob")
+        return calls if direct or links_of(session) else ()
+    if not deny or rule.specifier is None or rule.specifier.path is None:
+        return ()
+    _, named = _path_of(rule.specifier.path)
+    if not named or not reads_posix(name) or links_of(session):
+        return calls
+    ruled_out = lines_without(session, named)
+    return [call for call in calls if call.cwd is not None or id(call) not in ruled_out]
 
 
 def reaches(rule: Selector, call: ToolCall, session: Session, *, deny: bool) -> bool | None:
@@ -84,17 +93,13 @@ def reaches(rule: Selector, call: ToolCall, session: Session, *, deny: bool) -> 
         return name == "Read" and call.name in EDITORS
     if rule.specifier.path is None:
         return False
-    pattern, named = _path_of(rule.specifier.path)
+    pattern, _ = _path_of(rule.specifier.path)
     cwd = call.cwd or session.cwd
-    links = links_of(session)
     if is_shell(call.name):
         line = (call.input or {}).get("command")
         if not isinstance(line, str) or not deny:
             return False
         way = "read" if name == "Read" else "edit"
-        near = not links and call.cwd is None and reads_posix(call.name)
-        if near and named and not could_name(line_of(line), named):
-            return False
         verdicts: set[bool | None] = set()
         for seen in seen_files(line, call.name):
             if seen.way == way:
@@ -108,7 +113,7 @@ def reaches(rule: Selector, call: ToolCall, session: Session, *, deny: bool) -> 
         return False
     if name == "Read" and (call.name in EDITORS or call.name == "Glob"):
         return _met(pattern, path, cwd, session, call)
-    if links and call.name in (EDITORS if name == "Edit" else READERS):
+    if call.name in (EDITORS if name == "Edit" else READERS) and links_of(session):
         return _met(pattern, path, cwd, session, call)
     return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from skilltrace_mlflow.commands.command_pattern import CommandMatch, CommandPattern
@@ -15,7 +16,7 @@ from skilltrace_mlflow.commands.sql.sources import (
     may_take_sql,
     sql_of,
 )
-from skilltrace_mlflow.matching.selectors import calls_by_name, shell_lines
+from skilltrace_mlflow.matching.selectors import calls_by_name, shell_index, shell_lines
 from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.tools import is_shell
 
@@ -52,7 +53,7 @@ def calls_matching(
     """
     matched: list[tuple[ToolCall, CommandMatch]] = []
     blind = session.lacks("tool_inputs") is not None
-    for call, line in shell_lines(session):
+    for call, line in _worth_reading(session, pattern, blind=blind):
         match = _look_at_line(call, line, pattern)
         if match is None and (call.input_truncated or blind):
             match = _HIDDEN
@@ -82,16 +83,49 @@ def calls_matching(
     return certain, possible
 
 
+def _worth_reading(
+    session: Session, pattern: Pattern, *, blind: bool
+) -> Iterable[tuple[ToolCall, Line | None]]:
+    """Lines in which the pattern may be found, in order; all of them where arguments are lost."""
+    lines = shell_lines(session)
+    if blind:
+        return lines
+    places: set[int] = set()
+    if pattern.command is not None:
+        places.update(shell_index(session).which_may_run(pattern.command.hint))
+    if pattern.sql is not None:
+        open_, texts = session.from_calls("sql_in_lines", _sql_in_lines)
+        word = pattern.sql.words[0]
+        places.update(open_)
+        places.update(at for at, text in texts if word in text)
+    return [lines[at] for at in sorted(places)]
+
+
+def _sql_in_lines(session: Session) -> tuple[set[int], list[tuple[int, str]]]:
+    """Places of lines that may hold any statement; of the others, with their text in capitals."""
+    open_: set[int] = set()
+    texts: list[tuple[int, str]] = []
+    for at, (call, line) in enumerate(shell_lines(session)):
+        if (
+            line is None
+            or call.input_truncated
+            or not reads_posix(call.name)
+            or _may_hold_any(line)
+        ):
+            open_.add(at)
+        else:
+            texts.append((at, line.bare.upper()))
+    return open_, texts
+
+
 def near_misses(session: Session, pattern: CommandPattern) -> list[str]:
     """Commands that have the pattern's program and are not it, the most alike first.
 
     A few lines are read, those that have the pattern's words before others.
     """
-    lines = [
-        (call, line)
-        for call, line in shell_lines(session)
-        if line is not None and pattern.hint.stands_in(line.text, line.bare)
-    ]
+    known = shell_lines(session)
+    places = shell_index(session).which_name(pattern.hint)
+    lines = [(call, line) for call, line in map(known.__getitem__, places) if line is not None]
     alike = [one for one in lines if pattern.hint.is_named(one[1].text, one[1].bare)]
     found = [pattern.nearest(line.text, call.name) for call, line in (*alike[:3], *lines[:2])]
     ranked = sorted((one for one in found if one is not None), key=lambda one: not one[0])
@@ -141,9 +175,12 @@ def _look_at_line(call: ToolCall, line: Line | None, pattern: Pattern) -> Comman
 
 def _may_hold(line: Line, sql: SqlPattern) -> bool:
     """Whether a line may hold a statement that begins with the pattern's word."""
-    if "$" in line.text or "`" in line.text or sql.words[0] in line.bare.upper():
-        return True
-    return hands_over_sql(line.text)  # of which the line may show no word
+    return sql.words[0] in line.bare.upper() or _may_hold_any(line)
+
+
+def _may_hold_any(line: Line) -> bool:
+    """Whether a line may hold a statement of which it shows no word."""
+    return "$" in line.text or "`" in line.text or hands_over_sql(line.text)
 
 
 def _look_at_sql(call: ToolCall, pattern: Pattern) -> CommandMatch | None:

@@ -31,6 +31,7 @@ __all__ = [
     "attempted_files",
     "could_name",
     "directories",
+    "lines_without",
     "meets",
     "plain_name",
     "rule_hits",
@@ -109,14 +110,10 @@ def attempted_files(session: Session, *, reading: bool) -> list[Touched]:
 
     Without `reading` lines that cannot write are not looked at, which most are.
     """
-    calls = session.tool_calls
-    key = ("touched_files", reading, id(calls))
-    entry = session.cache.get(key)
-    if entry is None or entry[0] is not calls:
-        entry = (calls, [*_of_lines(session, reading), *_of_servers(session)])
-        session.cache[key] = entry
-    found: list[Touched] = entry[1]
-    return found
+    return session.from_calls(
+        ("touched_files", reading),
+        lambda session: [*_of_lines(session, reading), *_of_servers(session)],
+    )
 
 
 def _of_lines(
@@ -130,10 +127,13 @@ def _of_lines(
         if found is None:
             continue
         line = found.text
-        earlier = moves.get(call.agent) if call.cwd is None else None
+        mine = moves.get(call.agent)
+        if mine is None:
+            mine = moves[call.agent] = _Moves(session.cwd)
+        earlier = mine if call.cwd is None else None
         moved = earlier is not None and earlier.moved
-        looked = reading or not reads_posix(call.name) or may_change_files(found)
-        looked = looked and (wanted is None or wanted(call, found))
+        looked = wanted is None or wanted(call, found)
+        looked = looked and (reading or not reads_posix(call.name) or may_change_files(found))
         for use in file_uses(line, call.name) if looked else ():
             certain = call.outcome == "succeeded" and use.certain
             certain = certain and (is_absolute(use.path) or not moved)
@@ -156,7 +156,7 @@ def _of_lines(
                         call=call,
                         placed=False,
                     )
-        moves.setdefault(call.agent, _Moves(session.cwd)).follow(line)
+        mine.follow(line)
 
 
 def _of_servers(session: Session) -> Iterator[Touched]:
@@ -173,14 +173,7 @@ def _of_servers(session: Session) -> Iterator[Touched]:
 
 def directories(session: Session) -> list[str]:
     """Other directories that the agents are known to have worked in."""
-    calls = session.tool_calls
-    key = ("directories", id(calls), session.cwd)
-    entry = session.cache.get(key)
-    if entry is None or entry[0] is not calls:
-        entry = (calls, _directories(session))
-        session.cache[key] = entry
-    known: list[str] = entry[1]
-    return known
+    return session.from_calls(("directories", session.cwd), _directories)
 
 
 def _directories(session: Session) -> list[str]:
@@ -297,9 +290,10 @@ def sure_hits(session: Session, rule: Selector) -> list[Touched]:
         return []
     reading = rule.rule_name == "Read"
     name = plain_name(RulePath(str(rule.specifier.path)))  # type: ignore[union-attr]
+    ruled_out = lines_without(session, name)
 
-    def wanted(call: ToolCall, found: Line) -> bool:
-        return call.cwd is not None or not reads_posix(call.name) or could_name(found, name)
+    def wanted(call: ToolCall, _: Line) -> bool:
+        return call.cwd is not None or id(call) not in ruled_out or not reads_posix(call.name)
 
     items = (*_of_lines(session, reading, wanted), *_of_servers(session))
     return _sorted_by(rule, items)[0]
@@ -335,11 +329,24 @@ def could_name(line: Line, name: str) -> bool:
 
     A wildcard counts for nothing: a path with one is never certain to mean another.
     """
-    if not name or name in line.bare.casefold():
+    if not name or name in line.folded:
         return True
     if line.composes or _COMPOSES.search(line.text):
         return True
     return "$" in line.text and "$" in _WHOLE_VALUE.sub("", line.text)
+
+
+def lines_without(session: Session, name: str) -> frozenset[int]:
+    """Calls, by identity, whose POSIX lines name no path that may have the component."""
+
+    def derive(session: Session) -> frozenset[int]:
+        return frozenset(
+            id(call)
+            for call, line in shell_lines(session)
+            if line is not None and not could_name(line, name)
+        )
+
+    return session.from_calls(("lines_without", name), derive)
 
 
 def _sorted_by(rule: Selector, items: Sequence[Touched]) -> tuple[list[Touched], list[Touched]]:

@@ -10,7 +10,6 @@ import posixpath
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import cast
 
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
 from skilltrace_mlflow.commands.shell import read_script, reads_posix
@@ -24,7 +23,6 @@ __all__ = ["Link", "links_of", "through"]
 
 _MAKES = re.compile(r"\bln\b|\bcp\b.*\s-\w*s|\bmklink\b")
 _MOST_STEPS = 40  # as the system follows, at most
-_MAKERS = ("ln", "cp", "mklink")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +47,7 @@ class Link:
 
 def links_of(session: Session) -> tuple[Link, ...]:
     """The links that the session's calls made or showed, in order; looked for once."""
-    calls = session.tool_calls
-    key = ("links_of", id(calls))
-    entry = session.cache.get(key)
-    if entry is None or entry[0] is not calls:
-        entry = (calls, tuple(_links(session)))
-        session.cache[key] = entry
-    return cast("tuple[Link, ...]", entry[1])
+    return session.from_calls("links_of", lambda session: tuple(_links(session)))
 
 
 def _links(session: Session) -> Iterator[Link]:
@@ -64,7 +56,7 @@ def _links(session: Session) -> Iterator[Link]:
             continue
         text = found.text
         # the words first: a search with word boundaries costs ten times as much
-        makes = any(word in text for word in _MAKERS) and _MAKES.search(text)
+        makes = ("ln" in text or "cp" in text or "mklink" in text) and _MAKES.search(text)
         cwd = call.cwd or session.cwd
         if makes and (call.outcome != "denied" or call.maybe_ran):
             for command in read_script(text).commands:
@@ -83,6 +75,11 @@ def _links(session: Session) -> Iterator[Link]:
                     leads_to = _target(leads_to, shown.folder, shown.name, cwd)
                 if leads_to != clean_path(place):  # else `realpath` of what is no link
                     yield Link(place=place, target=leads_to, call=call, certain=False, made=False)
+
+
+def _order(session: Session) -> dict[int, int]:
+    """The places of the session's calls, by identity."""
+    return {id(call): at for at, call in enumerate(session.tool_calls)}
 
 
 def _made(command: Command) -> Iterator[tuple[str, str]]:
@@ -131,10 +128,7 @@ def through(session: Session, path: str, call: ToolCall) -> Iterator[tuple[str |
     links = links_of(session)
     if not links:
         return
-    order = session.cache.setdefault(
-        ("order", id(session.tool_calls)),
-        {id(one): at for at, one in enumerate(session.tool_calls)},
-    )
+    order = session.from_calls("order", _order)
     ahead, seen = [(cleaned, True)], {cleaned}
     for at, sure in ahead:  # grows: a link may lead to another
         for link in links:

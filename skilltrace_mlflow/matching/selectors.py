@@ -11,9 +11,10 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
-from skilltrace_mlflow.commands.prefilter import Line, line_of
+from skilltrace_mlflow.commands.prefilter import Line, Lines, line_of
+from skilltrace_mlflow.commands.shell import reads_posix
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.mistakes import also_called, refuse_mistaken
 from skilltrace_mlflow.matching.permission_rules import Specifier, parse_specifier, rule_tools
@@ -30,6 +31,7 @@ __all__ = [
     "parse_selectors",
     "select",
     "selector_at",
+    "shell_index",
     "shell_lines",
 ]
 
@@ -147,17 +149,14 @@ def selector_at(text: str, path: tuple[str | int, ...]) -> Selector:
 
 def calls_by_name(session: Session) -> dict[str, list[ToolCall]]:
     """The session's calls grouped by recorded name, in order; made once per session."""
-    calls = session.tool_calls
-    # The scopes of a session share its cache, so the entry holds on to the tuple it is for.
-    key = ("calls_by_name", id(calls))
-    entry = session.cache.get(key)
-    if entry is None or entry[0] is not calls:
-        groups: dict[str, list[ToolCall]] = {}
-        for call in calls:
-            groups.setdefault(call.name, []).append(call)
-        entry = (calls, groups)
-        session.cache[key] = entry
-    return cast("dict[str, list[ToolCall]]", entry[1])
+    return session.from_calls("calls_by_name", _calls_by_name)
+
+
+def _calls_by_name(session: Session) -> dict[str, list[ToolCall]]:
+    groups: dict[str, list[ToolCall]] = {}
+    for call in session.tool_calls:
+        groups.setdefault(call.name, []).append(call)
+    return groups
 
 
 def shell_lines(session: Session) -> list[tuple[ToolCall, Line | None]]:
@@ -166,24 +165,42 @@ def shell_lines(session: Session) -> list[tuple[ToolCall, Line | None]]:
     Besides Claude Code's shells these are other servers' tools with a `command` argument. None
     where a line should be and is not.
     """
-    calls = session.tool_calls
-    key = ("shell_lines", id(calls))
-    entry = session.cache.get(key)
-    if entry is None or entry[0] is not calls:
-        found: list[tuple[ToolCall, Line | None]] = []
-        for name, group in calls_by_name(session).items():
-            shell = is_shell(name)
-            if not shell and not _may_be_shell(name):
-                continue
-            for call in group:
-                text = _command_text(call)
-                if text is not None:
-                    found.append((call, line_of(text)))
-                elif shell:
-                    found.append((call, None))
-        entry = (calls, found)
-        session.cache[key] = entry
-    return cast("list[tuple[ToolCall, Line | None]]", entry[1])
+    return session.from_calls("shell_lines", _shell_lines)
+
+
+def _shell_lines(session: Session) -> list[tuple[ToolCall, Line | None]]:
+    found: list[tuple[ToolCall, Line | None]] = []
+    for name, group in calls_by_name(session).items():
+        shell = is_shell(name)
+        if not shell and not _may_be_shell(name):
+            continue
+        for call in group:
+            text = _command_text(call)
+            if text is not None:
+                found.append((call, line_of(text)))
+            elif shell:
+                found.append((call, None))
+    return found
+
+
+def shell_index(session: Session) -> Lines:
+    """The lines of `shell_lines`, to be asked for programs; made once per session.
+
+    Lines that were cut short, and those of other shells, are worth reading for any.
+    """
+    return session.from_calls("shell_index", _shell_index)
+
+
+def _shell_index(session: Session) -> Lines:
+    lines = shell_lines(session)
+    return Lines(
+        [line for _, line in lines],
+        [
+            at
+            for at, (call, _) in enumerate(lines)
+            if call.input_truncated or not reads_posix(call.name)
+        ],
+    )
 
 
 def _may_be_shell(name: str) -> bool:
@@ -251,17 +268,9 @@ def select(session: Session, selector: Selector) -> tuple[list[ToolCall], list[T
             continue
         hint = selector.specifier.hint
         if hint is not None and not blind and is_shell(name):
-            calls = [
-                call
-                for call, line in shell_lines(session)
-                if call.name == name
-                and (
-                    line is None
-                    or call.input_truncated
-                    or line.composes
-                    or hint.is_named(line.text, line.bare)
-                )
-            ]
+            lines = shell_lines(session)
+            places = shell_index(session).which_may_run(hint)
+            calls = [lines[at][0] for at in places if lines[at][0].name == name]
         for call in calls:
             met = selector.specifier.matches(call, session.cwd)
             if met:

@@ -62,10 +62,13 @@ def shown_links(call: ToolCall, line: str) -> Iterator[ShownLink]:
     except InputError:
         return
     found: list[tuple[str, str | None]] = []
-    for match in _WITH_TARGET.finditer(text):
-        name, target = (one for one in match.groups() if one is not None)
-        found.append((name, target.strip()))
-    found += [(name, None) for name in _STAGED.findall(text)]
+    # the words first: of hundreds of listings hardly one shows a link
+    if " -> " in text or "symbolic link to" in text:
+        for match in _WITH_TARGET.finditer(text):
+            name, target = (one for one in match.groups() if one is not None)
+            found.append((name, target.strip()))
+    if "120000 " in text:
+        found += [(name, None) for name in _STAGED.findall(text)]
     if not found and not _ALONE.search(line):
         return
     commands = read_script(line).commands

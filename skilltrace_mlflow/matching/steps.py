@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, get_args
 
 from skilltrace_mlflow.errors import InputError, ParameterError
@@ -78,6 +79,11 @@ class Alternative:
     output: Any = UNSET
     outcome: str | None = None
     max_duration_ms: float | None = None
+
+    @cached_property
+    def asked(self) -> Mapping[str, Any]:
+        """The expected values of the fields that `input_match` names."""
+        return {field: _lookup(self.input, field) for field in self.input_match}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -229,7 +235,7 @@ def _compared(choice: Alternative, actual: Mapping[str, Any]) -> tuple[Any, Any]
     if isinstance(mode, tuple):
         found = {field: _lookup(actual, field) for field in mode}
         return (
-            {field: _lookup(expected, field) for field in mode},
+            choice.asked,
             {field: value for field, value in found.items() if value is not ABSENT},
         )
     if mode == "superset":

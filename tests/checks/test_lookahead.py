@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skilltrace_mlflow.commands.command_pattern import parse_command_pattern
-from skilltrace_mlflow.commands.prefilter import may_compose
+from skilltrace_mlflow.commands.command_pattern import CommandPattern, parse_command_pattern
+from skilltrace_mlflow.commands.prefilter import Lines, line_of, may_compose
 from skilltrace_mlflow.commands.shell import read_script
 
 PATTERNS = [parse_command_pattern(text) for text in ("rm -rf", "git push", "curl", "sh")]
@@ -40,6 +40,24 @@ def test_nothing_that_the_parser_finds_is_ruled_out(line: str) -> None:
         found = pattern.find_parsed(line)
         if found is not None and (found.met or not broken):
             assert pattern.find(line) == found, (pattern.text, found)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.none() | LINES, max_size=5), st.sampled_from(PATTERNS))
+def test_lines_looked_at_together_are_as_if_each_were_looked_at(
+    texts: list[str | None], pattern: CommandPattern
+) -> None:
+    hint = pattern.hint
+    lines = Lines([None if text is None else line_of(text) for text in texts])
+    alone = [at for at, text in enumerate(texts) if text is None or hint.may_run(text)]
+    assert lines.which_may_run(hint) == alone
+    named = [at for at, text in enumerate(texts) if text is not None and hint.stands_in(text)]
+    assert lines.which_name(hint) == named
+
+
+def test_lines_that_are_always_worth_it() -> None:
+    lines = Lines([line_of("ls"), line_of("rm -rf x"), line_of("ls")], always=[2])
+    assert lines.which_may_run(PATTERNS[0].hint) == [1, 2]
 
 
 @pytest.mark.parametrize(

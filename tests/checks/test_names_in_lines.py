@@ -7,11 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skilltrace_mlflow.commands.prefilter import line_of
-from skilltrace_mlflow.matching import cli_decisions
-from skilltrace_mlflow.matching.cli_decisions import may_reach, reaches
+from skilltrace_mlflow.matching.cli_decisions import in_reach, reaches
 from skilltrace_mlflow.matching.files import could_name, rule_hits, sure_hits
 from skilltrace_mlflow.matching.links import links_of
-from skilltrace_mlflow.matching.selectors import parse_selector
+from skilltrace_mlflow.matching.selectors import calls_by_name, parse_selector
 from skilltrace_mlflow.session import Session
 from tests.builders import make_call, make_session
 from tests.checks.judging import bash
@@ -96,19 +95,18 @@ def test_what_certainly_meets_a_rule_is_found(
 
 @pytest.mark.parametrize("rule", _RULES)
 @pytest.mark.parametrize("cwd", ["/home/ann/shop", "/srv/secrets", None])
-def test_what_a_rule_reaches_is_not_passed_over(
-    rule: str, cwd: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("deny", [True, False])
+def test_what_a_rule_reaches_is_not_passed_over(rule: str, cwd: str | None, deny: bool) -> None:
     selector = parse_selector(rule)
     for lines in (list(_LINES), [line for line in _LINES if "ln " not in line]):
         session = _session(lines, cwd)
-        quick = [reaches(selector, call, session, deny=True) for call in session.tool_calls]
-        with monkeypatch.context() as patch:
-            patch.setattr(cli_decisions, "could_name", lambda *_: True)
-            slow = [reaches(selector, call, session, deny=True) for call in session.tool_calls]
-        assert quick == slow
-        for call, said in zip(session.tool_calls, slow, strict=True):
-            assert said is False or may_reach(selector, call.name, session)
+        asked = [
+            id(call)
+            for name, calls in calls_by_name(session).items()
+            for call in in_reach(selector, name, calls, session, deny=deny)
+        ]
+        for call in session.tool_calls:
+            assert id(call) in asked or reaches(selector, call, session, deny=deny) is False
         assert bool(links_of(session)) == (lines == list(_LINES))
 
 

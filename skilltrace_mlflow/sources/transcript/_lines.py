@@ -42,7 +42,8 @@ class StoredResult(msgspec.Struct, frozen=True, gc=False):
     def __call__(self) -> str:
         """The text. Raises InputError when the file is gone or has changed."""
         try:
-            with Path(self.path).open("rb") as file:
+            # unbuffered, as one read takes the line; and hundreds may be asked for
+            with open(self.path, "rb", buffering=0) as file:  # noqa: PTH123
                 file.seek(self.offset)
                 line = file.read(self.length)
         except OSError as error:
