@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ExpandedPath",
+    "agent_options",
     "door_options",
     "newest_options",
     "newest_session",
@@ -86,6 +87,55 @@ def newest_options(function: F) -> F:
         ("--latest", "The newest session of the experiment, else of this directory."),
     ):
         function = click.option(flag, is_flag=True, help=text)(function)
+    return function
+
+
+def agent_options(function: F) -> F:
+    """Who works on a prompt, within which bounds, and what is kept of it: `run`, `capture`."""
+    for option in reversed(
+        (
+            click.option(
+                "--model", metavar="NAME", help="The agent's model [the manifest's, else its own]."
+            ),
+            click.option(
+                "--timeout",
+                type=click.FloatRange(min=0, min_open=True),
+                metavar="SECONDS",
+                help="Bound on each attempt [the manifest's, else 600].",
+            ),
+            click.option(
+                "--max-usd",
+                type=click.FloatRange(min=0, min_open=True),
+                metavar="USD",
+                help="Bound on the whole run: no attempt is started that could pass it.",
+            ),
+            click.option(
+                "--agent",
+                type=click.Choice(["claude", "replay"]),
+                help="Who works on the prompts [claude].",
+            ),
+            click.option(
+                "--claude-bin", metavar="PATH", help="The Claude Code binary [claude on PATH]."
+            ),
+            click.option(
+                "--replay",
+                type=ExpandedPath(file_okay=False, exists=True),
+                metavar="DIR",
+                help="Recorded sessions for --agent replay [those that the test cases name].",
+            ),
+            click.option(
+                "--results",
+                type=ExpandedPath(file_okay=False),
+                default=".skilltrace/runs",
+                show_default=True,
+                metavar="DIR",
+                help="Where runs are kept.",
+            ),
+            click.option("--keep", is_flag=True, help="Keep the workspaces."),
+            click.option("--redact", is_flag=True, help="Take secrets out of the traces."),
+        )
+    ):
+        function = option(function)
     return function
 
 

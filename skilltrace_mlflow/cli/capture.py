@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from skilltrace_mlflow.cli._common import EXIT_INTERRUPTED, note, verbosity_options
-from skilltrace_mlflow.cli._options import ExpandedPath, store_options
+from skilltrace_mlflow.cli._options import ExpandedPath, agent_options, store_options
 
 __all__ = ["command"]
 
@@ -28,39 +28,7 @@ __all__ = ["command"]
     help="The newest trace of the experiment; without a store, of this directory's sessions.",
 )
 @click.option("--id", "name", metavar="ID", help="The candidate's id [captured_001, …].")
-@click.option("--model", metavar="NAME", help="The agent's model [the manifest's, else its own].")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="Bound on the attempt [the manifest's, else 600].",
-)
-@click.option(
-    "--max-usd",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="USD",
-    help="Bound on what it may cost.",
-)
-@click.option(
-    "--agent", type=click.Choice(["claude", "replay"]), help="Who works on the prompt [claude]."
-)
-@click.option("--claude-bin", metavar="PATH", help="The Claude Code binary [claude on PATH].")
-@click.option(
-    "--replay",
-    type=ExpandedPath(file_okay=False, exists=True),
-    metavar="DIR",
-    help="Recorded sessions for --agent replay.",
-)
-@click.option(
-    "--results",
-    type=ExpandedPath(file_okay=False),
-    default=".skilltrace/runs",
-    show_default=True,
-    metavar="DIR",
-    help="Where runs are kept.",
-)
-@click.option("--keep", is_flag=True, help="Keep the workspace.")
-@click.option("--redact", is_flag=True, help="Take secrets out of the traces.")
+@agent_options
 @click.option(
     "--skills-dir",
     type=ExpandedPath(file_okay=False),

@@ -19,7 +19,7 @@ from skilltrace_mlflow.cli._common import (
     verbosity_options,
     write_result,
 )
-from skilltrace_mlflow.cli._options import ExpandedPath, store_options
+from skilltrace_mlflow.cli._options import ExpandedPath, agent_options, store_options
 
 if TYPE_CHECKING:
     from skilltrace_mlflow.agent.run_skill import Prepared, SkillRun
@@ -46,41 +46,9 @@ __all__ = ["command"]
     metavar="N",
     help="Attempts at the same time.",
 )
-@click.option("--model", metavar="NAME", help="The agent's model [the manifest's, else its own].")
-@click.option(
-    "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="Bound on each attempt [the manifest's, else 600].",
-)
-@click.option(
-    "--max-usd",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="USD",
-    help="Bound on the whole run: no attempt is started that could pass it.",
-)
-@click.option(
-    "--agent", type=click.Choice(["claude", "replay"]), help="Who works on the prompts [claude]."
-)
-@click.option("--claude-bin", metavar="PATH", help="The Claude Code binary [claude on PATH].")
-@click.option(
-    "--replay",
-    type=ExpandedPath(file_okay=False, exists=True),
-    metavar="DIR",
-    help="Recorded sessions for --agent replay [those that the test cases name].",
-)
-@click.option(
-    "--results",
-    type=ExpandedPath(file_okay=False),
-    default=".skilltrace/runs",
-    show_default=True,
-    metavar="DIR",
-    help="Where runs are kept.",
-)
-@click.option("--keep", is_flag=True, help="Keep the workspaces.")
+@agent_options
 @click.option("--dry-run", is_flag=True, help="Say what would run and what it may cost, only.")
 @click.option("--resume", metavar="RUN_ID", help="Finish a run that was interrupted.")
-@click.option("--redact", is_flag=True, help="Take secrets out of the traces.")
 @click.option("--run-name", metavar="NAME", help="Name of the MLflow run.")
 @click.option("--fail-under", multiple=True, metavar="NAME=VALUE", help="A gate, repeatable.")
 @click.option("--no-llm", is_flag=True, help="Leave model-based scorers out.")
