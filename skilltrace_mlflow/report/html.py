@@ -148,12 +148,16 @@ def _hash(text: str) -> str:
 
 @cache
 def _style() -> str:
-    return (resources.files(__package__) / "templates" / "style.css").read_text(encoding="utf-8")
+    return (resources.files("skilltrace_mlflow.report") / "templates" / "style.css").read_text(
+        encoding="utf-8"
+    )
 
 
 @cache
 def _script() -> str:
-    return (resources.files(__package__) / "templates" / "report.js").read_text(encoding="utf-8")
+    return (resources.files("skilltrace_mlflow.report") / "templates" / "report.js").read_text(
+        encoding="utf-8"
+    )
 
 
 @cache

@@ -124,10 +124,11 @@ def _split(text: str) -> list[str]:
     """Statements of a text, by the semicolons that are outside quotes, brackets and BEGIN…END."""
     import sqlglot
     from sqlglot import TokenType
+    from sqlglot.errors import TokenError
 
     try:
         tokens = sqlglot.tokenize(text, read="databricks")
-    except sqlglot.errors.TokenError as error:
+    except TokenError as error:
         raise _TokenError(str(error).splitlines()[0]) from None
     pairs = {
         TokenType.R_PAREN: TokenType.L_PAREN,
@@ -185,17 +186,19 @@ def _parse(statement: str, partly: list[str]) -> str | None:
 def _parse_one(statement: str) -> tuple[str | None, bool]:
     """What is wrong with a statement, and whether sqlglot knows such statements at all."""
     import sqlglot
+    from sqlglot.errors import SqlglotError
+    from sqlglot.expressions import Command
 
     logger = logging.getLogger("sqlglot")
     before, logger.disabled = logger.disabled, True  # it warns on each statement it does not know
     try:
         parsed = sqlglot.parse_one(statement, dialect="databricks")
-    except sqlglot.errors.SqlglotError as error:
+    except SqlglotError as error:
         line = _ESCAPES.sub("", str(error).splitlines()[0])
         return _TOKEN.sub(r"'\1'", line).strip(), False
     finally:
         logger.disabled = before
-    return None, not isinstance(parsed, sqlglot.exp.Command)
+    return None, not isinstance(parsed, Command)
 
 
 def _uncommented(statement: str) -> str:

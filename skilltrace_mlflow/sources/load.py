@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.errors import ConfigurationError, InputError, TraceNotFoundError
 from skilltrace_mlflow.session import Session
@@ -308,6 +308,7 @@ def short_name(path: str | os.PathLike[str]) -> str:
 
 
 def _load_document(file: Path) -> Evidence:
+    document: Any
     try:
         document = json.loads(file.read_bytes())
     except (OSError, ValueError) as error:

@@ -88,11 +88,12 @@ def _identifier(inner: list[Token]) -> list[Token]:
 def _taken_apart(text: str, dialect: str) -> tuple[list[Token], str]:
     try:
         import sqlglot
+        from sqlglot.errors import SqlglotError
     except ImportError:
         return scan(text), "scanner"
     try:
         raw = sqlglot.tokenize(text, read=dialect)
-    except sqlglot.errors.SqlglotError:
+    except SqlglotError:
         return scan(text), "scanner: not tokenized"
     found: list[Token] = []
     before = ""
