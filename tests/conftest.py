@@ -23,6 +23,7 @@ LONG = (
     "databricks/test_job.py",
     "driver/test_recordings.py",
     "driver/test_finding.py",
+    "acceptance/test_first_walk.py",
     "cli/test_terminal.py",
     "driver/test_datasets.py",
     "release/test_automation.py",

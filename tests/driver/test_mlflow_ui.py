@@ -16,7 +16,7 @@ from skilltrace_mlflow.comparison.run_results import REPORT_ARTIFACT, RESULTS_AR
 from skilltrace_mlflow.evaluate import evaluate_skill
 from skilltrace_mlflow.results import Evaluation
 from tests.driver.stores import Server
-from tests.report.browser import open_browser
+from tests.report.browser import open_browser, read
 
 pytestmark = pytest.mark.browser
 
@@ -40,22 +40,6 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
     chrome = open_browser(tmp_path_factory.mktemp("profile"), width=2400)
     yield chrome
     chrome.quit()
-
-
-def read(browser: Chrome, url: str, *awaited: str) -> str:
-    """The visible text of a page once all `awaited` are in it."""
-    browser.get("about:blank")  # a new fragment alone would not load the page anew
-    browser.get(url)
-
-    def text(_: Chrome) -> str:
-        return browser.find_element(By.TAG_NAME, "body").text
-
-    def complete(chrome: Chrome) -> bool:
-        shown = text(chrome)
-        return all(word in shown for word in awaited)
-
-    WebDriverWait(browser, 120, ignored_exceptions=(Exception,)).until(complete)
-    return text(browser)
 
 
 def test_the_run_shows_the_pass_rate_of_each_check(

@@ -8,9 +8,11 @@ from pathlib import Path
 from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webelement import WebElement
+from selenium.webdriver.support.ui import WebDriverWait
 
-__all__ = ["open_browser", "table_cells"]
+__all__ = ["open_browser", "read", "table_cells"]
 
 _FLAGS = (
     "--headless=new",
@@ -41,6 +43,22 @@ def open_browser(profile: Path, *, dark: bool = False, width: int = 1600) -> web
         {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
     )
     return browser
+
+
+def read(browser: webdriver.Chrome, url: str, *awaited: str) -> str:
+    """The visible text of a page once all `awaited` are in it."""
+    browser.get("about:blank")  # a new fragment alone would not load the page anew
+    browser.get(url)
+
+    def text(_: webdriver.Chrome) -> str:
+        return browser.find_element(By.TAG_NAME, "body").text
+
+    def complete(chrome: webdriver.Chrome) -> bool:
+        shown = text(chrome)
+        return all(word in shown for word in awaited)
+
+    WebDriverWait(browser, 120, ignored_exceptions=(Exception,)).until(complete)
+    return text(browser)
 
 
 def table_cells(table: WebElement) -> list[list[str]]:
