@@ -12,7 +12,7 @@ from skilltrace_mlflow.commands.cli_tables import HARMLESS_VARIABLES, KNOWN_VARI
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-__all__ = ["BRACES", "needs_a_look"]
+__all__ = ["BRACES", "assigns", "needs_a_look"]
 
 _ASKED = {
     "subshell",
@@ -31,6 +31,7 @@ _ASKED = {
 # `{a,b}` and `{1..3}`; an escaped brace, `@{u}..HEAD` and the quoted part of a word that is not
 # quoted as a whole (`--format='{%h,%s}'`) are taken for one as well
 BRACES = re.compile(r"\{\S*?(?:,|\.\.)")
+_LOOKED_AT = re.compile(rf"{BRACES.pattern}|\\[ \t]")
 _COMMIT = re.compile(r"\s*git\s+commit\b")
 
 
@@ -47,11 +48,24 @@ def needs_a_look(line: str) -> bool:
     return root.has_error or any(child.type == "&" for child in root.children) or _asks(root)
 
 
+@lru_cache(maxsize=4096)
+def assigns(line: str) -> bool:
+    """Whether a variable is set in front of a command of the line."""
+    return not available() or _assigned(parse(line))
+
+
+def _assigned(node: Node) -> bool:
+    kinds = {child.type for child in node.children}
+    if node.type == "command" and "variable_assignment" in kinds:
+        return True
+    return any(map(_assigned, node.named_children))
+
+
 def _asks(node: Node) -> bool:
     kind = node.type
     if kind in _ASKED or (kind == "do_group" and any(c.type == "&" for c in node.children)):
         return True
-    if kind in ("word", "concatenation") and BRACES.search(text_of(node)):
+    if kind in ("word", "concatenation") and _LOOKED_AT.search(text_of(node)):
         return True
     if kind == "simple_expansion":
         return text_of(node)[1:] not in KNOWN_VARIABLES

@@ -56,7 +56,7 @@ _WITHIN = {
     "subshell": "subshell",
     "compound_statement": "group",
     "for_statement": "loop",
-    "c_style_for_statement": "loop",
+    "c_style_for_statement": "counted loop",
     "while_statement": "while",
     "case_statement": "case",
     "if_statement": "if",

@@ -14,12 +14,13 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from skilltrace_mlflow.commands._line_features import BRACES, needs_a_look
+from skilltrace_mlflow.commands._line_features import BRACES, assigns, needs_a_look
 from skilltrace_mlflow.commands.cli_tables import (
     EDITING,
     READ_ANY_OPTION,
     READ_SOME_OPTIONS,
     READING,
+    VALUED,
     WRITING,
 )
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
@@ -27,16 +28,30 @@ from skilltrace_mlflow.commands.file_use import FileUse, uses_of, uses_of_redire
 from skilltrace_mlflow.commands.shell import Script, read_script
 from skilltrace_mlflow.commands.wrappers import carried, program_of
 
-__all__ = ["Permit", "covers_line", "unwrapped"]
+__all__ = ["Permit", "covers_line", "prints_lines", "unwrapped"]
 
 _WRAPPERS = {"builtin", "command", "nice", "nohup", "stdbuf", "time", "timeout"}
 _BEFORE_READERS = {"builtin", "command", "timeout"}  # in front of a command that only reads
+# How the options of carriers may be written in front of what an allow rule covers.
+_ANY = re.compile("")
+_PLAIN = {
+    "nice": re.compile(r"(?:-n -?\d+ |-\d+ )?[^-]"),
+    "stdbuf": re.compile(r"(?:-[ioe]\S+ )*[^-]"),
+    "time": re.compile("[^-]"),
+    "timeout": re.compile(r"(?!(?:.* )?(?:-s ?|--signal[= ])\d)"),
+}
 _FED_READERS = {"echo", "file", "grep", "head", "printf", "tail", "wc"}  # behind xargs
 _FIND_ACTS = re.compile(r"-(?:delete|exec(?:dir)?|fls|fprint(?:0|f)?|ok(?:dir)?)$")
 _WILD = re.compile(r"[*?\[]")
 _NEVER = {"eval", "flock", "ionice", "setsid", "source", ".", "watch"}
 _PRINTING = {"--posix", "--quiet", "--regexp-extended", "--silent"}
-_PRINTS = re.compile(r"(?:\d+)?(?:,(?:\d+|\$))?p")  # sed -n 1,5p
+_PRINTS = re.compile(r"(?:\d+(?:,\d+)?)?p")  # sed -n 1,5p
+_COUNTING = {"egrep", "fgrep", "grep", "rg"}
+_TERMINAL = {"cols", "colors", "lines"}  # what tput may be asked
+_PS_ENVIRONMENT = re.compile(r"[a-zA-Z]*e[a-zA-Z]*")  # ps auxe
+_BARE = {"cp", "mv", "touch"}  # in acceptEdits without any option
+_TEXT = r"[^/;{}#!~,\n\x80-\U0010ffff]*"
+_SUBSTITUTION = re.compile(rf"s/{_TEXT}/{_TEXT}/[gpimIM]*[1-9]?[gpimIM]*")
 _NO_OPERANDS = {"arch", "git remote", "hostname", "whoami", "pwd", "ifconfig", "history", "uniq"}
 
 
@@ -60,6 +75,8 @@ def covers_line(line: str, permit: Permit) -> bool:
     script = read_script(line)
     if script.parser == "segments: syntax error" or needs_a_look(line):
         return False
+    if permit.editing and "=" in line and assigns(line):
+        permit = replace(permit, editing=False)
     moves = sum(1 for c in script.commands if c.words[0] == "cd" and not c.carried)
     if moves > 1 or (
         script.folder not in ("",) and _away(script.folder, permit) and _runs_git(script)
@@ -78,7 +95,7 @@ def covers_line(line: str, permit: Permit) -> bool:
 
 
 def _covered(command: Command, permit: Permit) -> bool:
-    forms = [*command.texts[:1], *(" ".join(words) for words in unwrapped(command))]
+    forms = [*command.texts[:1], *(" ".join(words) for words in unwrapped(command, plainly=True))]
     forms += (
         command.texts[1:] if command.words[0] in command.source[: len(command.words[0])] else []
     )
@@ -99,7 +116,7 @@ def _within_reach(command: Command, permit: Permit) -> bool:
     """Whether a rule on the text of a command is enough: not where it runs what it is given, and
     not for files outside the working directory.
     """
-    words = (unwrapped(command) or [command.words])[-1]
+    words = (unwrapped(command, plainly=True) or [command.words])[-1]
     if words[0] in _NEVER or (words[0] == "find" and any(_FIND_ACTS.match(w) for w in words)):
         return False
     if words[0] == "cd":
@@ -111,14 +128,18 @@ def _within_reach(command: Command, permit: Permit) -> bool:
     )
 
 
-def unwrapped(command: Command) -> list[tuple[str, ...]]:
-    """The words behind timeout, nice and their like, one after the other."""
+def unwrapped(command: Command, *, plainly: bool = False) -> list[tuple[str, ...]]:
+    """The words behind timeout, nice and their like, one after the other; `plainly`: not where an
+    option is written in a way that allow rules are not looked for behind.
+    """
     found: list[tuple[str, ...]] = []
     words = command.words
     while True:
         program = program_of(words[0])
         bare_xargs = program == "xargs" and len(words) > 1 and not words[1].startswith("-")
         if program not in _WRAPPERS and not bare_xargs:
+            return found
+        if plainly and not _PLAIN.get(program, _ANY).match(" ".join(words[1:])):
             return found
         inner = [item for item in carried(Command(words=words)) if isinstance(item, tuple)]
         if not inner:
@@ -132,7 +153,11 @@ def _edits(command: Command, permit: Permit) -> bool:
     words = command.words
     if words[0] not in EDITING or command.folder or any(_WILD.search(word) for word in words[1:]):
         return False
-    if words[0] == "sed" and not (len(words) == 4 and words[1] == "-i"):
+    if words[0] == "sed" and not _substitutes(words[1:]):
+        return False
+    if any(".." in word.split("/") or word[:1] == "=" or word[-1:] == "$" for word in words[1:]):
+        return False
+    if words[0] in _BARE and any(word.startswith("-") for word in words[1:]):
         return False
     uses = list(uses_of(command))
     return bool(uses) and all(
@@ -140,6 +165,18 @@ def _edits(command: Command, permit: Permit) -> bool:
         and not _open(use)
         and (permit.edits if use.kind not in ("read", "list") else permit.reads)(use.path)
         for use in uses
+    )
+
+
+def _substitutes(words: Sequence[str]) -> bool:
+    """`sed -i s/a/b/g FILE…`: one substitution, with slashes, that runs and writes nothing else."""
+    options = [word for word in words if word.startswith("-")]
+    operands = [word for word in words if not word.startswith("-")]
+    return (
+        "-i" in options
+        and set(options) <= {"-E", "-i"}
+        and len(operands) > 1
+        and _SUBSTITUTION.fullmatch(operands[0]) is not None
     )
 
 
@@ -154,7 +191,7 @@ def _inside(command: Command, permit: Permit) -> bool:
 def _reads(command: Command, permit: Permit) -> bool:
     words = command.words
     while words[0] in _BEFORE_READERS and len(words) > 1:
-        inner = unwrapped(replace(command, words=words))
+        inner = unwrapped(replace(command, words=words), plainly=True)
         if not inner:
             return False
         words = inner[0]
@@ -175,14 +212,14 @@ def _only_reads(words: Sequence[str]) -> bool:
     if name in ("git", "docker", "ip"):
         size = next((n for n in (3, 2) if _known(" ".join(words[:n])) and len(words) >= n), 0)
         if name == "ip":
-            return list(words) in (["ip", "addr"], ["ip", "a"])
+            return list(words) == ["ip", "addr"]
         if not size:
             return False
         name, rest = " ".join(words[:size]), list(words[size:])
     if words[0] == "xargs":
         return _feeds(rest)
     if words[0] == "sed":
-        return _prints(rest)
+        return prints_lines(rest)
     if words[0] == "find":
         return not any(_FIND_ACTS.match(word) for word in rest)
     if name in ("egrep", "fgrep", "grep") and any(BRACES.search(word) for word in rest):
@@ -190,13 +227,20 @@ def _only_reads(words: Sequence[str]) -> bool:
     if name in READ_ANY_OPTION:
         return not (name == "uniq" and any(not word.startswith("-") for word in rest))
     options = READ_SOME_OPTIONS.get(name)
-    if options is None or not _options_known(rest, options):
+    if options is None or not _options_known(name, rest, options):
         return name in _NO_OPERANDS and not rest
     if name != "jq" and any(BRACES.search(word) for word in rest):
         return False
     operands = [word for word in rest if not word.startswith("-")]
     if name in _NO_OPERANDS:
         return not operands
+    if name == "git ls-remote" and operands:
+        return False
+    if name == "tput":
+        terminal = rest[rest.index("-T") + 1 :][:1] if "-T" in rest else []
+        return set(operands) <= {*_TERMINAL, *terminal}
+    if name == "ps" and any(_PS_ENVIRONMENT.fullmatch(word) for word in operands):
+        return False
     if name in ("git branch", "git tag"):
         listing = {"-l", "--list", "--contains", "--merged", "--no-merged", "--points-at", "--sort"}
         return not operands or any(word.split("=")[0] in listing for word in rest)
@@ -216,7 +260,7 @@ def _only_reads(words: Sequence[str]) -> bool:
             re.search(r"\benv\b|\$ENV|\binclude\b|\bimport\b", word) for word in operands[:1]
         )
     if name in ("node", "python", "python3"):
-        return len(rest) == 1
+        return len(rest) == 1 and not operands  # one operand would be a script
     return True
 
 
@@ -224,20 +268,27 @@ def _known(name: str) -> bool:
     return name in READ_ANY_OPTION or name in READ_SOME_OPTIONS
 
 
-def _options_known(words: Sequence[str], options: frozenset[str]) -> bool:
+def _options_known(program: str, words: Sequence[str], options: frozenset[str]) -> bool:
     """Whether all options are in the table; letters may stand together, a value behind one."""
     for word in words:
         if word == "--":
             return True
         if not word.startswith("-") or word == "-":
             continue
-        name = word.split("=", 1)[0]
-        if name in options or (word[1:].isdigit() and "-5" in options):
-            continue
+        name, sign, value = word.partition("=")
         if word.startswith("--"):
-            return False
+            if name not in options or (sign and name not in VALUED):
+                return False
+            if value.startswith("-") and not program.startswith("git "):
+                return False
+            continue
+        if word in options or (word[1:].isdigit() and "-5" in options):
+            continue
+        if program in _COUNTING and re.fullmatch(r"-[ABCm]\d+", word):
+            continue
         # a value that is attached to its letter (`-k2`) is asked about
-        if not all(f"-{letter}" in options for letter in word[1:]):
+        letters = word[1:]
+        if program == "base64" or not all(c.isalpha() and f"-{c}" in options for c in letters):
             return False
     return True
 
@@ -252,7 +303,7 @@ def _feeds(words: Sequence[str]) -> bool:
     return index >= len(words) or words[index] in _FED_READERS
 
 
-def _prints(words: Sequence[str]) -> bool:
+def prints_lines(words: Sequence[str]) -> bool:
     """`sed -n 1,5p FILE`."""
     operands = [word for word in words if not word.startswith("-")]
     flags = [word for word in words if word.startswith("-")]

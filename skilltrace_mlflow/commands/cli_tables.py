@@ -22,6 +22,7 @@ __all__ = [
     "READ_SOME_OPTIONS",
     "TRANSPARENT",
     "UNASKED_TOOLS",
+    "VALUED",
     "WRITING",
 ]
 
@@ -31,9 +32,6 @@ CLI_VERSION = "2.1.332"
 READ_ANY_OPTION = frozenset(
     name.replace("~", " ")
     for name in [
-        "[",
-        "arch",
-        "base64",
         "basename",
         "cal",
         "cat",
@@ -45,20 +43,15 @@ READ_ANY_OPTION = frozenset(
         "diff",
         "dirname",
         "docker~images",
-        "docker~inspect",
-        "docker~logs",
         "docker~ps",
         "du",
         "echo",
-        "egrep",
         "expand",
         "expr",
         "false",
-        "fgrep",
         "fmt",
         "fold",
         "free",
-        "grep",
         "groups",
         "head",
         "hexdump",
@@ -66,27 +59,21 @@ READ_ANY_OPTION = frozenset(
         "id",
         "locale",
         "ls",
-        "md5sum",
         "nl",
         "nproc",
         "numfmt",
         "od",
         "paste",
-        "pgrep",
         "pr",
-        "printf",
         "readlink",
         "realpath",
         "rev",
         "seq",
-        "sha1sum",
-        "sha256sum",
         "sleep",
         "stat",
         "strings",
         "tac",
         "tail",
-        "test",
         "tr",
         "true",
         "tsort",
@@ -96,7 +83,6 @@ READ_ANY_OPTION = frozenset(
         "uniq",
         "uptime",
         "wc",
-        "which",
     ]
 )
 
@@ -104,9 +90,24 @@ READ_ANY_OPTION = frozenset(
 READ_SOME_OPTIONS: Mapping[str, frozenset[str]] = {
     name: frozenset(options.split())
     for name, options in {
+        "base64": "-d -D --decode -b --break -w --wrap -i --input -h --help --version",
         "date": (
             "-u --utc --universal --debug -I -R --rfc-email --help --version -d --date "
             "--rfc-3339 -r --reference --iso-8601"
+        ),
+        "docker inspect": "-f --format -s --size --type",
+        "docker logs": "-f --follow --tail -n -t --timestamps --since --until --details",
+        **dict.fromkeys(
+            ("egrep", "fgrep", "grep"),
+            "--regexp -e --file -f --fixed-strings -F --extended-regexp -E --basic-regexp -G "
+            "--perl-regexp -P --ignore-case -i --no-ignore-case --invert-match -v --word-regexp "
+            "-w --line-regexp -x --count -c --color --colour --files-without-match -L "
+            "--files-with-matches -l --max-count -m --only-matching -o --quiet --silent -q "
+            "--no-messages -s --byte-offset -b --with-filename -H --no-filename -h --label "
+            "--line-number -n --initial-tab -T --null -Z --null-data -z --after-context -A "
+            "--before-context -B --context -C --text -a --binary-files --devices -D "
+            "--directories -d --exclude --exclude-from --exclude-dir --include --recursive -r "
+            "--dereference-recursive -R --line-buffered -y --help --version -V",
         ),
         "fd": (
             "-q -1 -h -V --hidden -H -I -s -i -g -F -a -L -p -0 --no-ignore --full-path "
@@ -199,7 +200,7 @@ READ_SOME_OPTIONS: Mapping[str, frozenset[str]] = {
             "--column --no-renames -u --untracked-files --ignore-submodules -M --find-renames"
         ),
         "git tag": (
-            "--ignore-case -i -l --column --no-column --list --sort -n --contains "
+            "--ignore-case -i -l --column --no-column --list --sort --contains "
             "--no-contains --points-at --merged --no-merged"
         ),
         "git worktree list": "--porcelain -v",
@@ -215,8 +216,20 @@ READ_SOME_OPTIONS: Mapping[str, frozenset[str]] = {
         ),
         "lsof": "-a -F -s -l -i -n -P -t -p -u -c -d -r +D",
         "man": "-k -f -a -w",
+        **dict.fromkeys(
+            ("md5sum", "sha1sum", "sha256sum"),
+            "-b --binary -t --text -c --check --ignore-missing --quiet --status --strict -w --warn "
+            "--tag -z --zero --help --version",
+        ),
         "netstat": "-a -n -l -r -i -s",
         "node": "--version -v",
+        "pgrep": (
+            "-d --delimiter -l --list-name -a --list-full -v --inverse -w --lightweight -c "
+            "--count -f --full -g --pgroup -G --group -i --ignore-case -n --newest -o --oldest "
+            "-O --older -P --parent -s --session -t --terminal -u --euid -U --uid -x --exact "
+            "-F --pidfile -L --logpidfile -r --runstates --ns --nslist"
+        ),
+        "printf": "",
         "ps": "-H -L -T -e -f -a -A -l -j --forest --no-headers -w -N -u -p --sort -C",
         "python": "--version",
         "python3": "--version",
@@ -235,14 +248,88 @@ READ_SOME_OPTIONS: Mapping[str, frozenset[str]] = {
             "--sort -k --key -S --buffer-size -t --field-separator --parallel"
         ),
         "ss": "--listening -t -l -n -p -a -u -m --tcp -s -4 -6 -x",
+        **dict.fromkeys(
+            ("[", "test"),
+            "-b -c -d -e -f -g -h -k -n -p -r -s -t -u -w -x -z -G -L -N -O -S -a -o -ef -nt -ot "
+            "-eq -ne -lt -le -gt -ge",
+        ),
         "tput": "-V -x -T",
         "tree": (
             "--prune -n --noreport --fromfile --gitignore --dirsfirst -a -d -l -f -L -P -I -h "
             "-s -p -D -C -J -X -H -i --filelimit"
         ),
+        "which": "-a",
         "xargs": "-0 -r -t -x -d -L -n -P -s",
     }.items()
 }
+
+# Long options that may have their value behind `=`; behind others it is asked about.
+VALUED = frozenset(
+    [
+        "--abbrev",
+        "--author",
+        "--batch-size",
+        "--binary-files",
+        "--buffer-size",
+        "--candidates",
+        "--changed-within",
+        "--color",
+        "--colour",
+        "--column",
+        "--contains",
+        "--context",
+        "--count",
+        "--date",
+        "--diff-algorithm",
+        "--diff-filter",
+        "--directories",
+        "--exclude",
+        "--exclude-dir",
+        "--exclude-from",
+        "--exclude-per-directory",
+        "--extension",
+        "--field-separator",
+        "--file",
+        "--format",
+        "--glob",
+        "--grep",
+        "--ignore-rev",
+        "--ignore-revs-file",
+        "--include",
+        "--indent",
+        "--inter-hunk-context",
+        "--iso-8601",
+        "--key",
+        "--label",
+        "--match",
+        "--max-count",
+        "--max-depth",
+        "--merged",
+        "--no-contains",
+        "--no-merged",
+        "--owner",
+        "--parallel",
+        "--points-at",
+        "--pretty",
+        "--reference",
+        "--regexp",
+        "--relative",
+        "--rfc-3339",
+        "--short",
+        "--since",
+        "--size",
+        "--skip",
+        "--sort",
+        "--tail",
+        "--threads",
+        "--type",
+        "--until",
+        "--word-diff",
+        "--word-diff-regex",
+        "--wrap",
+        "--ws-error-highlight",
+    ]
+)
 
 # Programs whose operands a Read rule is compared with, and those whose targets an Edit rule is.
 READING = frozenset(

@@ -343,6 +343,43 @@ def test_the_output_of_a_run_is_a_source(tmp_path: Path) -> None:
         assert session.lacks("messages")
 
 
+def test_what_was_printed_and_what_was_written_of_one_run_are_equal() -> None:
+    """Figures alike; the prompt and when it was given are not in what is printed."""
+    folder = Path(__file__).resolve().parents[1] / "data" / "bridges"
+    printed, written = (
+        parse_transcript(folder / f"plugineval-{name}.jsonl") for name in ("trace", "transcript")
+    )
+    first, second = compute_metrics(printed), compute_metrics(written)
+    assert first.usage.total_tokens > 0
+    for figure in (
+        "session_id",
+        "end_time",
+        "model",
+        "usage",
+        "usage_main",
+        "usage_complete",
+        "cost_usd",
+        "tool_counts",
+        "tool_category_counts",
+        "tool_outcome_counts",
+        "num_turns",
+        "subagents",
+        "skills",
+        "files_created",
+        "files_modified",
+        "files_read",
+    ):
+        assert getattr(first, figure) == getattr(second, figure), figure
+    calls = [
+        [(c.id, c.name, dict(c.input or {}), c.outcome) for c in s.tool_calls]
+        for s in (printed, written)
+    ]
+    assert calls[0] == calls[1] != []
+    assert printed.response == written.response
+    shown = [[row for row in totals(s) if row[0] != "duration"] for s in (printed, written)]
+    assert shown[0] == shown[1]
+
+
 def test_a_run_that_is_cut_before_its_result_stays_unknown() -> None:
     session = parse_transcript(dump(*STREAM))
     assert session.ending.kind == "unknown"
