@@ -112,7 +112,8 @@ def add_cases(cases: Sequence[ImportedCase], manifest: Manifest) -> tuple[list[s
     path = manifest.ground_truth
     added, already = [], []
     with yaml_files.locked_folder(folder):
-        there = {c.id for c in load_ground_truth(path)} if path.is_file() else set()
+        found = load_ground_truth(path, manifest=manifest) if path.is_file() else ()
+        there = {case.id for case in found}
         for case in cases:
             if case.id in there:
                 already.append(case.id)

@@ -55,6 +55,12 @@ def test_a_result_of_plugin_eval_becomes_test_cases_once(hello: Path) -> None:
     assert load_ground_truth(load_manifest(hello))
 
 
+def test_cases_are_added_beside_prompts_of_triggers(hello: Path) -> None:
+    (hello / "ground_truth.yaml").write_text("trigger_prompts:\n  should: [Greet me]\n")
+    assert call(DATA / "plugineval-result.json", hello) == 0
+    assert {case.id for case in load_ground_truth(load_manifest(hello))} == {"smoke", "should_001"}
+
+
 def test_its_traces_are_judged(hello: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.jsonl"
     assert call(DATA / "plugineval-result.json", hello, "--evaluate", f"--output={output}") == 3
