@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,7 +152,30 @@ def _syntax_message(path: Path, text: str, error: yaml.MarkedYAMLError) -> str:
         line = (text.splitlines() or [""])[min(mark.line, len(text.splitlines()) - 1)]
         if "\t" in line[: len(line) - len(line.lstrip())]:
             hint = "; indent with spaces, YAML allows no tabs there"
+        else:
+            hint = _quotes(line, mark.column, error.problem or "")
     return f"{place}: not valid YAML: {error.problem or error.context}{hint}"
+
+
+def _quotes(line: str, column: int, problem: str) -> str:
+    """A hint where text has to stand in quotes, because YAML reads one of its characters as a sign
+    of its own.
+    """
+    if "mapping values are not allowed" in problem:
+        return "; a colon and a blank make a key of what stands before: put such text in quotes"
+    if "alphabetic or numeric" in problem or "undefined alias" in problem:
+        signs, meaning = "*&", "an alias or an anchor"
+    elif "cannot start any token" in problem:
+        signs, meaning = "%@`", "a sign of its own"
+    else:
+        return ""
+    begun = max(line.rfind(sign, 0, column + 1) for sign in signs)
+    if begun < 0:
+        return ""
+    while begun and line[begun - 1] in signs:
+        begun -= 1
+    written = re.split(r"\s#|[,\]}]", line[begun:], maxsplit=1)[0].strip()
+    return f"; YAML reads {written[:1]} as {meaning}: put it in quotes, '{written}'"
 
 
 def _measure(path: Path, text: str) -> None:

@@ -101,6 +101,7 @@ def _explain_branches(error: ValidationError, path: KeyPath) -> Iterator[tuple[K
             text = _either(kinds)
             if "array" in kinds and isinstance(error.instance, str):
                 text += f"; write [{error.instance}]"
+            text += _quotes(error.instance, kinds)
             yield path, f"got {describe(error.instance)}, expected {text}", False
         else:
             forms = [
@@ -129,9 +130,7 @@ def _expected(rule: str, wanted: Any, value: Any) -> str:
         text = _either(kinds)
         if "array" in kinds and isinstance(value, (str, int, float)):
             text += f"; write [{value}]"
-        if "string" in kinds and isinstance(value, (int, float)):
-            text += "; put it in quotes"
-        return text
+        return text + _quotes(value, kinds)
     if rule == "const":
         return repr(wanted)
     if rule == "enum":
@@ -158,6 +157,21 @@ def _expected(rule: str, wanted: Any, value: Any) -> str:
         "dependentRequired": "the keys that belong together",
     }
     return words.get(rule, f"what the rule {rule!r} allows")
+
+
+def _quotes(value: Any, kinds: Iterable[str]) -> str:
+    """A hint where text was meant and YAML read a number, or a mapping because of a colon."""
+    if "string" not in kinds:
+        return ""
+    if isinstance(value, (int, float)):
+        return "; put it in quotes"
+    if isinstance(value, dict) and len(value) == 1:
+        ((key, inner),) = value.items()
+        if not isinstance(inner, (dict, list)):
+            text = f"{key}: {'' if inner is None else inner}".strip()
+            quoted = f'"{text}"' if "'" in text else f"'{text}'"
+            return f"; a colon and a blank make a mapping: put it in quotes, {cut(quoted, 80)}"
+    return ""
 
 
 def _types(error: ValidationError) -> list[str]:

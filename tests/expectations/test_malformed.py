@@ -119,6 +119,22 @@ MANIFESTS = {
         trace("required_tools: [Read, 3]"),
         f"4:28: {TE}.required_tools[1]: got the number 3, expected text; put it in quotes",
     ),
+    "glob without quotes": (
+        trace("expected_files: [*.sql, x]"),
+        "; YAML reads * as an alias or an anchor: put it in quotes, '*.sql'",
+    ),
+    "deep glob without quotes": (
+        trace("expected_files: [**/*.py]"),
+        "put it in quotes, '**/*.py'",
+    ),
+    "glob that looks like an alias": (
+        trace("expected_files: [*sql]"),
+        "put it in quotes, '*sql'",
+    ),
+    "text with a colon": (
+        trace("required_tools: [Read: it]"),
+        "expected text; a colon and a blank make a mapping: put it in quotes, 'Read: it'",
+    ),
     "empty tool name": (
         trace("required_tools: ['']"),
         f"4:22: {TE}.required_tools[0]: got the text '', expected text that is not empty",
