@@ -63,7 +63,7 @@ $(SPARK)/.installed: pyproject.toml $(CONSTRAINTS)
 	$(PYTHON) -m venv $(SPARK)
 	grep -v '^pandas' $(CONSTRAINTS) > $(SPARK)/constraints.txt
 	$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check -c $(SPARK)/constraints.txt \
-		"pyspark[connect]==4.3.0" "pandas<3" jsonschema msgspec pytest pyyaml regex sqlglot tree-sitter tree-sitter-bash
+		"pyspark[connect]==4.3.0" "pandas<3" click jsonschema msgspec pytest pyyaml regex sqlglot tree-sitter tree-sitter-bash
 	$(SPARK)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 

@@ -15,14 +15,14 @@ import logging
 import re
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import skilltrace_mlflow
 from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.databricks.delta import OutcomeTable, open_table
+from skilltrace_mlflow.databricks.job_skills import JobSkill, JobSkills, load_skills
 from skilltrace_mlflow.databricks.outcomes import (
     Column,
     TableShape,
@@ -31,7 +31,7 @@ from skilltrace_mlflow.databricks.outcomes import (
 )
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.evaluation import judge_with_gates, trace_eval
-from skilltrace_mlflow.expectations import Manifest, TestCase, load_ground_truth, load_manifest
+from skilltrace_mlflow.expectations import Manifest
 from skilltrace_mlflow.results import (
     EXIT_FAILED,
     EXIT_INPUT,
@@ -41,8 +41,13 @@ from skilltrace_mlflow.results import (
     GateResult,
     TestResult,
 )
-from skilltrace_mlflow.session import Session
-from skilltrace_mlflow.sources.load import Evidence, evidence_between, evidence_of_whole
+from skilltrace_mlflow.sources.load import (
+    Evidence,
+    StoredEvidence,
+    evidence_between,
+    evidence_of_whole,
+)
+from skilltrace_mlflow.sources.mlflow.tags import said_test
 
 __all__ = ["RUNS", "JobOptions", "JobReport", "parse_since", "parse_span", "run_job"]
 
@@ -67,7 +72,7 @@ _RUN_COLUMNS = (
     Column(name="not_judged", type="BIGINT", comment="of those, unknown or error", required=True),
     Column(name="rows_changed", type="BIGINT", comment="outcomes new or changed", required=True),
     Column(name="gates", type="STRING", comment="JSON: skill, name, required, got, passed"),
-    Column(name="exit_code", type="INT", comment="0, 1 or 3 as the command's", required=True),
+    Column(name="exit_code", type="INT", comment="0 to 3, as the command's", required=True),
     Column(name="run_ids", type="STRING", comment="JSON: MLflow run by skill"),
     Column(name="finished_at", type="TIMESTAMP", comment="when it ended", required=True),
     Column(name="package_version", type="STRING", comment="of skilltrace-mlflow", required=True),
@@ -124,12 +129,6 @@ class JobReport:
         )
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Skill:
-    manifest: Manifest
-    cases: Mapping[str, TestCase] = field(default_factory=dict)
-
-
 def parse_span(text: str) -> timedelta:
     """`36h`, `7d`, `90m` as a span of time; ConfigurationError for anything else."""
     found = _SPAN.fullmatch(text.strip().lower())
@@ -154,21 +153,26 @@ def parse_since(text: str, *, now: datetime | None = None) -> datetime:
 def run_job(options: JobOptions, *, now: datetime | None = None) -> JobReport:
     """Do one scheduled evaluation.
 
-    Raises ConfigurationError for a bad skill or option, EvaluationError where the store or the
-    table cannot be asked; what was written before that is found by the next run.
+    Of several skills one that cannot be read fails the run (exit code 2) and keeps no other from
+    being judged. Raises ConfigurationError for a bad option, or where no skill can be read,
+    EvaluationError where the store or the table cannot be asked; what was written before that is
+    found by the next run.
     """
     end = now or _now()
-    skills = _load(options)
+    skills = load_skills(options.skills_dir, options.skills)
     outcomes = open_table(options.table)
     runs = open_table(f"{str(options.table).rstrip('/')}_runs", RUNS)
-    scope = json.dumps([options.experiment, sorted(skills)])
+    if not options.dry_run:
+        for table in (outcomes, runs):
+            table.prepare()  # where it cannot be written, nothing is logged either
+    scope = json.dumps([options.experiment, skills.names])
     mark = _watermark(runs, scope)
     start = options.since or (end - _FIRST_LOOK if mark is None else mark - options.overlap)
     found = evidence_between(options.experiment, start, end, tracking_uri=options.tracking_uri)
     log.info("%d traces since %s, %d unfinished", len(found.evidence), start, len(found.unfinished))
     evaluations: dict[str, Evaluation] = {}
     changed = 0
-    for name, skill in skills.items():
+    for name, skill in skills.readable.items():
         evaluation = _evaluate(skill, found.evidence, options)
         if not evaluation.results:
             continue
@@ -178,14 +182,16 @@ def run_job(options: JobOptions, *, now: datetime | None = None) -> JobReport:
             changed += outcomes.merge(outcome_rows(evaluation, digests=digests, scored_at=end))
         evaluations[name] = evaluation
     code = _exit_code(evaluations.values(), fail_on_gate=options.fail_on_gate)
-    lost = any(evaluation.incomplete for evaluation in evaluations.values())
+    if skills.broken:
+        code = EXIT_INPUT
+    lost = skills.broken or any(evaluation.incomplete for evaluation in evaluations.values())
     row = {
         "job_run": uuid.uuid4().hex,
         "scope": scope,
         "window_from": start,
         "window_to": end,
         "watermark": (
-            # What could not be logged is tried again, from the same place.
+            # What could not be logged, or not judged for want of a readable skill, is tried again.
             start + options.overlap if lost else _advanced(mark, found.unfinished, start, end)
         ),
         "traces": len(found.evidence),
@@ -204,25 +210,8 @@ def run_job(options: JobOptions, *, now: datetime | None = None) -> JobReport:
         evaluations=evaluations,
         row=row,
         exit_code=code,
-        notes=_notes(found.unfinished),
+        notes=_notes(found, start, skills),
     )
-
-
-def _load(options: JobOptions) -> dict[str, _Skill]:
-    folder = Path(options.skills_dir).expanduser()
-    if not folder.is_dir():
-        raise ConfigurationError(f"{folder}: there is no such folder of skills")
-    names = options.skills or tuple(
-        sorted(path.parent.name for path in folder.glob("*/manifest.yaml"))
-    )
-    if not names:
-        raise ConfigurationError(f"{folder}: no skill with a manifest.yaml in it")
-    loaded = {}
-    for name in names:
-        manifest = load_manifest(name, skills_dir=folder)
-        cases = {case.id: case for case in load_ground_truth(manifest)}
-        loaded[manifest.name] = _Skill(manifest=manifest, cases=cases)
-    return loaded
 
 
 def _watermark(runs: OutcomeTable, scope: str) -> datetime | None:
@@ -252,22 +241,20 @@ def _advanced(
     return max(min(earliest, end), end - _LONGEST_WAIT)
 
 
-def _evaluate(skill: _Skill, evidence: Sequence[Evidence], options: JobOptions) -> Evaluation:
+def _evaluate(skill: JobSkill, evidence: Sequence[Evidence], options: JobOptions) -> Evaluation:
     """All traces that concern a skill, each by the expectations of the test that it is tagged with,
     else by the manifest's; gates over all of them. A tagged trace stands for its whole session.
     """
     manifest = skill.manifest
     by_test: dict[str | None, list[Evidence]] = {}
     for item in evidence:
-        if _concerns(item, manifest.name):
-            test_id = item.tags.get("skilltrace.test_id")
-            if test_id == item.tags.get("skilltrace.judged_as"):
-                test_id = None  # an evaluation's own words on what it judged
+        if skill.concerns(item):
+            test_id = said_test(item.tags)
             by_test.setdefault(test_id if test_id in skill.cases else None, []).append(item)
     results: list[TestResult] = []
     notes: list[str] = []
     for test_id, items in by_test.items():
-        if not _expects(skill, test_id):
+        if not skill.expects(test_id):
             whose = "no test case" if test_id is None else f"test case {test_id}"
             notes.append(f"{len(items)} traces of {whose}: nothing is expected of them")
             continue
@@ -287,13 +274,6 @@ def _evaluate(skill: _Skill, evidence: Sequence[Evidence], options: JobOptions) 
     return judge_with_gates(evaluation, manifest) if results else evaluation
 
 
-def _expects(skill: _Skill, test_id: str | None) -> bool:
-    if test_id is None:
-        return bool(skill.manifest.trace_expectations or skill.manifest.session_expectations)
-    case = skill.cases[test_id]
-    return any(item.asks for item in (*case.expectations, *case.session_expectations))
-
-
 def _sessions(items: Iterable[Evidence], tracking_uri: str | None) -> list[Evidence]:
     """The whole session of each of these turns, once."""
     found: dict[str, Evidence] = {}
@@ -305,18 +285,6 @@ def _sessions(items: Iterable[Evidence], tracking_uri: str | None) -> list[Evide
 def _attempt(item: Evidence) -> int:
     text = item.tags.get("skilltrace.attempt", "")
     return int(text) if text.isdecimal() and int(text) > 0 else 1
-
-
-def _concerns(item: Evidence, skill: str) -> bool:
-    """Whether the agent worked with the skill: the trace is tagged with it, or it was loaded."""
-    if item.tags.get("skilltrace.arm") == "without":
-        return False  # the baseline that `run --baseline` made on purpose
-    tagged = item.tags.get("skilltrace.skill")
-    return tagged == skill if tagged else _tried(item.session, skill)
-
-
-def _tried(session: Session, skill: str) -> bool:
-    return any(use.name.lstrip("/").rsplit(":", 1)[-1] == skill for use in session.skills)
 
 
 def _log(
@@ -387,12 +355,22 @@ def _gates(evaluations: Mapping[str, Evaluation]) -> Iterable[dict[str, Any]]:
             }
 
 
-def _notes(unfinished: Sequence[tuple[str, datetime]]) -> tuple[str, ...]:
-    return tuple(
+def _notes(found: StoredEvidence, start: datetime, skills: JobSkills) -> tuple[str, ...]:
+    notes = [
+        f"skill {name} was not judged, and its traces wait until it can be: {reason}"
+        for name, reason in skills.broken.items()
+    ]
+    if not found.evidence and not found.unfinished:
+        notes.append(
+            f"no trace of Claude Code since {start:%Y-%m-%d %H:%M} UTC in this experiment; "
+            "`skilltrace-mlflow doctor` says whether tracing is set up"
+        )
+    notes += (
         f"trace {trace_id} of {moment:%Y-%m-%d %H:%M} UTC is not wholly stored yet; a later run "
         "takes it up again"
-        for trace_id, moment in unfinished
+        for trace_id, moment in found.unfinished
     )
+    return tuple(notes)
 
 
 def _digest(text: str) -> str:

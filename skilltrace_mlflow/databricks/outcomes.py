@@ -117,13 +117,16 @@ OUTCOMES = TableShape(
 """The outcome table: a verdict is compared with its figures and its reason, not with its time."""
 
 
-def create_table_sql(table: str, shape: TableShape = OUTCOMES) -> str:
-    """`CREATE TABLE IF NOT EXISTS` for a table named `catalog.schema.name`, in Databricks SQL."""
+def create_table_sql(table: str, shape: TableShape = OUTCOMES, *, using: str = "DELTA") -> str:
+    """`CREATE TABLE IF NOT EXISTS` for a table named `catalog.schema.name`, in Databricks SQL.
+
+    `using` is its format; only Delta tables take a verdict that changed.
+    """
     columns = ",\n".join(
         f"  `{c.name}` {c.type}{' NOT NULL' if c.required else ''} COMMENT {_literal(c.comment)}"
         for c in shape.columns
     )
-    return f"CREATE TABLE IF NOT EXISTS {table} (\n{columns}\n) USING DELTA"
+    return f"CREATE TABLE IF NOT EXISTS {table} (\n{columns}\n) USING {using}"
 
 
 def expectation_digests(

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from skilltrace_mlflow.databricks.delta import SparkTable, active_spark, open_table
+from skilltrace_mlflow.databricks.delta import open_table
+from skilltrace_mlflow.databricks.outcomes import KEY
+from skilltrace_mlflow.databricks.spark_table import (
+    SparkTable,
+    active_spark,
+    first_line,
+    spark_errors,
+)
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationFailedError
 from skilltrace_mlflow.expectations import load_manifest
 from skilltrace_mlflow.report.svg import bars
@@ -19,7 +26,6 @@ if TYPE_CHECKING:
 __all__ = ["ScaleReport", "score_at_scale"]
 
 _JUDGED = ("pass", "fail", "unknown", "error")
-_STAGED = "_staged"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,7 +108,8 @@ def score_at_scale(
     SQL that rows of it have to meet, and `annotations` the table that belongs to a table of spans.
     Verdicts are merged into `table` (a catalog's), if one is named: staged beside it first, so that
     every trace is judged once; what stands there already is left as it is. Raises
-    ConfigurationError for a source or an option that cannot be.
+    ConfigurationError for a source or an option that cannot be, EvaluationError where a table
+    cannot be read or written.
     """
     if not 0 <= pass_rate <= 1:
         raise ConfigurationError(f"pass rate {pass_rate:g}: expected 0 to 1")
@@ -112,36 +119,48 @@ def score_at_scale(
     target = open_table(table.strip(), spark=session) if table.strip() else None
     assert target is None or isinstance(target, SparkTable)  # noqa: S101 - it is no folder
     manifest = load_manifest(skill, skills_dir=skills_dir)
+    if target is not None:
+        target.prepare()  # before hours of work
     outcomes = score_traces(
         _frame(session, source, where),
         manifest,
         test_id=test_id or None,
         annotations=session.table(annotations) if annotations.strip() else None,
         partitions=partitions,
-    )
+    ).dropDuplicates(list(KEY))
     if target is None:
-        return _report(manifest.name, outcomes, pass_rate, "")
-    staged = f"{target.name}{_STAGED}"
-    outcomes.dropDuplicates(list(target.shape.key)).write.mode("overwrite").saveAsTable(staged)
-    try:
-        target.merge_frame(session.table(staged))
-        return _report(manifest.name, session.table(staged), pass_rate, target.name)
-    finally:
-        session.sql(f"DROP TABLE IF EXISTS {staged}")
+        with spark_errors(source):
+            return _report(manifest.name, outcomes, pass_rate, "")
+    with target.staged(outcomes) as rows:
+        target.merge_frame(rows, kept=True)
+        return _report(manifest.name, rows, pass_rate, target.name)
 
 
 def _frame(session: Any, source: str, where: str) -> Any:
     place = source.strip()
     if not place:
         raise ConfigurationError("no source: name a table of traces, or a folder of transcripts")
-    if "/" in place:
-        reader = session.read.format("binaryFile").option("recursiveFileLookup", "true")
-        frame = reader.load(place)
-    else:
-        if not session.catalog.tableExists(place):
-            raise ConfigurationError(f"{place}: there is no such table, or no grant to read it")
-        frame = session.table(place)
-    return frame.where(where) if where.strip() else frame
+    from pyspark.errors import AnalysisException
+
+    try:
+        if "/" in place:
+            reader = session.read.format("binaryFile").option("recursiveFileLookup", "true")
+            frame = reader.load(place)
+        else:
+            if not session.catalog.tableExists(place):
+                raise ConfigurationError(f"{place}: there is no such table, or no grant to read it")
+            frame = session.table(place)
+        _ = frame.columns  # Spark Connect looks at what it was told only when it is asked
+    except AnalysisException as error:
+        raise ConfigurationError(f"{place}: {first_line(error)}") from error
+    if not where.strip():
+        return frame
+    try:
+        frame = frame.where(where)
+        _ = frame.columns
+    except AnalysisException as error:
+        raise ConfigurationError(f"where {where!r}: {first_line(error)}") from error
+    return frame
 
 
 def _report(skill: str, outcomes: Any, pass_rate: float, written: str) -> ScaleReport:

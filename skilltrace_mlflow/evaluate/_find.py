@@ -30,15 +30,13 @@ from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.load import load_file
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 from skilltrace_mlflow.sources.mlflow.stored import StoredTraces, has_root, may_be_claude_code
+from skilltrace_mlflow.sources.mlflow.tags import TEST_TAG, said_skill, said_test
 from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace
 from skilltrace_mlflow.sources.session_json import is_whole
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
-__all__ = ["JUDGED_TAG", "TEST_TAG", "Finder", "by_time", "experiment_of"]
+__all__ = ["Finder", "by_time", "experiment_of"]
 
-TEST_TAG = "skilltrace.test_id"
-JUDGED_TAG = "skilltrace.judged_as"
-_SKILL_TAG = "skilltrace.skill"
 _AT_ONCE = 8
 # What JSON does not escape; and how much of it a preview is compared by, at least and at most.
 _PLAIN = re.compile(r"[ !#-\[\]-~]{0,60}")
@@ -235,10 +233,7 @@ class Finder:
         infos = [
             info
             for info in self._all()
-            if info.tags.get(TEST_TAG) == case.id
-            # What an evaluation wrote there says what was judged, not what is to be judged.
-            and info.tags.get(JUDGED_TAG) != case.id
-            and info.tags.get(_SKILL_TAG, self.skill) == self.skill
+            if said_test(info.tags) == case.id and said_skill(info.tags) in (None, self.skill)
         ]
         groups = self._fetched(infos).by_session()
         if not groups:

@@ -9,12 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.comparison.run_results import REPORT_ARTIFACT
-from skilltrace_mlflow.evaluate._find import JUDGED_TAG, TEST_TAG
-from skilltrace_mlflow.evaluate._resume import SKILL_TAG
 from skilltrace_mlflow.evaluate._rows import Row
 from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore, first_line
 from skilltrace_mlflow.report.markdown import to_note
 from skilltrace_mlflow.results import Evaluation, TestResult
+from skilltrace_mlflow.sources.mlflow.tags import TEST_TAG, judged_tags
 
 __all__ = ["VERDICT_TAG", "present_run", "tag_traces"]
 
@@ -76,19 +75,13 @@ def tag_traces(rows: Sequence[Row], results: Sequence[TestResult], store: RunSto
 
 
 def _tags(found: Iterable[TestResult], held: Mapping[str, str]) -> Mapping[str, str]:
-    """What is to stand on a trace that holds these tags already.
-
-    A test id that somebody else wrote says whose evidence the trace is, and stays; of our own,
-    which must never be taken for that, a second tag says that it is ours.
-    """
+    """What is to stand on a trace that holds these tags already."""
     found = list(found)
     order = (Verdict.FAIL, Verdict.ERROR, Verdict.UNKNOWN, Verdict.PASS)
     verdict = min((result.verdict for result in found), key=order.index)
-    tags = {SKILL_TAG: _cut(found[0].skill), VERDICT_TAG: str(verdict)}
     tests = _cut(", ".join(dict.fromkeys(result.test_id for result in found)))
-    if held.get(TEST_TAG) in (None, held.get(JUDGED_TAG)):
-        tags = {JUDGED_TAG: tests, TEST_TAG: tests, **tags}  # the mark first: it may be the last
-    return tags
+    marks = judged_tags(held, test=tests, skill=_cut(found[0].skill))
+    return {**marks, VERDICT_TAG: str(verdict)}
 
 
 def _cut(text: str) -> str:

@@ -16,6 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.importing.spans import ROOT_NAME, TurnTrace, usage_values
 from skilltrace_mlflow.importing.turns import Turn
+from skilltrace_mlflow.sources.mlflow.tags import (
+    JUDGED_SKILL,
+    JUDGED_TEST,
+    SKILL_TAG,
+    TEST_TAG,
+)
 
 if TYPE_CHECKING:
     from mlflow.entities import TraceInfo
@@ -28,7 +34,8 @@ SOURCE = "transcript"
 
 _PREFIX = "skilltrace."
 _UPLOADED = "skilltrace.uploaded"
-_KEPT = ("skilltrace.test_id", "skilltrace.judged_as")
+# Of our own tags those that people set, or that tell what they set from an evaluation's words.
+_KEPT = (TEST_TAG, SKILL_TAG, JUDGED_TEST, JUDGED_SKILL, "skilltrace.attempt", "skilltrace.arm")
 _PREVIEW = 1000
 # A store may cut previews shorter.
 _TELLING = 200

@@ -59,16 +59,24 @@ def skill(expectations: dict[str, Any]) -> Manifest:
     return manifest_from_mapping({"skill": {"name": "s"}, "trace_expectations": expectations})
 
 
-def elsewhere(manifest: Manifest, traces: list[Any], folder: Path, *, without: str) -> list[Any]:
+def elsewhere(
+    manifest: Manifest,
+    traces: list[Any],
+    folder: Path,
+    *,
+    without: str,
+    python: str | Path = sys.executable,
+) -> list[Any]:
     job = folder / "job.json"
     dump = monitoring.monitoring_scorer(manifest).model_dump()
     job.write_text(json.dumps({"scorer": dump, "traces": traces}))
     done = subprocess.run(
-        [sys.executable, "-c", ELSEWHERE, str(job), without],
+        [python, "-c", ELSEWHERE, str(job), without],
         capture_output=True,
         text=True,
         cwd=folder,
         env={**os.environ, FLAG: "true"},
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     found: list[Any] = json.loads(done.stdout.splitlines()[-1])

@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
+import duckdb
+import pyarrow as pa
 import pytest
 import sqlglot
 
 from skilltrace_mlflow import load_manifest, trace_eval
 from skilltrace_mlflow.comparison.records import records_of
-from skilltrace_mlflow.databricks.delta import LocalTable, merge_sql, open_table
+from skilltrace_mlflow.databricks.delta import LocalTable, _schema, open_table
 from skilltrace_mlflow.databricks.outcomes import (
     COLUMNS,
     KEY,
+    OUTCOMES,
     create_table_sql,
     expectation_digests,
     outcome_rows,
     records_of_rows,
 )
-from skilltrace_mlflow.errors import ConfigurationError, InputError
-from skilltrace_mlflow.results import Evaluation
+from skilltrace_mlflow.databricks.spark_table import merge_sql
+from skilltrace_mlflow.errors import ConfigurationError, EvaluationError, InputError
+from skilltrace_mlflow.results import Evaluation, TestResult
 
 SKILL = Path(__file__).resolve().parents[2] / "examples" / "skills" / "bronze-ingestion"
 WHEN = datetime(2026, 11, 1, 5, tzinfo=timezone.utc)
@@ -91,8 +99,6 @@ def test_rows_read_back_compare_like_the_evaluation(tmp_path: Path, evaluation: 
 
 
 def test_a_test_that_could_not_be_judged_is_a_row(tmp_path: Path) -> None:
-    from skilltrace_mlflow.results import TestResult
-
     lost = TestResult(test_id="t", skill="s", error="trace tr-1 is not there")
     rows = outcome_rows(Evaluation(skill="s", results=(lost,)), scored_at=WHEN)
     assert [(row["check"], row["verdict"]) for row in rows] == [("(whole test)", "error")]
@@ -108,6 +114,74 @@ def test_the_statements_are_databricks_sql() -> None:
         sqlglot.exp.ColumnDef
     )
     assert [column.name for column in columns] == [c.name for c in COLUMNS]
+
+
+def test_the_merge_statement_updates_and_inserts(evaluation: Evaluation) -> None:
+    """On an engine that runs it as it stands; Delta for Spark is not at hand."""
+    rows = outcome_rows(evaluation, scored_at=WHEN)
+    changed = {**rows[0], "verdict": "unknown", "score": None}
+    with duckdb.connect() as connection:
+        for name, given in (("outcomes", rows[:-2]), ("fresh", [changed, *rows[-2:]])):
+            frame = pa.Table.from_pylist(given, schema=_schema(OUTCOMES))
+            connection.register("given", frame)
+            connection.execute(f"CREATE TABLE {name} AS SELECT * FROM given")  # noqa: S608
+        for _ in range(2):
+            statement = sqlglot.parse_one(merge_sql("outcomes", "fresh"), read="databricks")
+            connection.execute(statement.sql("duckdb"))
+            found = connection.sql("SELECT * FROM outcomes").to_arrow_table().to_pylist()
+            wanted = {_key(row): row["verdict"] for row in [*rows, changed]}
+            assert {_key(row): row["verdict"] for row in found} == wanted
+            assert len(found) == len(rows)
+
+
+def _key(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in KEY)
+
+
+def test_a_table_of_other_columns_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    import deltalake
+
+    deltalake.write_deltalake(str(tmp_path / "other"), pa.table({"trace_id": ["a"]}))
+    table = LocalTable(tmp_path / "other")
+    for use in (table.prepare, table.read, lambda: table.merge([_row()])):
+        with pytest.raises(ConfigurationError, match="has no column"):
+            use()
+    assert table.version == 0
+
+
+@pytest.mark.parametrize("damage", ["log", "data"])
+def test_a_damaged_table_is_told_in_one_line(
+    tmp_path: Path, evaluation: Evaluation, damage: str
+) -> None:
+    table = LocalTable(tmp_path / "outcomes")
+    table.merge(outcome_rows(evaluation, scored_at=WHEN))
+    pattern = "_delta_log/*.json" if damage == "log" else "*.parquet"
+    for file in table.path.glob(pattern):
+        file.write_text("{", encoding="utf-8")
+    with pytest.raises(EvaluationError, match="not written or read") as told:
+        table.merge([_row()])
+    assert "\n" not in str(told.value)
+
+
+def test_merges_at_once_lose_and_double_nothing(tmp_path: Path, evaluation: Evaluation) -> None:
+    rows = outcome_rows(evaluation, scored_at=WHEN)
+    place = tmp_path / "outcomes"
+    LocalTable(place).prepare()
+    # Every merge has rows of its own, and rows that all have.
+    shares = [[{**rows[0], "test_id": f"own-{n}"}, *rows] for n in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda share: LocalTable(place).merge(share), shares))
+    found = Counter(_key(row) for row in LocalTable(place).read())
+    assert set(found) == {_key(row) for share in shares for row in share}
+    assert set(found.values()) == {1}
+
+
+def _row() -> dict[str, Any]:
+    (row,) = outcome_rows(
+        Evaluation(skill="s", results=(TestResult(test_id="t", skill="s", error="lost"),)),
+        scored_at=WHEN,
+    )
+    return row
 
 
 @pytest.mark.parametrize("place", ["outcomes", "a..b", "a.b.c.d"])

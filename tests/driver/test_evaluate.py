@@ -114,6 +114,7 @@ def test_run_and_traces_say_what_came_of_them_where_people_look(store: str, tmp_
     }
     assert tags[good] == {
         "skilltrace.judged_as": "good",
+        "skilltrace.judged_skill": "demo",
         "skilltrace.skill": "demo",
         "skilltrace.test_id": "good",
         "skilltrace.verdict": "pass",

@@ -26,6 +26,13 @@ from skilltrace_mlflow.sources.mlflow import _generation as _trace_generation
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 from skilltrace_mlflow.sources.mlflow._wire import read_trace
 from skilltrace_mlflow.sources.mlflow.names import TURN_ATTRIBUTE
+from skilltrace_mlflow.sources.mlflow.tags import (
+    SKILL_TAG,
+    TEST_TAG,
+    judged_tags,
+    said_skill,
+    said_test,
+)
 from skilltrace_mlflow.sources.mlflow.trace import session_from_trace
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 from tests.builders import START, make_call, make_session
@@ -209,6 +216,29 @@ class TestOnceEach:
         assert last.info.tags["skilltrace.test_id"] == "case_1"
         assert last.info.tags["reviewed"] == "yes"
         assert session_from_trace(traces(store)) == parse_transcript(path)
+
+    @pytest.mark.parametrize("by", ["somebody", "an evaluation"])
+    def test_whose_words_a_tag_has_is_known_after_it_was_replaced(
+        self, store: str, grown: tuple[Path, list[bytes]], by: str
+    ) -> None:
+        """An evaluation's own would else be taken for somebody's, and decide what is judged."""
+        path, rest = grown
+        with path.open("ab") as file:
+            file.writelines(rest[:2])
+        import_transcripts([path], experiment="traces")
+        cut = traces(store)[-1]
+        tags = judged_tags({}, test="case_1", skill="demo")
+        if by == "somebody":
+            tags = {name: tags[name] for name in (TEST_TAG, SKILL_TAG)}
+        for name, value in tags.items():
+            mlflow.set_trace_tag(cut.info.trace_id, name, value)
+        with path.open("ab") as file:
+            file.writelines(rest[2:])
+        assert import_transcripts([path], experiment="traces").replaced == 1
+        last = traces(store)[-1].info.tags
+        wanted = ("case_1", "demo") if by == "somebody" else (None, None)
+        assert (said_test(last), said_skill(last)) == wanted
+        assert {name: last.get(name) for name in tags} == tags
 
     def test_an_older_copy_replaces_nothing(
         self, store: str, grown: tuple[Path, list[bytes]]

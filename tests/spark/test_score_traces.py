@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from skilltrace_mlflow.databricks.delta import unlike_frame
 from skilltrace_mlflow.databricks.outcomes import COLUMNS, KEY, outcome_rows
+from skilltrace_mlflow.databricks.spark_table import unlike_frame
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.evaluation import trace_eval
 from skilltrace_mlflow.sources.locate import find_sessions

@@ -1,0 +1,53 @@
+"""Tags on traces: which test and skill a trace is evidence for, and which it was judged by.
+
+An evaluation writes `skilltrace.test_id` and `skilltrace.skill` where nobody has, so that people
+see them on MLflow's pages. Such words of its own must never decide what is judged the next time: a
+second tag with the same text (`JUDGED_TEST`, `JUDGED_SKILL`) tells them from what somebody said.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+__all__ = [
+    "JUDGED_SKILL",
+    "JUDGED_TEST",
+    "SKILL_TAG",
+    "TEST_TAG",
+    "judged_tags",
+    "said_skill",
+    "said_test",
+]
+
+TEST_TAG = "skilltrace.test_id"
+SKILL_TAG = "skilltrace.skill"
+JUDGED_TEST = "skilltrace.judged_as"
+JUDGED_SKILL = "skilltrace.judged_skill"
+
+
+def said_test(tags: Mapping[str, str]) -> str | None:
+    """The test that somebody said a trace is evidence for, None if nobody did."""
+    return _said(tags, TEST_TAG, JUDGED_TEST)
+
+
+def said_skill(tags: Mapping[str, str]) -> str | None:
+    """The skill that somebody said a trace is about, None if nobody did."""
+    return _said(tags, SKILL_TAG, JUDGED_SKILL)
+
+
+def judged_tags(held: Mapping[str, str], *, test: str, skill: str) -> dict[str, str]:
+    """The tags that say what a trace was judged by, for a trace that holds some already.
+
+    What somebody said stays. Each mark comes before what it marks: it may be the last to be set.
+    """
+    found: dict[str, str] = {}
+    if said_test(held) is None:
+        found |= {JUDGED_TEST: test, TEST_TAG: test}
+    if said_skill(held) is None:
+        found |= {JUDGED_SKILL: skill, SKILL_TAG: skill}
+    return found
+
+
+def _said(tags: Mapping[str, str], name: str, mark: str) -> str | None:
+    text = tags.get(name)
+    return None if text is None or text == tags.get(mark) else text
