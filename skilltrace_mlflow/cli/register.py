@@ -38,6 +38,11 @@ __all__ = ["command"]
     metavar="TEXT",
     help="Only traces that MLflow's search finds by it.",
 )
+@click.option(
+    "--warehouse",
+    metavar="ID",
+    help="SQL warehouse that monitoring reads traces in Unity Catalog through.",
+)
 @click.option("--list", "listing", is_flag=True, help="Print what is registered.")
 @click.option("--stop", "stopping", is_flag=True, help="Stop SKILL's scorer.")
 @click.option("--backfill", "filling", is_flag=True, help="Score older traces too (Databricks).")
@@ -48,6 +53,7 @@ def command(
     skills_dir: str | None,
     sample_rate: float,
     filter_string: str | None,
+    warehouse: str | None,
     listing: bool,
     stopping: bool,
     filling: bool,
@@ -85,7 +91,9 @@ def command(
             experiment=experiment,
             tracking_uri=tracking_uri,
             sample_rate=sample_rate,
-            filter_string=filter_string or None,  # a job hands over an empty text
+            # A job hands over empty texts.
+            filter_string=filter_string or None,
+            warehouse=(warehouse or "").strip() or None,
         )
     if not quiet:
         note(f"{done.name}: {'scores new traces' if done.running else 'stopped'}")

@@ -93,18 +93,23 @@ def register(
     tracking_uri: str | None = None,
     sample_rate: float = 1.0,
     filter_string: str | None = None,
+    warehouse: str | None = None,
 ) -> Registered:
     """Register a skill's scorer with an experiment and start it on `sample_rate` of new traces.
 
-    Registering again makes a new version. Raises ConfigurationError for a rate outside (0, 1], or
-    where the experiment has no room for one more; EvaluationError where the store refuses it, or
-    keeps it and does not start it.
+    Registering again makes a new version. `warehouse` is the SQL warehouse that monitoring reads
+    the experiment's traces through, where they lie in Unity Catalog. Raises ConfigurationError for
+    a rate outside (0, 1], for a warehouse elsewhere than on Databricks, or where the experiment has
+    no room for one more; EvaluationError where the store refuses it, or keeps it and does not start
+    it.
     """
     from mlflow.exceptions import MlflowException
     from mlflow.genai.scorers import ScorerSamplingConfig
 
     if not 0 < sample_rate <= 1:
         raise ConfigurationError(f"sample rate {sample_rate}: expected above 0 and up to 1")
+    if warehouse and not tracking_uri_of(tracking_uri).startswith("databricks"):
+        raise ConfigurationError(f"warehouse {warehouse}: only Databricks has SQL warehouses")
     made = monitoring_scorer(manifest)
     with _experiment(experiment, tracking_uri) as experiment_id:
         others = [item for item in _listed(experiment_id) if item.name != made.name]
@@ -113,6 +118,10 @@ def register(
                 f"experiment {experiment_id}: has {len(others)} scorers, and Databricks allows "
                 f"{MOST_SCORERS}; stop and delete one first"
             )
+        if warehouse:
+            from mlflow.tracing.databricks import set_databricks_monitoring_sql_warehouse_id
+
+            set_databricks_monitoring_sql_warehouse_id(warehouse, experiment_id)
         kept = made.register(name=made.name, experiment_id=experiment_id)
         try:
             kept.start(
