@@ -522,7 +522,7 @@ class Session:
         # Kept in the cache, which all scopes of a session share.
         if "numbers" not in self.cache:
             numbers: dict[tuple[str, str, int], int] = {}
-            for number, call in enumerate(self.tool_calls, start=1):
+            for number, call in enumerate(self.cache.get("all_calls", self.tool_calls), start=1):
                 numbers.setdefault((call.id, call.agent, call.position), number)
             self.cache["numbers"] = numbers
         found: Mapping[tuple[str, str, int], int] = self.cache["numbers"]
@@ -537,7 +537,7 @@ class Session:
             return self
         key = ("scoped", scope)
         if key not in self.cache:
-            _ = self._numbers  # those of the whole, before the parts are taken
+            self.cache.setdefault("all_calls", self.tool_calls)  # which `number_of` counts
             want_main = scope == "main"
             every = (self.steps, self.tool_calls, self.messages, self.files, self.skills)
             agents = {MAIN_AGENT}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -73,9 +73,9 @@ def repeated_calls(session: Session, parameters: RepeatedCalls) -> Outcome:
     calls = session.tool_calls
     findings = []
     if parameters.max_identical is not None:
-        run = _longest_run(calls, lenient=False)
-        hidden = any(map(_hidden, calls))
-        most = len(_longest_run(calls, lenient=True)) if hidden else len(run)
+        hidden = {id(call) for call in calls if _hidden(call)}
+        run = _longest_run(calls, hidden, lenient=False)
+        most = len(_longest_run(calls, hidden, lenient=True)) if hidden else len(run)
         label = "identical in a row" + (f" ({run[0].name})" if run else "")
         findings.append(Limit(maximum=parameters.max_identical).judge(label, len(run), most, run))
     if parameters.max_total is not None:
@@ -85,26 +85,29 @@ def repeated_calls(session: Session, parameters: RepeatedCalls) -> Outcome:
     return conclude(session, findings)
 
 
-def _longest_run(calls: tuple[ToolCall, ...], *, lenient: bool) -> list[ToolCall]:
-    """`lenient` takes calls whose arguments are not recorded for repetitions."""
+def _longest_run(
+    calls: tuple[ToolCall, ...], hidden: Container[int], *, lenient: bool
+) -> list[ToolCall]:
+    """`lenient` takes calls whose arguments are not recorded for repetitions; `hidden` are these,
+    by identity.
+    """
     runs: dict[str, list[ToolCall]] = {}
     longest: list[ToolCall] = []
     for call in calls:
         run = runs.get(call.agent)
-        if run is not None and _same(run[-1], call, lenient=lenient):
+        if run is None or run[-1].name != call.name:
+            same = False
+        elif hidden and (id(run[-1]) in hidden or id(call) in hidden):
+            same = lenient
+        else:
+            given = run[-1].input
+            same = given == call.input and json_equal(given, call.input)
+        if run is not None and same:
             run.append(call)
         else:
             run = runs[call.agent] = [call]
         longest = run if len(run) > len(longest) else longest
     return longest
-
-
-def _same(one: ToolCall, other: ToolCall, *, lenient: bool) -> bool:
-    if one.name != other.name:
-        return False
-    if _hidden(one) or _hidden(other):
-        return lenient
-    return one.input == other.input and json_equal(one.input, other.input)
 
 
 def _hidden(call: ToolCall) -> bool:

@@ -92,7 +92,7 @@ def tool_errors(session: Session, parameters: ToolErrors) -> Outcome:
         if unordered is not None:
             return unordered
         run = _longest_run(calls, {id(c) for c in failed})
-        most = len(_longest_run(calls, maybe))
+        most = len(_longest_run(calls, maybe)) if open_ else len(run)
         limit = Limit(maximum=parameters.max_consecutive)
         findings.append(limit.judge("failed in a row", len(run), most, run))
     if parameters.max_unrecovered is not None:

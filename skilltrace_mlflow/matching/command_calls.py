@@ -11,6 +11,7 @@ from skilltrace_mlflow.commands.prefilter import Line
 from skilltrace_mlflow.commands.shell import reads_posix
 from skilltrace_mlflow.commands.sql.patterns import SqlPattern
 from skilltrace_mlflow.commands.sql.sources import (
+    SqlText,
     executes_sql,
     hands_over_sql,
     may_take_sql,
@@ -53,8 +54,9 @@ def calls_matching(
     """
     matched: list[tuple[ToolCall, CommandMatch]] = []
     blind = session.lacks("tool_inputs") is not None
+    statements = _Sql.of(session)
     for call, line in _worth_reading(session, pattern, blind=blind):
-        match = _look_at_line(call, line, pattern)
+        match = _look_at_line(call, line, pattern, statements)
         if match is None and (call.input_truncated or blind):
             match = _HIDDEN
         if match is not None:
@@ -67,7 +69,7 @@ def calls_matching(
                 continue
             named = executes_sql(name)
             for call in calls:
-                found = _look_at_sql(call, pattern)
+                found = _look_at_sql(call, pattern, statements)
                 if (
                     found is None
                     and named
@@ -155,7 +157,9 @@ _REASONS = {
 }
 
 
-def _look_at_line(call: ToolCall, line: Line | None, pattern: Pattern) -> CommandMatch | None:
+def _look_at_line(
+    call: ToolCall, line: Line | None, pattern: Pattern, statements: _Sql
+) -> CommandMatch | None:
     if line is None:
         return _HIDDEN
     found: CommandMatch | None = None
@@ -167,7 +171,7 @@ def _look_at_line(call: ToolCall, line: Line | None, pattern: Pattern) -> Comman
         found = command.find_parsed(line.text, call.name)
     sql = pattern.sql
     if sql is not None and not (found and found.met) and (foreign or _may_hold(line, sql)):
-        match = _look_at_sql(call, pattern)
+        match = _look_at_sql(call, pattern, statements)
         if match is not None and (found is None or match.met):
             found = match
     return found
@@ -183,10 +187,28 @@ def _may_hold_any(line: Line) -> bool:
     return "$" in line.text or "`" in line.text or hands_over_sql(line.text)
 
 
-def _look_at_sql(call: ToolCall, pattern: Pattern) -> CommandMatch | None:
+class _Sql(dict[int, tuple[SqlText, ...]]):
+    """The statements of calls, by identity; each call is looked through once for all patterns."""
+
+    @classmethod
+    def of(cls, session: Session) -> _Sql:
+        """Those of a session."""
+        return session.from_calls("sql_of", lambda _: cls())
+
+    def texts(self, call: ToolCall) -> tuple[SqlText, ...]:
+        """What a call holds."""
+        found = self.get(id(call))
+        if found is None:
+            found = self[id(call)] = tuple(sql_of(call))
+        return found
+
+
+def _look_at_sql(call: ToolCall, pattern: Pattern, sql: _Sql) -> CommandMatch | None:
+    if pattern.sql is None:
+        return None
     found: CommandMatch | None = None
-    for text in sql_of(call) if pattern.sql is not None else ():
-        match = pattern.sql.find(text) if pattern.sql is not None else None
+    for text in sql.texts(call):
+        match = pattern.sql.find(text)
         if match is not None and match.met:
             return match
         found = found or match

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 from skilltrace_mlflow.commands.prefilter import Line, Lines, line_of
@@ -62,7 +63,7 @@ class Selector:
     specifier: Specifier | None = field(default=None, compare=False)
     literal: bool = False
 
-    @property
+    @cached_property
     def rule_name(self) -> str:
         """The tool that it names, `Read` for `Read(./secrets/**)`; a glob as it stands."""
         return self.text.partition("(")[0]
@@ -153,10 +154,10 @@ def calls_by_name(session: Session) -> dict[str, list[ToolCall]]:
 
 
 def _calls_by_name(session: Session) -> dict[str, list[ToolCall]]:
-    groups: dict[str, list[ToolCall]] = {}
+    groups: defaultdict[str, list[ToolCall]] = defaultdict(list)
     for call in session.tool_calls:
-        groups.setdefault(call.name, []).append(call)
-    return groups
+        groups[call.name].append(call)
+    return dict(groups)
 
 
 def shell_lines(session: Session) -> list[tuple[ToolCall, Line | None]]:
@@ -210,6 +211,8 @@ def _may_be_shell(name: str) -> bool:
 def _command_text(call: ToolCall) -> str | None:
     """The line in a call's `command`, its `args` behind it where they are given apart."""
     own = is_shell(call.name)
+    if own and call.input is not None and isinstance(line := call.input.get("command"), str):
+        return line  # as nearly always
     arguments = (call.input or {}) if own else _by_plain_name(call.input or {})
     runs = not own and _RUNS.search(call.name.rsplit("__", 1)[-1])
     keys = _LINE_KEYS

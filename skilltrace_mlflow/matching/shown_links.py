@@ -23,8 +23,8 @@ __all__ = ["ShownLink", "may_show", "shown_links"]
 
 _SHOWERS = ("ls", "ll", "stat", "readlink", "realpath", "find", "file")
 _SHOWS = re.compile(
-    r"\bls\b.*\s-\w*[lgnoF]|\bls\b.*--classify|\bll\b|\bstat\b|\breadlink\b|\brealpath\b"
-    r"|\bfind\b.*-(?:ls\b|type\s+l\b)|\bfile\b|\bls-files\b.*\s(?:-\w*s|--stage)"
+    r"\b(?:ls\b.*(?:\s-\w*[lgnoF]|--classify)|ll\b|(?<!-)stat\b|readlink\b|realpath\b"
+    r"|find\b.*-(?:ls\b|type\s+l\b)|file\b|ls-files\b.*\s(?:-\w*s|--stage))"
 )
 _MOST_OUTPUT = 200_000
 _WITH_TARGET = re.compile(
@@ -42,7 +42,10 @@ _MARKED = re.compile(r"(\S+)@(?:\s|$)")
 def may_show(line: str) -> bool:
     """Whether what a line printed may tell of links: a look at its text alone."""
     # the words first: a search with word boundaries costs ten times as much
-    return any(word in line for word in _SHOWERS) and _SHOWS.search(line) is not None
+    for word in _SHOWERS:
+        if word in line:
+            return _SHOWS.search(line) is not None
+    return False
 
 
 class ShownLink(NamedTuple):
@@ -62,8 +65,7 @@ def shown_links(call: ToolCall, line: str) -> Iterator[ShownLink]:
     except InputError:
         return
     found: list[tuple[str, str | None]] = []
-    # the words first: of hundreds of listings hardly one shows a link
-    if " -> " in text or "symbolic link to" in text:
+    if _may_name_target(text):
         for match in _WITH_TARGET.finditer(text):
             name, target = (one for one in match.groups() if one is not None)
             found.append((name, target.strip()))
@@ -76,6 +78,18 @@ def shown_links(call: ToolCall, line: str) -> Iterator[ShownLink]:
         yield from (ShownLink(folder, *each) for each in found)
     if len(commands) == 1:  # else whose lines they are cannot be told
         yield from _of_command(commands[0], text, named=bool(found))
+
+
+def _may_name_target(text: str) -> bool:
+    """The words of `_WITH_TARGET`: of hundreds of listings hardly one shows a link."""
+    if "symbolic link to" in text:
+        return True
+    return " -> " in text and (
+        "File:" in text or text[:1] == "l" or any(mode in text for mode in _LINK_MODES)
+    )
+
+
+_LINK_MODES = ("\nlr", "\nl-", "\nlw", "\nlx")
 
 
 def _of_command(command: Command, text: str, *, named: bool) -> Iterator[ShownLink]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skilltrace_mlflow.commands.changes import folder_after, may_change_files
@@ -45,6 +45,7 @@ def test_a_line_that_changes_a_file_is_never_ruled_out(spelling: str) -> None:
     assert [x for x in lines if _changes(x) and not may_change_files(line_of(x))] == []
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(_COMMANDS), min_size=1, max_size=3), st.data())
 def test_nor_is_one_that_is_spelled_with_quotes(commands: list[str], data: st.DataObject) -> None:
     line = " && ".join(commands)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skilltrace_mlflow.patterns.paths import PathPattern, RulePath, clean_path, match_parts
@@ -54,6 +54,7 @@ _STARTS = st.sampled_from(["", "/", "//", "./", "../", "~/", "~", "/repo/", "/ho
 _PATHS = st.builds(lambda start, parts: start + "/".join(parts), _STARTS, _PARTS).filter(bool)
 
 
+@settings(deadline=None)
 @given(_PATHS, _PATHS, st.sampled_from([None, "/repo", "/home/ann/shop"]), st.booleans())
 def test_what_a_pattern_matches_it_may_meet(
     pattern: str, path: str, cwd: str | None, allowing: bool

@@ -26,7 +26,7 @@ from skilltrace_mlflow.commands.wrappers import program_of
 from skilltrace_mlflow.session import ToolCall
 from skilltrace_mlflow.tools import is_shell, tool_category
 
-__all__ = ["executes_sql", "hands_over_sql", "may_take_sql", "sql_of"]
+__all__ = ["SqlText", "executes_sql", "hands_over_sql", "may_take_sql", "sql_of"]
 
 _KEYS_LIST = "ddl dml queries query sql statement statements"
 _KEYS = frozenset(_KEYS_LIST.split())  # words of names
@@ -72,7 +72,7 @@ _CLIENT_NAMES = re.compile(
 _CLIENT_WORDS = frozenset(re.split(r"\W", name)[0] for name in CLIENTS) | {
     "iex", "curl", "wget", "http", "https", "xh",
 }  # fmt: skip
-_PLAIN_WORDS = re.compile(r"\w+")
+_PLAIN_WORDS = re.compile(r"\w+", re.ASCII)
 _PYTHON = re.compile(r"(?:python|pypy|ipython)[\d.]*")
 
 
@@ -111,8 +111,10 @@ def _words(name: str) -> frozenset[str]:
     return frozenset(word.lower() for word in _WORDS.findall(name))
 
 
-def _of_arguments(call: ToolCall) -> Iterator[SqlText]:
-    name = call.name.lower()
+@lru_cache(maxsize=1024)
+def _dialect_of(tool: str) -> str:
+    """The dialect that a tool's name tells, empty where it tells none."""
+    name = tool.lower()
     parts = _NAME_PART.findall(name)
     known = (
         dialect
@@ -120,7 +122,11 @@ def _of_arguments(call: ToolCall) -> Iterator[SqlText]:
         # short ones stand in other words too
         if (key in name if len(key) > 4 else any(part.startswith(key) for part in parts))
     )
-    dialect = next(known, "")
+    return next(known, "")
+
+
+def _of_arguments(call: ToolCall) -> Iterator[SqlText]:
+    dialect = _dialect_of(call.name)
     own = call.name.rsplit("__", 1)[-1]
     executes = bool(_EXECUTES.search(own))
     searches = _searches(own)
