@@ -122,6 +122,7 @@ def trace_eval(
 def _fetch(options: EvaluationOptions) -> Iterator[Evidence]:
     """The evidence that the options name by an id, or as the newest of its place."""
     from skilltrace_mlflow.sources import load
+    from skilltrace_mlflow.sources.prefixes import whole_session_id, whole_trace_id
 
     place = {"experiment": options.experiment, "tracking_uri": options.tracking_uri}
     uri = options.tracking_uri
@@ -129,10 +130,12 @@ def _fetch(options: EvaluationOptions) -> Iterator[Evidence]:
         merge = options.test_id is not None  # an attempt is a session, not a turn of one
         yield from load.sessions_of_run(options.run_id, tracking_uri=uri, merge=merge)
     if options.trace_id is not None:
-        yield load.session_of_trace(options.trace_id, tracking_uri=uri)
+        trace_id = whole_trace_id(options.trace_id, **place)
+        yield load.session_of_trace(trace_id, tracking_uri=uri)
     if options.session_id is not None:
         in_store = not options.local and any(place.values())
-        yield load.session_of_id(options.session_id, in_store=in_store, **place)
+        session_id = whole_session_id(options.session_id, in_store=in_store, **place)
+        yield load.session_of_id(session_id, in_store=in_store, **place)
     if options.latest:
         yield load.latest(options.experiment, tracking_uri=uri)
     if options.local and options.session_id is None:

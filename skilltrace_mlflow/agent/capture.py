@@ -33,6 +33,7 @@ from skilltrace_mlflow.score import score_session
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources import load
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+from skilltrace_mlflow.sources.prefixes import whole_session_id, whole_trace_id
 
 __all__ = ["Captured", "capture"]
 
@@ -165,6 +166,12 @@ def _existing(
     options: RunOptions,
 ) -> tuple[Session, dict[str, str]]:
     uri = options.tracking_uri
+    place = {"experiment": options.experiment, "tracking_uri": uri}
+    if trace_id is not None:
+        trace_id = whole_trace_id(trace_id, **place)
+    if session_id is not None:
+        in_store = any(value is not None for value in place.values())
+        session_id = whole_session_id(session_id, in_store=in_store, **place)
     if trace is not None or (session_id is not None and options.experiment is None and uri is None):
         evidence = (
             load.load_file(trace)

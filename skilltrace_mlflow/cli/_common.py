@@ -35,6 +35,7 @@ __all__ = [
     "note_remarks",
     "output_option",
     "progress_bar",
+    "remark",
     "resolve_format",
     "result_options",
     "results_of",
@@ -70,7 +71,7 @@ class _OutputFile(ExpandedPath):
 
 
 def note(message: str) -> None:
-    """A message to the person, on standard error."""
+    """A message to the person, on standard error: an error, or what was lost."""
     click.echo(_inert(plain(message)), err=True)
 
 
@@ -80,6 +81,18 @@ def below_here(path: Path) -> Path:
         return path.relative_to(Path.cwd())
     except ValueError:
         return path
+
+
+def remark(message: str) -> None:
+    """A message that `-q` keeps back."""
+    if not _quiet():
+        note(message)
+
+
+def _quiet() -> bool:
+    """Whether the command that runs was given `-q`."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.params.get("quiet"))
 
 
 def note_remarks(evaluation: Evaluation, *, quiet: bool, output_format: str) -> None:
@@ -127,7 +140,10 @@ def verbosity_options(function: F) -> F:
         help="Say more on standard error, the package's log included.",
     )(function)
     return click.option(
-        "-q", "--quiet", is_flag=True, help="Print no table and say nothing but errors."
+        "-q",
+        "--quiet",
+        is_flag=True,
+        help="Print no table and say nothing but errors; what --format names is printed.",
     )(function)
 
 
@@ -259,7 +275,8 @@ def write_files(
 
 
 def write_result(text: str, output_format: str = "table") -> None:
-    """The result itself, to standard output and nowhere else.
+    """The result itself, to standard output and nowhere else; with `-q` no table, since the exit
+    code says it.
 
     In a job of GitHub Actions no line of a text for people is a command to its runner, whatever a
     transcript says; `output_format` tells which texts are data and stay as they are.
@@ -268,6 +285,8 @@ def write_result(text: str, output_format: str = "table") -> None:
     reader that went away (`| head`) is no error, and the verdict's exit code stays what it is.
     Raises ConfigurationError for an output that cannot be written.
     """
+    if output_format == "table" and _quiet():
+        return
     encoding = sys.stdout.encoding or "utf-8"
     text = text.encode(encoding, "backslashreplace").decode(encoding)
     if output_format not in _DATA:
@@ -336,17 +355,16 @@ def emit(
         write_atomic(report, render(evaluation, "html", comparison=comparison))
         if not quiet:
             note(f"report written to {report}")
-    if not (quiet and output_format == "table"):  # the exit code says it
-        write_result(
-            render(
-                evaluation,
-                output_format,
-                include_trace=include_trace,
-                color=colourful(),
-                report=report,
-            ),
+    write_result(
+        render(
+            evaluation,
             output_format,
-        )
+            include_trace=include_trace,
+            color=colourful(),
+            report=report,
+        ),
+        output_format,
+    )
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _tell_github(evaluation, annotate=output_format == "table" and not quiet)
 

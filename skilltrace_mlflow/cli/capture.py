@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from skilltrace_mlflow.cli._common import EXIT_INTERRUPTED, note, verbosity_options
+from skilltrace_mlflow.cli._common import EXIT_INTERRUPTED, note, remark, verbosity_options
 from skilltrace_mlflow.cli._options import ExpandedPath, agent_options, store_options
 
 __all__ = ["command"]
@@ -74,7 +74,7 @@ def command(
         note("interrupted; nothing was captured")
         return EXIT_INTERRUPTED
     for text in captured.notes:
-        note(text)
+        remark(text)
     if not quiet:
         keys = ", ".join(captured.candidate.expectations) or "none"
         note(f"candidate {captured.candidate.id} in {captured.path}; proposed: {keys}")

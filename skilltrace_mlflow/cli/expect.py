@@ -100,6 +100,8 @@ def command(
     --append the test case is added to SKILL's ground truth, whose comments and layout stay, and
     the session is copied into the skill's traces/.
     """
+    from skilltrace_mlflow.sources.prefixes import whole_trace_id
+
     skill, more = told_apart(named, behind_trace=bool(traces))
     traces = (*traces, *more)
     _require_append(skill, append, redact=redact, replacing=replacing, outputs=outputs)
@@ -117,6 +119,9 @@ def command(
         from skilltrace_mlflow.expectations import load_manifest
 
         manifest = load_manifest(str(skill), skills_dir=skills_dir)
+    trace_ids = tuple(
+        whole_trace_id(text, experiment=experiment, tracking_uri=tracking_uri) for text in trace_ids
+    )
     if given:
         evidence = list(_gather(traces, trace_ids, run_id, session_id, experiment, tracking_uri))
     else:
@@ -213,6 +218,7 @@ def _gather(
     tracking_uri: str | None,
 ) -> Iterator[Evidence]:
     from skilltrace_mlflow.sources import load
+    from skilltrace_mlflow.sources.prefixes import whole_session_id
 
     for path in traces:
         yield load.load_file(path)
@@ -222,9 +228,9 @@ def _gather(
         yield from load.sessions_of_run(run_id, tracking_uri=tracking_uri)
     if session_id is not None:
         in_store = experiment is not None or tracking_uri is not None
-        yield load.session_of_id(
-            session_id, in_store=in_store, experiment=experiment, tracking_uri=tracking_uri
-        )
+        place = {"experiment": experiment, "tracking_uri": tracking_uri}
+        whole = whole_session_id(session_id, in_store=in_store, **place)
+        yield load.session_of_id(whole, in_store=in_store, **place)
 
 
 def _reference(trace: Path, folder: Path) -> str | None:

@@ -77,7 +77,6 @@ def command(
         return json.dumps(report.to_dict(), indent=2) if name == "json" else report.in_words()
 
     write_files(outputs, rendered, quiet=quiet)
-    if output_format == "json" or not quiet:
-        write_result(rendered(output_format))
+    write_result(rendered(output_format), output_format)
     if report.failed:
         ctx.exit(2)

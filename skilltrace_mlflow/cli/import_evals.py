@@ -11,6 +11,7 @@ from skilltrace_mlflow.cli._common import (
     format_option,
     note,
     output_option,
+    remark,
     verbosity_options,
 )
 from skilltrace_mlflow.cli._options import ExpandedPath
@@ -73,7 +74,7 @@ def command(
     added, already = add_cases(cases, manifest)
     for case in cases:
         for text in case.left_out:
-            note(f"{case.id}: {text}")
+            remark(f"{case.id}: {text}")
     if not quiet:
         for name in added:
             note(f"{name}: added")

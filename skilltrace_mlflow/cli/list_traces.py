@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from skilltrace_mlflow.cli._common import (
     write_result,
 )
 from skilltrace_mlflow.cli._options import store_options
-from skilltrace_mlflow.text import plain
 
 __all__ = ["command"]
 
@@ -52,9 +52,10 @@ def command(
 ) -> None:
     """List sessions on this machine (--local) or traces of an MLflow experiment, newest first.
 
-    Shown are id, time, session, first prompt, tool calls, errors (failed and denied calls, API
-    errors) and tokens (input + output, the cache apart; "≥" where the source lost some). The id
-    goes to --trace-id, the session to --session-id of other commands.
+    Shown are id, time (UTC; of a session on this machine that of its last entry), session, project,
+    tool calls, errors (failed and denied calls, API errors), tokens (input + output, the cache
+    apart; "≥" where the source lost some) and the first prompt. The id of a trace goes to
+    --trace-id, that of a session to --session-id of other commands, whole or as far as it is shown.
     """
     if local and (experiment or tracking_uri):
         raise click.UsageError("--local lists files: --experiment and --tracking-uri do not apply")
@@ -72,22 +73,31 @@ def command(
 
 
 def _rendered(rows: list[dict[str, Any]], output_format: str, *, color: bool = False) -> str:
+    from skilltrace_mlflow.report import traces_table
+
     if output_format == "json":
         return json.dumps(rows, indent=2, ensure_ascii=False)
     if output_format == "jsonl":
         return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    return _table(rows, color=color)
+    return traces_table(rows, color=color)
 
 
 def _local(limit: int, progress: Any, *, verbose: bool) -> list[dict[str, Any]]:
     from skilltrace_mlflow.errors import InputError
-    from skilltrace_mlflow.sources.locate import claude_projects_dir, find_sessions
+    from skilltrace_mlflow.sources.load import short_name
+    from skilltrace_mlflow.sources.locate import (
+        claude_projects_dir,
+        find_sessions,
+        last_activity,
+        newest_first,
+    )
     from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
     folder = claude_projects_dir()
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; CLAUDE_CONFIG_DIR names another")
-    files = sorted(find_sessions(folder), key=lambda path: -path.stat().st_mtime)
+    active = {path: last_activity(path) for path in find_sessions(folder) if path.is_file()}
+    files = newest_first(active)
     rows: list[dict[str, Any]] = []
     for path in files:
         if len(rows) == limit:
@@ -98,7 +108,9 @@ def _local(limit: int, progress: Any, *, verbose: bool) -> list[dict[str, Any]]:
             if verbose:
                 note(f"left out: {error}")
             continue
-        rows.append({**_row(session.session_id or path.stem, session), "path": str(path)})
+        row = _row(short_name(path), session)
+        row["time"] = datetime.fromtimestamp(active[path][0], timezone.utc).isoformat()
+        rows.append({**row, "path": str(path)})
         progress(len(rows), min(limit, len(files)))
     return rows
 
@@ -132,6 +144,7 @@ def _row(identity: str, session: Any) -> dict[str, Any]:
         "id": identity,
         "time": session.start_time.isoformat() if session.start_time else None,
         "session": session.session_id,
+        "project": session.cwd,
         "prompt": " ".join(next(iter(session.prompts), "").split())[:_MAX_PROMPT],
         "calls": len(session.tool_calls),
         "errors": bad + len(session.api_errors),
@@ -141,53 +154,14 @@ def _row(identity: str, session: Any) -> dict[str, Any]:
 
 
 def _foreign(identity: str, seconds: float, preview: str | None) -> dict[str, Any]:
-    from datetime import datetime, timezone
-
     return {
         "id": identity,
         "time": datetime.fromtimestamp(seconds, timezone.utc).isoformat(),
         "session": None,
+        "project": None,
         "prompt": " ".join((preview or "").split())[:_MAX_PROMPT],
         "calls": None,
         "errors": None,
         "tokens": None,
         "usage_complete": False,
     }
-
-
-def _table(rows: list[dict[str, Any]], *, color: bool) -> str:
-    import io
-    import shutil
-
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE)
-    # A pipe gets whole lines, and ids are never cut: they are there to be copied.
-    width = max(shutil.get_terminal_size((160, 24)).columns, 120)
-    longest = max((len(row["id"]) for row in rows), default=len("id"))
-    table.add_column("id", no_wrap=True, min_width=longest)
-    table.add_column("time", no_wrap=True, min_width=16)
-    table.add_column("session", no_wrap=True, overflow="ellipsis", max_width=8)
-    table.add_column("prompt", no_wrap=True, overflow="ellipsis", max_width=width - longest - 68)
-    for name in ("calls", "errors", "tokens"):
-        table.add_column(name, justify="right", no_wrap=True, min_width=len(name))
-    for row in rows:
-        tokens = "?" if row["tokens"] is None else f"{row['tokens']:,}"
-        if row["tokens"] is not None and not row["usage_complete"]:
-            tokens = f"≥ {tokens}"
-        cells = (
-            row["id"],
-            (row["time"] or "")[:16].replace("T", " "),
-            row["session"] or "",
-            row["prompt"],
-            "-" if row["calls"] is None else str(row["calls"]),
-            "-" if row["errors"] is None else str(row["errors"]),
-            tokens,
-        )
-        table.add_row(*(Text(plain(cell)) for cell in cells))
-    out = io.StringIO()
-    Console(file=out, force_terminal=color, width=width).print(table)
-    return out.getvalue()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from skilltrace_mlflow.cli._common import colourful, note, verbosity_options, write_result
+from skilltrace_mlflow.cli._common import colourful, note, remark, verbosity_options, write_result
 from skilltrace_mlflow.cli._options import skills_option, store_options
 from skilltrace_mlflow.errors import ConfigurationError
 
@@ -59,9 +59,9 @@ def command(
     if from_mlflow:
         taken = reviews_of_mlflow(manifest, **place)
         for name, status in taken.items():
-            note(f"{name}: {status}")
-        if not quiet and not taken:
-            note("no new review in MLflow")
+            remark(f"{name}: {status}")
+        if not taken:
+            remark("no new review in MLflow")
     reviewer = reviewer or whoami() or ""
     problems: tuple[str, ...] = ()
     if approve:
@@ -72,7 +72,7 @@ def command(
         with opened(manifest) as candidates:
             waiting = candidates.with_status("pending")
         if not waiting:
-            note("nothing to review")
+            remark("nothing to review")
         for number, candidate in enumerate(waiting, start=1):
             note(f"{number} of {len(waiting)}")
             answer = _ask(manifest, candidate, reviewer, place)
@@ -95,7 +95,7 @@ def _ask(
     """Show one candidate and do what the person says; None where they want to stop."""
     from skilltrace_mlflow.agent.review import review
 
-    write_result(_shown(candidate, place))
+    write_result(_shown(candidate, place), "review")
     expectations: dict[str, Any] | None = None
     while True:
         choice = click.prompt(

@@ -115,12 +115,13 @@ def _load(
     tracking_uri: str | None,
 ) -> Evidence:
     from skilltrace_mlflow.sources.load import load_file, session_of_id, session_of_trace
+    from skilltrace_mlflow.sources.prefixes import whole_session_id, whole_trace_id
 
     if file is not None:
         return load_file(file)
+    place = {"experiment": experiment, "tracking_uri": tracking_uri}
     if trace_id is not None:
-        return session_of_trace(trace_id, tracking_uri=tracking_uri)
+        return session_of_trace(whole_trace_id(trace_id, **place), tracking_uri=tracking_uri)
     in_store = experiment is not None or tracking_uri is not None
-    return session_of_id(
-        session_id or "", in_store=in_store, experiment=experiment, tracking_uri=tracking_uri
-    )
+    whole = whole_session_id(session_id or "", in_store=in_store, **place)
+    return session_of_id(whole, in_store=in_store, **place)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +15,21 @@ from skilltrace_mlflow.cli._common import (
     format_option,
     note,
     output_option,
+    remark,
     verbosity_options,
     write_files,
     write_result,
 )
-from skilltrace_mlflow.cli._options import ExpandedPath
-from skilltrace_mlflow.text import plain
+from skilltrace_mlflow.cli._options import (
+    ExpandedPath,
+    newest_options,
+    newest_session,
+    store_options,
+)
 
 if TYPE_CHECKING:
     from skilltrace_mlflow.errors import SkillTraceError
+    from skilltrace_mlflow.session import Session
 
 __all__ = ["command"]
 
@@ -34,7 +39,9 @@ _MANY_BYTES = 20_000_000  # below it, starting processes costs more than they sa
 @click.command(
     epilog="Example: skilltrace-mlflow summarize --format json ~/.claude/projects/*/*.jsonl"
 )
-@click.argument("files", nargs=-1, required=True, type=ExpandedPath(), metavar="FILE...")
+@click.argument("files", nargs=-1, type=ExpandedPath(), metavar="[FILE]...")
+@newest_options
+@store_options
 @click.option("--inputs", is_flag=True, help="Put each tool call's arguments into the JSON.")
 @click.option(
     "--by",
@@ -49,6 +56,10 @@ _MANY_BYTES = 20_000_000  # below it, starting processes costs more than they sa
 def command(
     ctx: click.Context,
     files: tuple[Path, ...],
+    latest: bool,
+    local: bool,
+    experiment: str | None,
+    tracking_uri: str | None,
     inputs: bool,
     by: tuple[str, ...],
     output_format: str,
@@ -59,15 +70,25 @@ def command(
     """Print the metrics of transcripts: tokens, tools, files, turns, cost.
 
     FILE is a transcript (.jsonl, .jsonl.gz, - for standard input), a dumped trace, or a directory:
-    all sessions below it. JSON is one object for one file, a list for several; jsonl is one object
-    a line. Several sessions end with totals that count every API message once, whichever files
-    repeat it. A file that cannot be read is reported, the others are printed, and the exit code
-    is 2.
+    all sessions below it. Without one, --latest and --local name the newest session. JSON is one
+    object for one file, a list for several; jsonl is one object a line. Several sessions end with
+    totals that count every API message once, whichever files repeat it. A file that cannot be read
+    is reported, the others are printed, and the exit code is 2.
     """
     from skilltrace_mlflow.errors import InputError, SkillTraceError
     from skilltrace_mlflow.report.totals import Totals
     from skilltrace_mlflow.sources.locate import find_sessions
 
+    if bool(files) + latest + local != 1:
+        raise click.UsageError("Name FILEs, or the newest session by --latest or --local.")
+    if (experiment or tracking_uri) and not latest:
+        raise click.UsageError("--experiment and --tracking-uri say where --latest looks")
+    if not files:
+        newest = newest_session(latest, experiment, tracking_uri)
+        summed = _summed(newest.session, newest.source, tables=True, inputs=inputs)
+        _remark_on(newest.source, summed, verbose=verbose)
+        _print([(newest.source, summed)], output_format, outputs, quiet=quiet)
+        return
     named: list[Path] = []
     for file in files:
         named += find_sessions(file) if file.is_dir() else [file]
@@ -87,24 +108,38 @@ def command(
             note(f"error: {read}")
             failed = read.exit_code
             continue
-        if not quiet:
-            for place, message in read.diagnostics:
-                note(f"{place}: {message}")
-        if verbose:
-            for reason in read.usage_notes:
-                note(f"{file}: {reason}")
+        _remark_on(str(file), read, verbose=verbose)
         found.append((str(file), read))
         totals.add(read.rows, complete=read.complete)
     if found:
         sums = totals.to_dict(by) if several else None
-
-        def rendered(name: str, *, color: bool = False) -> str:
-            return _render(found, name, sums=sums, by=by, color=color)
-
-        write_files(outputs, rendered, quiet=quiet)
-        write_result(rendered(output_format, color=colourful()), output_format)
+        _print(found, output_format, outputs, sums=sums, by=by, quiet=quiet)
     if failed:
         ctx.exit(failed)
+
+
+def _remark_on(name: str, read: _Read, *, verbose: bool) -> None:
+    for place, message in read.diagnostics:
+        remark(f"{place}: {message}")
+    if verbose:
+        for reason in read.usage_notes:
+            note(f"{name}: {reason}")
+
+
+def _print(
+    found: list[tuple[str, _Read]],
+    output_format: str,
+    outputs: tuple[Path, ...],
+    *,
+    sums: Mapping[str, Any] | None = None,
+    by: Sequence[str] = (),
+    quiet: bool,
+) -> None:
+    def rendered(name: str, *, color: bool = False) -> str:
+        return _render(found, name, sums=sums, by=by, color=color)
+
+    write_files(outputs, rendered, quiet=quiet)
+    write_result(rendered(output_format, color=colourful()), output_format)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,14 +188,19 @@ def _processors() -> int:
 
 def _read(file: Path, *, inputs: bool, tables: bool) -> _Read | SkillTraceError:
     from skilltrace_mlflow.errors import SkillTraceError
-    from skilltrace_mlflow.metrics import compute_metrics
-    from skilltrace_mlflow.report.totals import rows_of
     from skilltrace_mlflow.sources.load import load_file
 
     try:
         session = load_file(file).session
     except SkillTraceError as error:
         return error
+    return _summed(session, str(file), inputs=inputs, tables=tables)
+
+
+def _summed(session: Session, file: str, *, inputs: bool, tables: bool) -> _Read:
+    from skilltrace_mlflow.metrics import compute_metrics
+    from skilltrace_mlflow.report.totals import rows_of
+
     said = []
     for found in session.diagnostics:
         line = f":{found.line}" if found.line is not None else ""
@@ -168,7 +208,7 @@ def _read(file: Path, *, inputs: bool, tables: bool) -> _Read | SkillTraceError:
     data = compute_metrics(session).to_dict(inputs=inputs)
     return _Read(
         data=data if tables else None,
-        text=json.dumps({"file": str(file), **data}),
+        text=json.dumps({"file": file, **data}),
         complete=bool(data["usage_complete"]),
         rows=rows_of(session),
         diagnostics=said,
@@ -184,6 +224,8 @@ def _render(
     by: Sequence[str],
     color: bool,
 ) -> str:
+    from skilltrace_mlflow.report import metrics_table, totals_table
+
     if output_format == "jsonl":
         lines = [read.text for _, read in found]
         if by and sums is not None:
@@ -194,9 +236,9 @@ def _render(
             return _indented(found[0][1].text)
         whole = f"[{', '.join(read.text for _, read in found)}]"
         return _indented(f'{{"sessions": {whole}, "totals": {json.dumps(sums)}}}' if by else whole)
-    tables = [_table(name, read.data or {}, color=color) for name, read in found]
+    tables = [metrics_table(name, read.data or {}, color=color) for name, read in found]
     if sums is not None:
-        tables.append(_totals_table(sums, by, color=color))
+        tables.append(totals_table(sums, by, color=color))
     return "\n".join(tables)
 
 
@@ -208,110 +250,3 @@ def _indented(text: str) -> str:
         return msgspec.json.format(text, indent=2)
     except msgspec.DecodeError:  # a lone surrogate, which JSON can write and not every parser reads
         return json.dumps(json.loads(text), indent=2)
-
-
-def _tokens(tokens: Mapping[str, int], *, complete: bool) -> str:
-    """Token figures in words, "at least" in front where they are a lower bound."""
-    said = (
-        f"{tokens['input']:,} in, {tokens['output']:,} out, "
-        f"{tokens['cache_creation']:,} cache written, {tokens['cache_read']:,} cache read"
-    )
-    return said if complete else f"at least {said}"
-
-
-def _cost(cost: float | None, *, complete: bool) -> str:
-    if cost is None:
-        return "unknown"
-    return f"${cost:,.4f}" if complete else f"at least ${cost:,.4f}"
-
-
-def _totals_table(sums: Mapping[str, Any], by: Sequence[str], *, color: bool) -> str:
-    rows = [
-        ("sessions", f"{sums['sessions']:,}"),
-        ("API messages", f"{sums['messages']:,}, each counted once"),
-        ("tokens", _tokens(sums["tokens"], complete=sums["usage_complete"])),
-        ("cost", _cost(sums["cost_usd"], complete=sums["cost_complete"])),
-    ]
-    if sums["incomplete_sessions"]:
-        rows.append(("lower bounds", f"of {sums['incomplete_sessions']} sessions"))
-    for kind in by:
-        for key, group in sums[f"by_{kind}"].items():
-            cost = _cost(group["cost_usd"], complete=group["cost_complete"])
-            tokens = _tokens(group["tokens"], complete=group["usage_complete"])
-            rows.append((key, f"{cost}: {tokens}"))
-    return _printed("totals", rows, color=color)
-
-
-def _table(name: str, data: dict[str, Any], *, color: bool) -> str:
-    tools, files = data["tools"], data["files"]
-    seconds = data["duration_seconds"]
-    cost = data["cost_usd"]
-    bad = ", ".join(
-        f"{tools[kind]} {kind}"
-        for kind in ("failed", "denied", "interrupted", "unknown")
-        if tools[kind]
-    )
-    calls = ", ".join(f"{tool} {count}" for tool, count in tools["by_name"].items())
-    rows = [
-        ("session", str(data["session_id"])),
-        ("model", str(data["model"] or "unknown")),
-        ("duration", "unknown" if seconds is None else f"{seconds:,.1f} s"),
-        (
-            "tokens",
-            _tokens(data["tokens"], complete=data["usage_complete"]),
-        ),
-        ("cost", _cost(cost, complete=data["usage_complete"])),
-        (
-            "conversation",
-            f"{data['conversation']['turns']} turns, "
-            f"{data['conversation']['user_messages']} prompts",
-        ),
-        ("tool calls", f"{tools['total_calls']}" + (f" ({bad})" if bad else "")),
-        ("by tool", calls or "none"),
-        ("files created", ", ".join(files["created"]) or "none"),
-        ("files modified", ", ".join(files["modified"]) or "none"),
-        ("files read", ", ".join(files["read"]) or "none"),
-    ]
-    if data["subagents"]:
-        agents = Counter(map(_agent, data["subagents"]))
-        said = (f"{count} × {text}" if count > 1 else text for text, count in agents.items())
-        rows.append(("sub-agents", ", ".join(said)))
-    if data["skills"]:
-        rows.append(("skills", ", ".join(f"{s['name']} ({s['status']})" for s in data["skills"])))
-    if data["compactions"]:
-        rows.append(("compactions", str(data["compactions"])))
-    return _printed(name, rows, color=color)
-
-
-def _agent(agent: Mapping[str, Any]) -> str:
-    """A sub-agent in words; one whose transcript is not at hand is missing, not idle."""
-    kind = agent["type"] or "agent"
-    if not agent["recorded"]:
-        stated = agent.get("stated") or {}
-        figures = "".join(f", {what}: {count:,}" for what, count in stated.items())
-        return f"{kind} (missing{figures})"
-    return f"{kind} ({agent['tool_calls']} calls)"
-
-
-def _printed(name: str, rows: Sequence[tuple[str, str]], *, color: bool) -> str:
-    import io
-
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE, show_header=False, title=Text(plain(name)), title_justify="left")
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for key, value in rows:
-        table.add_row(key, Text(plain(value)))
-    console = Console(file=io.StringIO(), force_terminal=color, width=_width())
-    console.print(table)
-    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
-
-
-def _width() -> int:
-    import shutil
-
-    return shutil.get_terminal_size((100, 24)).columns

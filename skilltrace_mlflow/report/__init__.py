@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from skilltrace_mlflow.report.junit import to_junit
     from skilltrace_mlflow.report.lines import to_json, to_jsonl
     from skilltrace_mlflow.report.markdown import to_markdown
+    from skilltrace_mlflow.report.metrics import metrics_table, totals_table
     from skilltrace_mlflow.report.show import call_text, timeline_text
     from skilltrace_mlflow.report.table import render_table
+    from skilltrace_mlflow.report.traces import traces_table
     from skilltrace_mlflow.report.trends import figure_over_runs, pass_rate_over_runs
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "call_text",
     "dump_sessions",
     "figure_over_runs",
+    "metrics_table",
     "pass_rate_over_runs",
     "render",
     "render_comparison",
@@ -42,6 +45,8 @@ __all__ = [
     "to_jsonl",
     "to_junit",
     "to_markdown",
+    "totals_table",
+    "traces_table",
     "write_atomic",
 ]
 
@@ -50,6 +55,7 @@ _HOME = {
     "call_text": "show",
     "dump_sessions": "dump",
     "figure_over_runs": "trends",
+    "metrics_table": "metrics",
     "pass_rate_over_runs": "trends",
     "render_comparison": "comparison",
     "render_table": "table",
@@ -62,6 +68,8 @@ _HOME = {
     "to_jsonl": "lines",
     "to_junit": "junit",
     "to_markdown": "markdown",
+    "totals_table": "metrics",
+    "traces_table": "traces",
 }
 
 

@@ -8,7 +8,7 @@ terminal stands on a line of its own, and the terminal wraps it without breaking
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 __all__ = ["cells", "grid", "hanging", "wrapped"]
 
 # Scripts that write words without blanks between them: a line may end behind any character.
-_UNSPACED = "\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60"
-_ANY = f"{_UNSPACED}\U00020000-\U0003ffff"
+_UNSPACED = (
+    "\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe4f\uff00-\uff60"
+    "\U00020000-\U0003ffff"
+)
 # A quoted command stays together, where it is not longer than a line anyway.
-_PIECES = re.compile(f"[ ]+|`[^`]{{1,60}}`[^ {_ANY}]*|[{_ANY}]|[^ {_ANY}]+")
+_WORDS = re.compile(r"[ ]+|`[^`]{1,60}`[^ ]*|[^ ]+")
+_CHARACTERS = re.compile(f"[{_UNSPACED}]|[^{_UNSPACED}]+")
 _LEAST = 36  # columns that a reason needs beside a name
 _GAP = 2
 
@@ -38,7 +41,7 @@ def wrapped(text: str, width: int, *, first: int | None = None) -> list[str]:
     `first` is the room on the first line, which stays empty where the first word is wider.
     """
     lines, line, used, room = [], "", 0, width if first is None else first
-    for piece in _PIECES.findall(text):
+    for piece in _pieces(text, width):
         size = cells(piece)
         if used + size > room and (line.strip() or room < width):
             lines.append(line.rstrip())
@@ -48,6 +51,14 @@ def wrapped(text: str, width: int, *, first: int | None = None) -> list[str]:
         line += piece
         used += size
     return [*lines, line.rstrip()] if line.strip() or not lines else lines
+
+
+def _pieces(text: str, width: int) -> Iterator[str]:
+    for word in _WORDS.findall(text):
+        if cells(word) > width:
+            yield from _CHARACTERS.findall(word)
+        else:
+            yield word
 
 
 def hanging(
@@ -103,25 +114,23 @@ def grid(
     how = [*styles, *[""] * (len(rows) - len(styles))]
     if room < min(sizes[-1], 24):
         return [_block(head, row, width, style) for row, style in zip(rows, how, strict=True)]
-    top = [(_padded(head, sizes, numbers), "bold")]
-    made = [hanging(top, _last(head, sizes, numbers), width, style="bold")]
+    made = [_line(head, sizes, numbers, width, "bold")]
     made.append(Text("─" * min(width, start + min(sizes[-1], room)), style="dim"))
-    for row, style in zip(rows, how, strict=True):
-        front = _padded(row, sizes, numbers)
-        made.append(hanging([(front, style)], _last(row, sizes, numbers), width, style=style))
+    made += [_line(row, sizes, numbers, width, style) for row, style in zip(rows, how, strict=True)]
     return made
 
 
-def _padded(row: Sequence[str], sizes: Sequence[int], numbers: Sequence[int]) -> str:
-    """All cells but the last."""
-    return "".join(
+def _line(
+    row: Sequence[str], sizes: Sequence[int], numbers: Sequence[int], width: int, style: str
+) -> Text:
+    front = "".join(
         _cell(cell, size, index in numbers) + " " * _GAP
         for index, (cell, size) in enumerate(zip(row[:-1], sizes[:-1], strict=True))
     )
-
-
-def _last(row: Sequence[str], sizes: Sequence[int], numbers: Sequence[int]) -> str:
-    return _cell(row[-1], sizes[-1], True) if len(row) - 1 in numbers else row[-1]
+    last = row[-1]
+    if len(row) - 1 in numbers:
+        front, last = front + _cell(last, sizes[-1], True), ""
+    return hanging([(front, style)], last, width, style=style)
 
 
 def _cell(text: str, size: int, right: bool) -> str:

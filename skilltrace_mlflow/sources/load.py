@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from skilltrace_mlflow.errors import ConfigurationError, InputError, TraceNotFoundError
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.locate import find_local_session, local_sessions
+from skilltrace_mlflow.sources.prefixes import store_is_named
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 
 if TYPE_CHECKING:
@@ -232,7 +233,7 @@ def session_of_id(
         try:
             return load_file(find_local_session(session_id))
         except TraceNotFoundError:
-            if not _store_is_named():
+            if not store_is_named():
                 raise
     from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 
@@ -278,7 +279,7 @@ def latest(experiment: str | None = None, *, tracking_uri: str | None = None) ->
 
     Raises TraceNotFoundError if there is none.
     """
-    if experiment or tracking_uri or _store_is_named():
+    if experiment or tracking_uri or store_is_named():
         return latest_of_experiment(experiment, tracking_uri=tracking_uri)
     return latest_local()
 
@@ -292,11 +293,6 @@ def latest_local() -> Evidence:
             "list them with skilltrace-mlflow list-traces --local"
         )
     return load_file(sessions[0])
-
-
-def _store_is_named() -> bool:
-    names = ("MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID")
-    return any(os.environ.get(name) for name in names)
 
 
 def short_name(path: str | os.PathLike[str]) -> str:

@@ -13,7 +13,9 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 
 from skilltrace_mlflow.errors import InputError, TraceNotFoundError
@@ -22,7 +24,11 @@ __all__ = [
     "claude_projects_dir",
     "find_local_session",
     "find_sessions",
+    "is_prefix",
+    "last_activity",
+    "local_ids_like",
     "local_sessions",
+    "newest_first",
     "project_slug",
 ]
 
@@ -30,6 +36,7 @@ _SUFFIXES = (".jsonl", ".jsonl.gz")
 _SUBAGENTS = "subagents"
 _LONGEST_SLUG = 200
 _LINES_BEFORE_CWD = 200
+_TAIL = 1 << 18
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
@@ -88,7 +95,8 @@ def find_sessions(directory: str | os.PathLike[str], *, recursive: bool = True) 
 
 
 def local_sessions(cwd: str | os.PathLike[str] | None = None) -> list[Path]:
-    """Sessions that were started in `cwd` (default: the current directory), the newest first.
+    """Sessions that were started in `cwd` (default: the current directory), the newest first: the
+    one that was last active.
 
     Claude Code names the folder by the directory it was started in, which may be given through a
     symbolic link: both spellings are looked at. Other directories can share the folder, so that
@@ -96,15 +104,56 @@ def local_sessions(cwd: str | os.PathLike[str] | None = None) -> list[Path]:
     """
     given = Path(cwd).expanduser() if cwd is not None else Path.cwd()
     spellings = dict.fromkeys((project_slug(given.absolute()), project_slug(given.resolve())))
-    found: dict[Path, float] = {}
+    found: dict[Path, tuple[float, float]] = {}
     for slug in spellings:
         folder = claude_projects_dir() / slug
         if folder.is_dir():
             for path in find_sessions(folder, recursive=False):
                 started = _started_in(path)
                 if started is not None and os.path.realpath(started) == os.path.realpath(given):
-                    found[path] = path.stat().st_mtime
-    return sorted(found, key=lambda path: (-found[path], str(path)))
+                    found[path] = last_activity(path)
+    return newest_first(found)
+
+
+def newest_first(active: Mapping[Path, tuple[float, float]]) -> list[Path]:
+    """Sessions in order of their last activity."""
+    return sorted(active, key=lambda path: (*(-moment for moment in active[path]), str(path)))
+
+
+def last_activity(path: Path) -> tuple[float, float]:
+    """When a session was last active, in seconds: the time of its last entry, and then the file's,
+    which stands for the former too where no entry near the end has a time.
+
+    A copy of a session is as old as the session, whatever time the file system gives it.
+    """
+    changed = path.stat().st_mtime
+    try:
+        if path.suffix == ".gz":
+            with gzip.open(path, "rb") as packed:
+                tail = packed.read()[-_TAIL:]
+        else:
+            with path.open("rb") as file:
+                file.seek(max(path.stat().st_size - _TAIL, 0))
+                tail = file.read()
+    except (OSError, EOFError, zlib.error):
+        return changed, changed
+    for line in reversed(tail.split(b"\n")):
+        moment = _moment(line)
+        if moment is not None:
+            return moment, changed
+    return changed, changed
+
+
+def _moment(line: bytes) -> float | None:
+    """The time of an entry; None where it has none, or is not whole."""
+    if b'"timestamp"' not in line:
+        return None
+    try:
+        entry = json.loads(line)
+        stamp = datetime.fromisoformat(str(entry["timestamp"]).replace("Z", "+00:00"))
+        return stamp.timestamp()
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+        return None
 
 
 def _started_in(path: Path) -> str | None:
@@ -146,6 +195,31 @@ def find_local_session(session_id: str) -> Path:
             " --local` lists the sessions on this machine (CLAUDE_CONFIG_DIR moves the folder)"
         )
     return max(found, key=lambda path: path.stat().st_mtime)
+
+
+_PREFIX = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{3,}")
+
+
+def is_prefix(text: str) -> bool:
+    """Whether a text can be the beginning of a session's or a trace's id: four characters or more,
+    none of which means anything to a path, a pattern or a query.
+    """
+    return _PREFIX.fullmatch(text) is not None
+
+
+def local_ids_like(prefix: str) -> list[str]:
+    """The ids of this machine's sessions that begin so, sorted; empty for no beginning of an id."""
+    projects = claude_projects_dir()
+    if not is_prefix(prefix) or not projects.is_dir():
+        return []
+    found = {
+        entry.name.removesuffix(".gz").removesuffix(".jsonl")
+        for folder in os.scandir(projects)
+        if folder.is_dir()
+        for entry in os.scandir(folder)
+        if entry.name.startswith(prefix) and _is_session(entry)
+    }
+    return sorted(found)
 
 
 def _walk(root: Path, *, recursive: bool) -> Iterator[Path]:

@@ -65,7 +65,8 @@ def test_lower_bounds_say_so_and_missing_agents_are_missing(tmp_path: Path) -> N
     shown = " ".join(run(tmp_path).split())
     assert "Explore (missing, tool uses: 7" in shown
     assert "at least $" in shown
-    assert "lower bounds of 1 sessions" in shown
+    assert "lower bounds of 1 session" in shown
+    assert "1 sessions" not in shown
     whole = " ".join(run(path.parent, RECORDINGS / "plain").split())
     assert "sessions 2" in whole
 
