@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from skilltrace_mlflow.pricing import session_cost
 from skilltrace_mlflow.session import WARM_UP, ModelStep, Session, TokenUsage, ToolCall, TraceEvent
+from skilltrace_mlflow.text import counted
 from skilltrace_mlflow.tools import tool_category
 
 __all__ = [
@@ -55,8 +56,8 @@ class TraceMetrics:
 
     def __repr__(self) -> str:
         return (
-            f"TraceMetrics({self.session_id!r}, {len(self.tool_calls)} tool calls, "
-            f"{self.num_turns} turns, {self.usage.total_tokens} tokens)"
+            f"TraceMetrics({self.session_id!r}, {counted(len(self.tool_calls), 'tool call')}, "
+            f"{counted(self.num_turns, 'turn')}, {counted(self.usage.total_tokens, 'token')})"
         )
 
     def _repr_html_(self) -> str:

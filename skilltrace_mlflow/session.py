@@ -19,6 +19,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal, TypeVar
 
+from skilltrace_mlflow.text import counted
+
 __all__ = [
     "MAIN_AGENT",
     "OUTSIDE",
@@ -389,7 +391,10 @@ class Session:
 
     def __repr__(self) -> str:
         name = self.session_id or self.source or "without id"
-        return f"Session({name!r}, {len(self.tool_calls)} tool calls, {self.turns} turns)"
+        return (
+            f"Session({name!r}, {counted(len(self.tool_calls), 'tool call')}, "
+            f"{counted(self.turns, 'turn')})"
+        )
 
     def _repr_html_(self) -> str:
         """Totals and timeline, for notebooks."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from pathlib import Path
 
 __all__ = [
     "clipped",
@@ -113,3 +114,11 @@ def without_password(uri: str) -> str:
         return uri.replace(f":{parts.password}@", ":***@") if parts.password else uri
     except ValueError:
         return uri
+
+
+def below_here(path: Path) -> Path:
+    """The path, relative to the current directory where it lies in it: shorter to read."""
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path

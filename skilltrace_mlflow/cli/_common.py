@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXIT_INTERRUPTED",
-    "below_here",
     "colourful",
     "drop_output",
     "emit",
@@ -73,14 +72,6 @@ class _OutputFile(ExpandedPath):
 def note(message: str) -> None:
     """A message to the person, on standard error: an error, or what was lost."""
     click.echo(_inert(plain(message)), err=True)
-
-
-def below_here(path: Path) -> Path:
-    """The path, relative to the current directory where it lies in it: shorter to read."""
-    try:
-        return path.relative_to(Path.cwd())
-    except ValueError:
-        return path
 
 
 def remark(message: str) -> None:
@@ -319,10 +310,14 @@ def drop_output() -> None:
 
 
 def colourful() -> bool:
-    """Whether standard output wants colours: a terminal, or FORCE_COLOR, and no NO_COLOR."""
+    """Whether standard output wants colours: a terminal that knows some, or FORCE_COLOR, and no
+    NO_COLOR.
+    """
     if os.environ.get("NO_COLOR"):
         return False
-    return os.environ.get("FORCE_COLOR", "0") not in ("", "0") or sys.stdout.isatty()
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    return sys.stdout.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
 def emit(

@@ -17,14 +17,13 @@ from skilltrace_mlflow.cli._common import (
     write_result,
 )
 from skilltrace_mlflow.cli._options import ExpandedPath, store_options
-from skilltrace_mlflow.text import plain
 
 if TYPE_CHECKING:
-    from skilltrace_mlflow.databricks.doctor import Finding
+    pass
 
 __all__ = ["command"]
 
-_COLOURS = {"ok": "green", "missing": "red", "unknown": "yellow", "skipped": "bright_black"}
+_STYLES = {"ok": "", "missing": "bold red", "unknown": "yellow", "skipped": "dim"}
 
 
 @click.command(epilog="Example: skilltrace-mlflow doctor --table main.skilltrace.outcomes")
@@ -80,6 +79,7 @@ def command(
     be asked and nothing is known to be missing.
     """
     from skilltrace_mlflow.databricks.doctor import examine, exit_code
+    from skilltrace_mlflow.report import columns_text
 
     findings = examine(
         directory,
@@ -97,16 +97,14 @@ def command(
         if name == "json":
             report = {"exit_code": code, "findings": [item.to_dict() for item in findings]}
             return json.dumps(report, indent=2, ensure_ascii=False)
-        return "\n".join(_line(item, color=color) for item in findings)
+        rows = [
+            (item.state, item.name, f"{item.found}; {item.way_out}" if item.way_out else item.found)
+            for item in findings
+        ]
+        styles = [_STYLES[item.state] for item in findings]
+        head = ("state", "what", "")
+        return columns_text(head, rows, styles=styles, headed=False, color=color)
 
     write_files(outputs, text_of, quiet=quiet)
     write_result(text_of(output_format, color=colourful()), output_format)
     return code
-
-
-def _line(item: Finding, *, color: bool) -> str:
-    state = f"{item.state:<8}"
-    if color:
-        state = click.style(state, fg=_COLOURS[item.state])
-    way_out = f"; {item.way_out}" if item.way_out else ""
-    return f"{state} {item.name:<10} {plain(f'{item.found}{way_out}')}"

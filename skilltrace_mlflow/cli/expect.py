@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import click
 
 from skilltrace_mlflow.cli._common import (
-    below_here,
     note,
     output_option,
     verbosity_options,
@@ -27,6 +26,7 @@ from skilltrace_mlflow.cli._options import (
     told_apart,
 )
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError
+from skilltrace_mlflow.text import below_here, counted
 
 if TYPE_CHECKING:
     from skilltrace_mlflow.proposals import Appended, Proposal
@@ -203,7 +203,7 @@ def _tell(done: Appended, skill: str, given: int, *, redact: bool) -> None:
     if redact:
         count = sum(done.redacted.values())
         kinds = ", ".join(f"{kind} {n}" for kind, n in sorted(done.redacted.items()))
-        note(f"{done.id}: {count} secret(s) replaced" + (f": {kinds}" if kinds else ""))
+        note(f"{done.id}: {counted(count, 'secret')} replaced" + (f": {kinds}" if kinds else ""))
     for text in done.failing:
         note(f"{done.id}: with what the manifest expects, {text}")
     note(f"next: skilltrace-mlflow mlflow-eval {skill} --include-traces --test-id {done.id}")

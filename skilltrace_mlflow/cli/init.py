@@ -8,11 +8,12 @@ from pathlib import Path
 
 import click
 
-from skilltrace_mlflow.cli._common import below_here, note, write_result
+from skilltrace_mlflow.cli._common import note, write_result
 from skilltrace_mlflow.cli._options import ExpandedPath
 from skilltrace_mlflow.errors import ConfigurationError, InputError
 from skilltrace_mlflow.expectations.ground_truth import EXAMPLE_PROMPT
 from skilltrace_mlflow.expectations.locate import SKILLS_DIR_VARIABLE
+from skilltrace_mlflow.text import below_here
 
 __all__ = ["command"]
 

@@ -20,6 +20,7 @@ from skilltrace_mlflow.cli._common import (
     write_result,
 )
 from skilltrace_mlflow.cli._options import ExpandedPath, agent_options, store_options
+from skilltrace_mlflow.text import counted
 
 if TYPE_CHECKING:
     from skilltrace_mlflow.agent.run_skill import Prepared, SkillRun
@@ -164,7 +165,7 @@ def _say(done: SkillRun, *, quiet: bool, verbose: bool) -> None:
         ends = ", ".join(f"{count} {end}" for end, count in sorted(done.ends.items()))
         note(f"run {done.run_id}: {ends}; ${done.spent_usd:.4f}; kept in {done.folder}")
         if lost:
-            count = "1 attempt says" if len(lost) == 1 else f"{len(lost)} attempts say"
+            count = counted(len(lost), "attempt says", "attempts say")
             again = any(record.end not in SETTLED for record in lost)
             way_out = f"--resume {done.run_id}" if again else "give more time or money in a new run"
             note(f"{count} nothing about the agent; {way_out}")
@@ -180,7 +181,7 @@ def _shown(ready: Prepared) -> str:
         cost = f"about ${ready.estimate:.4f}, from the mean of earlier attempts"
     bound = ready.options.max_usd
     open_ = len(ready.jobs) - len(ready.done)
-    lines.append(f"{open_} attempts to make; cost {cost}")
+    lines += [f"{counted(open_, 'attempt')} to make", f"cost {cost}"]
     lines.append("no bound on the whole (--max-usd)" if bound is None else f"at most ${bound:g}")
     return "\n".join(lines)
 

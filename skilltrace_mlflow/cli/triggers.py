@@ -17,6 +17,7 @@ from skilltrace_mlflow.cli._common import (
     write_result,
 )
 from skilltrace_mlflow.cli._options import ExpandedPath
+from skilltrace_mlflow.text import counted
 
 if TYPE_CHECKING:
     from skilltrace_mlflow.triggers import SkillTriggers, Triggers
@@ -89,20 +90,16 @@ def _cells(item: SkillTriggers) -> tuple[str, ...]:
 
 
 def _foot(found: Triggers) -> str:
-    return f"{found.sessions} sessions; what {found.not_known} of them offered is not known"
+    told = f"; what {found.not_known:,} of them offered is not known" if found.not_known else ""
+    return counted(found.sessions, "session") + told
 
 
 def _table(found: Triggers) -> str:
-    rows = [_HEAD, *(_cells(item) for item in found.skills)]
-    widths = [max(len(row[n]) for row in rows) for n in range(len(_HEAD))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if n == 0 else cell.rjust(width)
-            for n, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join([*lines, "", _foot(found)])
+    from skilltrace_mlflow.report import columns_text
+
+    rows = [_cells(item) for item in found.skills]
+    table = columns_text(_HEAD, rows, numbers=range(1, len(_HEAD)))
+    return f"{table}\n\n{_foot(found)}"
 
 
 def _markdown(found: Triggers) -> str:

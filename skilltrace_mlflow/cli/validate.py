@@ -11,6 +11,7 @@ import click
 from skilltrace_mlflow.cli._common import note, verbosity_options, write_result
 from skilltrace_mlflow.cli._options import ExpandedPath
 from skilltrace_mlflow.errors import ConfigurationError, SkillTraceError
+from skilltrace_mlflow.text import counted
 
 if TYPE_CHECKING:
     from skilltrace_mlflow.expectations import Manifest, TestCase
@@ -102,5 +103,5 @@ def _summary(manifest: Manifest, cases: tuple[TestCase, ...]) -> str:
         expected += [*case.expectations, *case.session_expectations]
     off = frozenset(manifest.disabled)
     checks = {i.spec.name for i in expected if i.asks and not i.spec.named_in(off)}
-    told = f"{len(cases)} test case(s), {len(checks)} trace check(s)"
-    return f"{manifest.name}: valid: {told}, {len(manifest.quality_gates)} gate(s)"
+    told = f"{counted(len(cases), 'test case')}, {counted(len(checks), 'trace check')}"
+    return f"{manifest.name}: valid: {told}, {counted(len(manifest.quality_gates), 'gate')}"

@@ -48,6 +48,7 @@ from skilltrace_mlflow.sources.load import (
     evidence_of_whole,
 )
 from skilltrace_mlflow.sources.mlflow.tags import said_test
+from skilltrace_mlflow.text import counted
 
 __all__ = ["RUNS", "JobOptions", "JobReport", "parse_since", "parse_span", "run_job"]
 
@@ -123,9 +124,10 @@ class JobReport:
         row = self.row
         return (
             f"{row['window_from']:%Y-%m-%d %H:%M} to {row['window_to']:%Y-%m-%d %H:%M} UTC: "
-            f"{row['traces']} traces ({row['unfinished']} unfinished), {row['judged']} judged: "
+            f"{counted(row['traces'], 'trace')} ({row['unfinished']} unfinished), "
+            f"{row['judged']} judged: "
             f"{row['passed']} passed, {row['failed']} failed, {row['not_judged']} not judged; "
-            f"{row['rows_changed']} rows new or changed; exit code {self.exit_code}"
+            f"{counted(row['rows_changed'], 'row')} new or changed; exit code {self.exit_code}"
         )
 
 
@@ -256,7 +258,7 @@ def _evaluate(skill: JobSkill, evidence: Sequence[Evidence], options: JobOptions
     for test_id, items in by_test.items():
         if not skill.expects(test_id):
             whose = "no test case" if test_id is None else f"test case {test_id}"
-            notes.append(f"{len(items)} traces of {whose}: nothing is expected of them")
+            notes.append(f"{counted(len(items), 'trace')} of {whose}: nothing is expected there")
             continue
         if test_id is not None:
             items = _sessions(items, options.tracking_uri)

@@ -26,6 +26,7 @@ from skilltrace_mlflow.expectations import Manifest, load_ground_truth, load_man
 from skilltrace_mlflow.expectations.documents import load_document
 from skilltrace_mlflow.expectations.trigger_prompts import trigger_cases
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+from skilltrace_mlflow.text import counted
 
 if TYPE_CHECKING:
     from mlflow.genai.datasets import EvaluationDataset
@@ -54,8 +55,8 @@ class DatasetChange:
 
     def __str__(self) -> str:
         return (
-            f"dataset {self.name}: {self.cases} test cases, {self.written} written, "
-            f"{self.deleted} older records deleted"
+            f"dataset {self.name}: {counted(self.cases, 'test case')}, {self.written} written, "
+            f"{counted(self.deleted, 'older record')} deleted"
         )
 
 

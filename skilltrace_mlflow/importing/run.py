@@ -32,7 +32,7 @@ from skilltrace_mlflow.sources.load import load_file
 from skilltrace_mlflow.sources.locate import find_sessions
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 from skilltrace_mlflow.sources.transcript.subagents import agent_id_of
-from skilltrace_mlflow.text import without_password
+from skilltrace_mlflow.text import counted, without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -87,16 +87,18 @@ class ImportReport:
     def in_words(self) -> str:
         """For people: what was logged where, what was left alone, what was taken out."""
         lines = [
-            f"{self.sessions} sessions: {self.logged} turns logged, {self.replaced} replaced, "
-            f"{self.unchanged} unchanged"
+            f"{counted(self.sessions, 'session')}: {counted(self.logged, 'turn')} logged, "
+            f"{self.replaced:,} replaced, "
+            f"{self.unchanged:,} unchanged"
         ]
         if self.older:
-            lines.append(f"{self.older} turns left alone: the store holds a longer copy of them")
+            turns = counted(self.older, "turn")
+            lines.append(f"{turns} left alone: the store holds a longer copy")
         if self.redacted:
             kinds = ", ".join(f"{kind} ({count})" for kind, count in self.redacted.items())
             lines.append(f"secrets replaced: {kinds}")
         if self.failed:
-            lines.append(f"{len(self.failed)} files could not be read")
+            lines.append(f"{counted(len(self.failed), 'file')} could not be read")
         if self.out_of_sight and self.oldest is not None:
             lines.append(
                 f"{self.out_of_sight} of these turns are older than the {SHOWN_DAYS} days that "

@@ -20,15 +20,17 @@ if TYPE_CHECKING:
     from skilltrace_mlflow.report.junit import to_junit
     from skilltrace_mlflow.report.lines import to_json, to_jsonl
     from skilltrace_mlflow.report.markdown import to_markdown
-    from skilltrace_mlflow.report.metrics import metrics_table, totals_table
     from skilltrace_mlflow.report.show import call_text, timeline_text
     from skilltrace_mlflow.report.table import render_table
-    from skilltrace_mlflow.report.traces import traces_table
+    from skilltrace_mlflow.report.terminal.columns import columns_text
+    from skilltrace_mlflow.report.terminal.metrics import metrics_table, totals_table
+    from skilltrace_mlflow.report.terminal.traces import traces_table
     from skilltrace_mlflow.report.trends import figure_over_runs, pass_rate_over_runs
 
 __all__ = [
     "call_json",
     "call_text",
+    "columns_text",
     "dump_sessions",
     "figure_over_runs",
     "metrics_table",
@@ -53,9 +55,10 @@ __all__ = [
 _HOME = {
     "call_json": "dump",
     "call_text": "show",
+    "columns_text": "terminal.columns",
     "dump_sessions": "dump",
     "figure_over_runs": "trends",
-    "metrics_table": "metrics",
+    "metrics_table": "terminal.metrics",
     "pass_rate_over_runs": "trends",
     "render_comparison": "comparison",
     "render_table": "table",
@@ -68,8 +71,8 @@ _HOME = {
     "to_jsonl": "lines",
     "to_junit": "junit",
     "to_markdown": "markdown",
-    "totals_table": "metrics",
-    "traces_table": "traces",
+    "totals_table": "terminal.metrics",
+    "traces_table": "terminal.traces",
 }
 
 

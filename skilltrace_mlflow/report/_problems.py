@@ -13,7 +13,7 @@ from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.report._found import problems, what_happened
 from skilltrace_mlflow.report._names import WHOLE_TEST
 from skilltrace_mlflow.results import Evaluation, TestResult
-from skilltrace_mlflow.text import one_line
+from skilltrace_mlflow.text import counted, one_line
 
 __all__ = ["Problem", "failures", "top_reasons", "unjudged"]
 
@@ -56,8 +56,8 @@ def top_reasons(evaluation: Evaluation, most: int = 3) -> list[str]:
     """The most frequent reasons in short: `required_tools: Read: not called · 41 tests`."""
     ranked = [*failures(evaluation), *unjudged(evaluation)]
     return [
-        f"{one_line(problem.check, 80)}: {one_line(problem.text, 160)} · {len(problem.tests):,} "
-        f"test{'' if len(problem.tests) == 1 else 's'}"
+        f"{one_line(problem.check, 80)}: {one_line(problem.text, 160)} · "
+        f"{counted(len(problem.tests), 'test')}"
         for problem in ranked[:most]
     ]
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from skilltrace_mlflow.report._found import problems
 from skilltrace_mlflow.report._problems import top_reasons
 from skilltrace_mlflow.results import Evaluation
-from skilltrace_mlflow.text import one_line, plain, without_password
+from skilltrace_mlflow.text import below_here, one_line, plain, without_password
 
 __all__ = ["run_url", "sentence", "where_to_look"]
 
@@ -45,7 +45,7 @@ def sentence(evaluation: Evaluation) -> str:
             ]
         )
         more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
-        text += f" Gate{'' if len(failed) == 1 else 's'} not met: {names}{more}."
+        text += f" {'Gate' if len(failed) == 1 else 'Gates'} not met: {names}{more}."
     elif evaluation.gates:
         several = len(evaluation.gates) > 1
         text += f" All {len(evaluation.gates)} gates are met." if several else " Its gate is met."
@@ -84,8 +84,8 @@ def _first_call(evaluation: Evaluation) -> Iterator[str]:
     for result, outcome in problems(evaluation):
         source = result.source or ""
         if outcome.calls and source.endswith((".jsonl", ".jsonl.gz", ".json")):
-            number = outcome.calls[0].number
-            yield f"skilltrace-mlflow show {shlex.quote(source)} --call {number}"
+            file = shlex.quote(str(below_here(Path(source))))
+            yield f"skilltrace-mlflow show {file} --call {outcome.calls[0].number}"
             return
 
 

@@ -17,7 +17,7 @@ from skilltrace_mlflow.report.svg import bars, histogram
 from skilltrace_mlflow.report.timeline import Limits, build_timeline
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.session import Session
-from skilltrace_mlflow.text import clipped, one_line, without_password
+from skilltrace_mlflow.text import clipped, counted, one_line, without_password
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -202,7 +202,7 @@ def _spread(key: str, values: Sequence[float], bounds: int) -> str:
     """Median and extremes of sorted values; `bounds` of them are lower bounds."""
     middle = shown_figure(key, statistics.median(values))
     least, most = shown_figure(key, values[0]), shown_figure(key, values[-1])
-    text = f"median {middle}, from {least} to {most}, {len(values):,} tests"
+    text = f"median {middle}, from {least} to {most}, {counted(len(values), 'test')}"
     return text + (f"; lower bounds in {bounds:,} of them" if bounds else "")
 
 

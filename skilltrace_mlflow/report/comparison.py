@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.comparison.compare import (
     Change,
@@ -13,13 +12,11 @@ from skilltrace_mlflow.comparison.compare import (
 )
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.figures import FIGURES, shown_figure
-from skilltrace_mlflow.report._console import printed
 from skilltrace_mlflow.report._json import dumps
 from skilltrace_mlflow.report.markdown import escape, markdown_table
-from skilltrace_mlflow.text import one_line
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from skilltrace_mlflow.report.terminal.console import printed, terminal_width
+from skilltrace_mlflow.report.terminal.lines import grid, hanging
+from skilltrace_mlflow.text import counted, one_line
 
 __all__ = [
     "CHANGE_HEAD",
@@ -64,11 +61,11 @@ def verdict(comparison: Comparison) -> str:
             f"of B's ({count('appeared'):,}); nothing was compared"
         )
     found = len(comparison.regressions)
-    word = f"{found} regression{'s' if found != 1 else ''}" if found else "No regression"
+    word = counted(found, "regression") if found else "No regression"
     return (
         f"{word}: {count('worse')} worse, {count('vanished')} vanished, {count('better')} better, "
         f"{count('appeared')} appeared, {count('changed')} changed otherwise; "
-        f"{comparison.tests_in_both:,} test{'s' if comparison.tests_in_both != 1 else ''} in both"
+        f"{counted(comparison.tests_in_both, 'test')} in both"
     )
 
 
@@ -176,11 +173,14 @@ def _sections(
 def _table(comparison: Comparison, width: int | None, color: bool) -> str:
     from rich.text import Text
 
-    parts: list[RenderableType] = [
-        Text(f"A  {one_line(comparison.before_name)}\nB  {one_line(comparison.after_name)}\n")
-    ]
+    names = (("A", comparison.before_name), ("B", comparison.after_name))
+    parts = [Text(f"{side}  {one_line(name)}", no_wrap=True) for side, name in names]
+    parts.append(Text())
+    columns = width or terminal_width()
     for _, head, rows in _sections(comparison):
-        parts += [_rich_table(head, rows[:_MOST_CHANGES]), Text()]
+        shown = rows[:_MOST_CHANGES]
+        styles = [next((_STYLES[cell] for cell in row if cell in _STYLES), "") for row in shown]
+        parts += [*grid(head, shown, columns, styles=styles), Text()]
         if len(rows) > _MOST_CHANGES:
             parts.append(Text(f"… and {len(rows) - _MOST_CHANGES:,} more; --format json has all"))
     style = (
@@ -190,18 +190,5 @@ def _table(comparison: Comparison, width: int | None, color: bool) -> str:
         if comparison.unpaired
         else "bold green"
     )
-    parts.append(Text(verdict(comparison), style=style))
-    return printed(parts, width=width, color=color)
-
-
-def _rich_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> RenderableType:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for title in head:
-        table.add_column(title, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-    return table
+    parts.append(hanging([], verdict(comparison), columns, style=style))
+    return printed(parts, width=columns, color=color)

@@ -24,7 +24,7 @@ from skilltrace_mlflow.report.table import headline
 from skilltrace_mlflow.report.timeline import Limits, Node, build_timeline, totals
 from skilltrace_mlflow.results import Evaluation
 from skilltrace_mlflow.session import Session
-from skilltrace_mlflow.text import clipped, one_line
+from skilltrace_mlflow.text import clipped, counted, one_line
 
 __all__ = ["ReportPage", "evaluation_html", "evaluation_page", "metrics_html", "session_html"]
 
@@ -104,7 +104,7 @@ def _matrix(evaluation: Evaluation) -> str:
         whole = _mark(str(result.verdict), result.error or "")
         rows.append((f"<th>{_text(tests[id(result)])}</th>", whole, *cells))
     if len(evaluation.results) > len(shown):
-        rest = f"… and {len(evaluation.results) - len(shown):,} more tests"
+        rest = f"… and {counted(len(evaluation.results) - len(shown), 'more test')}"
         rows.append((f"<th>{rest}</th>",))
     return _table(evaluation.skill, ("test", "verdict", *names), rows)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from skilltrace_mlflow.report._console import printed, terminal_width
+from skilltrace_mlflow.report.terminal.console import printed, terminal_width
 from skilltrace_mlflow.report.timeline import (
     WHO,
     Limits,
@@ -15,7 +15,7 @@ from skilltrace_mlflow.report.timeline import (
     totals,
 )
 from skilltrace_mlflow.session import Session
-from skilltrace_mlflow.text import one_line
+from skilltrace_mlflow.text import counted, one_line
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -146,5 +146,5 @@ def _said(node: Node, style: str) -> RenderableType:
     lines = node.text.split("\n")
     shown = "\n".join(lines[:12])
     if len(lines) > 12:
-        shown += f"\n… ({len(lines) - 12} more lines)"
+        shown += f"\n… ({counted(len(lines) - 12, 'more line')})"
     return Text(shown, style=style)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Sequence
 from html import escape
 
-from skilltrace_mlflow.text import one_line
+from skilltrace_mlflow.text import counted, one_line
 
 __all__ = ["bars", "histogram", "line", "number"]
 
@@ -61,7 +61,7 @@ def histogram(values: Sequence[float], *, title: str, unit: str) -> str:
             step - 1,
             found / top,
             f"{number(low + index * width)} to {number(low + (index + 1) * width)} {unit}: "
-            f"{found} tests",
+            f"{counted(found, 'test')}",
         )
         for index, found in enumerate(bins)
     ]

@@ -21,11 +21,18 @@ from skilltrace_mlflow.report._attempts import (
     attempts_summary,
     triggering_summary,
 )
-from skilltrace_mlflow.report._console import print_parts, printed, terminal_width
 from skilltrace_mlflow.report._found import problems
-from skilltrace_mlflow.report._groups import LONGEST, STYLES, Group, group_lines, groups, name_of
-from skilltrace_mlflow.report._lines import grid, hanging
 from skilltrace_mlflow.report._names import labels
+from skilltrace_mlflow.report.terminal.console import print_parts, printed, terminal_width
+from skilltrace_mlflow.report.terminal.groups import (
+    LONGEST,
+    STYLES,
+    Group,
+    group_lines,
+    groups,
+    name_of,
+)
+from skilltrace_mlflow.report.terminal.lines import grid, hanging
 from skilltrace_mlflow.results import EXIT_OK, Evaluation, GateResult, TestResult
 from skilltrace_mlflow.text import counted, one_line
 

@@ -23,5 +23,5 @@ def test_a_manifest_without_test_cases_has_checks_of_its_own(
     )
     assert run(["validate", str(tmp_path)]) == 0
     captured = capsys.readouterr()
-    assert "s: valid: 0 test case(s), 2 trace check(s), 0 gate(s)" in captured.out
+    assert "s: valid: 0 test cases, 2 trace checks, 0 gates" in captured.out
     assert "execution_success is listed but nothing is expected of it: not appl" in captured.err

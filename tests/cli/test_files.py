@@ -42,7 +42,7 @@ def test_init_writes_files_that_are_valid_as_written(
     assert case.id == "my_skill_001"
     assert run(["validate", "my-skill"]) == 0
     captured = capsys.readouterr()
-    assert captured.out.startswith("my-skill: valid: 1 test case(s)")
+    assert captured.out.startswith("my-skill: valid: 1 test case,")
     assert captured.err == ""
 
 

@@ -11,6 +11,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -21,20 +22,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
+from skilltrace_mlflow.sources.locate import project_slug
 from skilltrace_mlflow.streams import reserved_output
 
 SKILL = Path(__file__).resolve().parents[2] / "examples" / "skills" / "bronze-ingestion"
 GOOD, FAILING = (str(SKILL / "traces" / f"demo-{name}.jsonl") for name in ("good", "failing"))
+EVALS = str(Path(__file__).resolve().parents[1] / "data" / "bridges" / "plugineval-result.json")
 STORE = ["--tracking-uri", "sqlite:///store.db", "--experiment", "demo"]
 # The word that stands between two commands' output; no command prints it.
 MARK = "=-=-="
 RUNNER = f"""
 import json, sys
-from skilltrace_mlflow.cli._app import run
+from skilltrace_mlflow.cli import _app, job
 out, err = sys.stdout, sys.stderr
 for name, arguments in json.loads(sys.argv[1]):
-    code = run(arguments)
+    if arguments[0] == "job":
+        code = _app.run(arguments[1:], job.command, "skilltrace-job")
+    else:
+        code = _app.run(arguments)
     for stream in (out, err):
         stream.write(f"{MARK}{{name}}={{code}}{MARK}\\n")
         stream.flush()
@@ -54,8 +61,9 @@ LIGHT = {
     "compare": ["compare", "before.jsonl", "before.jsonl"],
     "list-traces --local": ["list-traces", "--local"],
     "init": ["init", "made", "--force"],
-    "autolog status": ["autolog", "status"],
-    "autolog status json": ["autolog", "status", "--format", "json"],
+    "summarize --local": ["summarize", "--local"],
+    "triggers": ["triggers", GOOD],
+    "triggers json": ["triggers", GOOD, "--format", "json"],
 }
 WITH_STORE = {
     "import": ["import", GOOD, *STORE],
@@ -68,6 +76,24 @@ WITH_STORE = {
         *("trace-eval", str(SKILL), "--trace", FAILING, "--log", "--format", "json"),
         *STORE,
     ],
+    "doctor": ["doctor", "--tracking-uri", "sqlite:///none.db"],
+    "doctor json": ["doctor", "--tracking-uri", "sqlite:///none.db", "--format", "json"],
+    "import-evals": ["import-evals", EVALS, "--skill", "skill"],
+    "import-evals --evaluate": ["import-evals", EVALS, "--skill", str(SKILL), "--evaluate"],
+    "autolog status": ["autolog", "status"],
+    "autolog status json": ["autolog", "status", "--format", "json"],
+    "run --dry-run": ["run", "skill", "--agent", "replay", "--dry-run", *STORE],
+    "run": ["run", "skill", "--agent", "replay", "--test-id", "orders_create", *STORE],
+    "run json": [
+        *("run", "skill", "--agent", "replay", "--test-id", "orders_create_gone_wrong"),
+        *("--format", "json", *STORE),
+    ],
+    "capture": ["capture", "skill", "--trace", GOOD, "--id", "mine", *STORE],
+    "review": ["review", "skill", "--approve", "mine", "--reviewer", "ana", *STORE],
+    "promote": ["promote", "skill"],
+    "register": ["register", "skill", *STORE],
+    "register --list": ["register", "--list", *STORE],
+    "job": ["job", "--skills-dir", ".", "--table", "./out", "--since=9000d", "--no-llm", *STORE],
     "after them": ["trace-eval", str(SKILL), "--trace", FAILING],
 }
 # What each result must show, whatever the width.
@@ -84,11 +110,40 @@ SHOWN = {
     "list-traces --local": "11111111",
     "init": "manifest.yaml",
     "autolog status": "not enabled",
-    "import": "1 sessions",
+    "import": "1 session:",
     "list-traces": "tr-",
     "mlflow-eval": "fail",
+    "summarize --local": "tool calls",
+    "triggers": "offered",
+    "doctor": "autolog",
+    "import-evals --evaluate": "smoke",
+    "run --dry-run": "attempts to make",
+    "run": "1 test: 1 passed",
+    "job": "exit code 1",
 }
-CODES = {"trace-eval": 1, "mlflow-eval": 1, "after them": 1}
+# What is done, and no result, is said on standard error.
+SAID = {
+    "import-evals": "smoke: added",
+    "run": "1 finished",
+    "capture": "candidate mine in",
+    "review": "mine: approved by ana",
+    "promote": "mine: a test case in",
+    "register": "error: experiment",
+    "register --list": "",
+}
+# What is text of YAML, or one line for a log.
+UNBOUNDED = ("trace-eval github", "expect", "schema", "job", "init", "autolog status", "validate")
+CODES = {
+    "trace-eval": 1,
+    "mlflow-eval": 1,
+    "after them": 1,
+    "doctor": 1,
+    "run json": 1,
+    "job": 1,
+    "import-evals --evaluate": 1,
+    "register --list": 0,
+    "register": 3,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,17 +222,30 @@ def _by_command(text: str) -> dict[str, tuple[str, int]]:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    project = tmp_path / "claude" / "projects" / "-p"
+    project = tmp_path / "claude" / "projects" / project_slug(tmp_path)
     project.mkdir(parents=True)
-    (project / "11111111-aaaa.jsonl").write_bytes(Path(GOOD).read_bytes())
+    there = re.sub(
+        r'"cwd": ?"[^"]*"', f'"cwd": {json.dumps(str(tmp_path))}', Path(GOOD).read_text()
+    )
+    (project / "11111111-aaaa.jsonl").write_text(there, encoding="utf-8")
     before = '{"skill": "s", "test_id": "t", "attempt": 1, "verdict": "pass", "checks": []}\n'
     (tmp_path / "before.jsonl").write_text(before, encoding="utf-8")
+    shutil.copytree(SKILL, tmp_path / "skill")
     return tmp_path
 
 
-def check(ran: Mapping[str, Ran], *, out: bool, err: bool) -> None:
+def fits(line: str, columns: int) -> bool:
+    """Whether a line is no wider than the terminal, or there to be copied whole."""
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line).split("\r")[-1]
+    words = plain.split()
+    whole = plain.startswith(("look: ", "      ", "MLflow run ", "A  ", "B  "))
+    return cell_len(plain) <= columns or whole or max(map(len, words)) > columns // 2
+
+
+def check(ran: Mapping[str, Ran], *, out: bool, err: bool, columns: int) -> None:
     for name, result in ran.items():
-        expected = next((code for start, code in CODES.items() if name.startswith(start)), 0)
+        starts = sorted((start for start in CODES if name.startswith(start)), key=len)
+        expected = CODES[starts[-1]] if starts else 0
         assert result.code == expected, (name, result)
         if "json" in name and not out:
             assert json.loads(result.out), name
@@ -185,8 +253,14 @@ def check(ran: Mapping[str, Ran], *, out: bool, err: bool) -> None:
             # Whole, whatever a bar on the same terminal drew before it.
             plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|\r", "", result.out)
             assert json.loads(re.split(r"^(?=[\[{])", plain, maxsplit=1, flags=re.M)[1]), name
-        else:
+        elif name in SHOWN:
             assert SHOWN[name] in result.out, (name, result)
+        if "json" not in name:
+            assert name in SHOWN.keys() | SAID.keys()
+            assert SAID.get(name, "") in result.err, (name, result)
+        if out and not err and "json" not in name and name not in UNBOUNDED:
+            wide = [line for line in result.out.split("\n") if not fits(line, columns)]
+            assert wide == [], name
         if not out:
             assert "\x1b" not in result.out, name
         if not err:
@@ -211,12 +285,15 @@ COMBINATIONS = pytest.mark.parametrize(
 def test_light_commands(folder: Path, out: bool, err: bool, columns: int) -> None:
     if columns != 100 and not out:
         pytest.skip("a pipe has no width")
-    check(run_all(LIGHT, folder, out=out, err=err, columns=columns), out=out, err=err)
+    ran = run_all(LIGHT, folder, out=out, err=err, columns=columns)
+    check(ran, out=out, err=err, columns=columns)
 
 
 @COMBINATIONS
 def test_commands_with_a_store(folder: Path, out: bool, err: bool) -> None:
-    check(run_all(WITH_STORE, folder, out=out, err=err), out=out, err=err)
+    columns = {(True, True): 200, (True, False): 60}.get((out, err), 100)
+    ran = run_all(WITH_STORE, folder, out=out, err=err, columns=columns)
+    check(ran, out=out, err=err, columns=columns)
 
 
 def test_what_outlives_the_reservation_mutes_nothing(capsys: pytest.CaptureFixture[str]) -> None:

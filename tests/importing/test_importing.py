@@ -542,7 +542,7 @@ class TestCommands:
         arguments = [str(recording("plain")), "--experiment", "traces", "--tracking-uri", store]
         first = CliRunner().invoke(import_command, arguments)
         assert first.exit_code == 0
-        assert "1 turns logged" in first.stdout
+        assert "1 turn logged" in first.stdout
         second = CliRunner().invoke(import_command, [*arguments, "--format", "json"])
         assert json.loads(second.stdout)["unchanged"] == 1
 
@@ -553,7 +553,7 @@ class TestCommands:
         run = CliRunner().invoke(import_command, [*arguments, "--tracking-uri", store])
         assert run.exit_code == 2
         assert "bad.jsonl" in run.stderr
-        assert "1 turns logged" in run.stdout
+        assert "1 turn logged" in run.stdout
 
     def test_list_traces_lists_an_experiment(self, store: str) -> None:
         import_transcripts([recording("resume")], experiment="traces")

@@ -54,7 +54,7 @@ def test_a_session_and_its_figures_show_themselves() -> None:
     text = Page(session._repr_html_()).text
     assert "tool calls6: Agent ×2" in text
     assert "failedBash ls missing" in text
-    assert repr(session) == "Session('session-1', 6 tool calls, 1 turns)"
+    assert repr(session) == "Session('session-1', 6 tool calls, 1 turn)"
     metrics = compute_metrics(session)
     assert "tool calls6: Agent ×2" in Page(metrics._repr_html_()).text
     assert len(repr(metrics)) < 120

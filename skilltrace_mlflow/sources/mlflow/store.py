@@ -393,7 +393,8 @@ def connect(tracking_uri: str | None = None, *, create: bool = False) -> Iterato
     uri = tracking_uri_of(tracking_uri)
     if not create:
         require_local(uri)
-    await_store(uri)
+    with _without_chatter():
+        await_store(uri)
     _log.debug("asking %s", without_password(uri))
     before, named = set_uri(), os.environ.get(_URI)
     change = uri != mlflow.get_tracking_uri()
@@ -414,6 +415,20 @@ def connect(tracking_uri: str | None = None, *, create: bool = False) -> Iterato
         for name in bounded:
             if os.environ.get(name) == BOUNDS[name]:
                 os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """MLflow tells on standard error that it makes the tables of a new database."""
+    loggers = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _pages(client: MlflowClient, place: str, *, page: int = _PAGE, **query: Any) -> Iterator[Trace]:

@@ -98,8 +98,10 @@ def grid(
     *,
     numbers: Sequence[int] = (),
     styles: Sequence[str] = (),
+    headed: bool = True,
 ) -> list[Text]:
-    """Rows under their heads, `numbers` naming the columns that stand to the right.
+    """Rows under their heads (which are not shown unless `headed`), `numbers` naming the columns
+    that stand to the right.
 
     The last column takes the room that is left, and breaks. Where the others leave it none, each
     row becomes a line with its first cell and one below with the rest of them, named by the head.
@@ -108,14 +110,17 @@ def grid(
     from rich.text import Text
 
     rows = [tuple(row) for row in rows]
-    sizes = [max(cells(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    measured = [head, *rows] if headed else rows
+    sizes = [max((cells(row[i]) for row in measured), default=0) for i in range(len(head))]
     start = sum(sizes[:-1]) + _GAP * (len(sizes) - 1)
     room = width - start
     how = [*styles, *[""] * (len(rows) - len(styles))]
     if room < min(sizes[-1], 24):
         return [_block(head, row, width, style) for row, style in zip(rows, how, strict=True)]
-    made = [_line(head, sizes, numbers, width, "bold")]
-    made.append(Text("─" * min(width, start + min(sizes[-1], room)), style="dim"))
+    made: list[Text] = []
+    if headed:
+        made.append(_line(head, sizes, numbers, width, "bold"))
+        made.append(Text("─" * min(width, start + min(sizes[-1], room)), style="dim"))
     made += [_line(row, sizes, numbers, width, style) for row, style in zip(rows, how, strict=True)]
     return made
 

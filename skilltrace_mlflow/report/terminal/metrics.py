@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from skilltrace_mlflow.figures import shown_figure, shown_seconds
-from skilltrace_mlflow.report._console import printed, terminal_width
-from skilltrace_mlflow.report._lines import cells, hanging
+from skilltrace_mlflow.report.terminal.console import printed, terminal_width
+from skilltrace_mlflow.report.terminal.lines import cells, hanging
 from skilltrace_mlflow.text import counted, one_line, plain
 
 __all__ = ["metrics_table", "totals_table"]

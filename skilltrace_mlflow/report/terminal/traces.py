@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from skilltrace_mlflow.report._console import printed
-from skilltrace_mlflow.report._lines import cells, grid, wrapped
+from skilltrace_mlflow.report.terminal.console import printed
+from skilltrace_mlflow.report.terminal.lines import cells, grid, wrapped
 from skilltrace_mlflow.text import one_line
 
 if TYPE_CHECKING:
