@@ -190,9 +190,7 @@ def test_registered_on_a_server_and_read_back_it_judges_the_same(
         monitoring.stop("other", experiment="watched", tracking_uri=server)
 
 
-def test_a_warehouse_is_databricks_alone(
-    server: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_warehouse_is_databricks_alone(server: str, capsys: pytest.CaptureFixture[str]) -> None:
     place = ["--experiment", "watched", "--tracking-uri", server]
     assert run(["register", str(SKILL), "--warehouse", "abc", *place]) == 2
     assert "only Databricks has SQL warehouses" in capsys.readouterr().err
