@@ -1,7 +1,14 @@
 """One file per check; `_registry` says what a check is, `_findings` what it answers."""
 
-from skilltrace_mlflow.checks._calls import CallRef, places, refer
-from skilltrace_mlflow.checks._findings import NO_TRACE, Outcome, Verdict, unknown
+from skilltrace_mlflow.checks._findings import (
+    NO_TRACE,
+    CallRef,
+    Outcome,
+    Verdict,
+    places,
+    refer,
+    unknown,
+)
 from skilltrace_mlflow.checks._registry import (
     CheckSpec,
     Example,

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, get_args
 
 from skilltrace_mlflow.checks._findings import NO_TRACE, Outcome, Verdict, unknown
-from skilltrace_mlflow.checks._typed import Declaration
+from skilltrace_mlflow.checks._parameters import Declaration
 from skilltrace_mlflow.session import Scope, Session
 
 __all__ = [

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
+from skilltrace_mlflow.checks._parameters import LIFTED, Items, declare
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.checks._typed import LIFTED, Items, declare
 from skilltrace_mlflow.matching.skills import calls_for, has_nameless, states_of
 from skilltrace_mlflow.session import Session, SkillUse
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing
+from skilltrace_mlflow.checks._parameters import LIFTED, Items, declare, each
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.checks._typed import LIFTED, Items, declare, each
 from skilltrace_mlflow.commands.pattern import Pattern, parse_pattern
 from skilltrace_mlflow.commands.sql.patterns import globs_a_verb
 from skilltrace_mlflow.matching.command_calls import CallMatch, calls_matching, near_misses

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude, missing
-from skilltrace_mlflow.checks._parameters import LIMIT, Limit, parse_limit
+from skilltrace_mlflow.checks._parameters import LIMIT, Entries, Limit, declare, parse_limit
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.checks._typed import Entries, declare
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.selectors import calls_by_name
 from skilltrace_mlflow.session import Session, ToolCall

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing, unknown
+from skilltrace_mlflow.checks._parameters import Bound, declare
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.checks._typed import Bound, declare
 from skilltrace_mlflow.pricing import TOKEN_KINDS, session_cost, session_cost_most, step_cost
 from skilltrace_mlflow.session import Session
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing, unknown
+from skilltrace_mlflow.checks._parameters import Bound, declare
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.checks._typed import Bound, declare
 from skilltrace_mlflow.session import Session
 
 __all__ = ["Duration", "duration"]

@@ -6,10 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from skilltrace_mlflow.checks._calls import CallRef, refer
-from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude_score, missing
+from skilltrace_mlflow.checks._findings import (
+    CallRef,
+    Outcome,
+    Verdict,
+    conclude_score,
+    missing,
+    refer,
+)
+from skilltrace_mlflow.checks._parameters import Items, declare
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.checks._typed import Items, declare
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.pairing import alignment, nearest_calls
 from skilltrace_mlflow.matching.selectors import Selector

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import file_pattern
+from skilltrace_mlflow.checks._parameters import Items, declare, each, file_pattern
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.checks._typed import Items, declare, each
 from skilltrace_mlflow.matching.files import (
     Touched,
     directories,

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import Limit
+from skilltrace_mlflow.checks._parameters import Count, Limit, declare
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.checks._typed import Count, declare
 from skilltrace_mlflow.session import Session
 
 __all__ = ["PermissionDenials", "permission_denials"]

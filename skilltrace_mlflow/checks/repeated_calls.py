@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude, missing
-from skilltrace_mlflow.checks._parameters import Limit
+from skilltrace_mlflow.checks._parameters import Bound, Limit, declare
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.checks._typed import Bound, declare
 from skilltrace_mlflow.matching.values import json_equal
 from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.tools import NEEDED

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing
+from skilltrace_mlflow.checks._parameters import Items, declare, each
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.checks._typed import Items, declare, each
 from skilltrace_mlflow.commands.pattern import Pattern, parse_pattern
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.command_calls import calls_matching

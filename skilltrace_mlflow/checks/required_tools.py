@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing
+from skilltrace_mlflow.checks._parameters import Items, declare, each
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.checks._typed import Items, declare, each
 from skilltrace_mlflow.matching.selectors import Selector, count, select, selector_at
 from skilltrace_mlflow.session import Session
 

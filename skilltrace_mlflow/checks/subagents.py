@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import Limit
+from skilltrace_mlflow.checks._parameters import LIFTED, Count, Items, Limit, declare
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.checks._typed import LIFTED, Count, Items, declare
 from skilltrace_mlflow.patterns.regex import glob_match
 from skilltrace_mlflow.session import WARM_UP, Session, SubAgent, ToolCall
 from skilltrace_mlflow.tools import starts_agent

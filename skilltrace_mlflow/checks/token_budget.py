@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
+from skilltrace_mlflow.checks._parameters import Count, declare
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.checks._typed import Count, declare
 from skilltrace_mlflow.session import Evidence, Session, TokenUsage
 
 __all__ = ["TokenBudget", "token_budget"]

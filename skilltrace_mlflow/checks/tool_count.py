@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude, missing
-from skilltrace_mlflow.checks._parameters import LIMIT, Limit, parse_limit
+from skilltrace_mlflow.checks._parameters import LIMIT, Entries, Limit, declare, parse_limit
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.checks._typed import Entries, declare
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.mistakes import refuse_half_absolute
 from skilltrace_mlflow.matching.selectors import Selector, count, select, selector_at

@@ -7,9 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude, missing
-from skilltrace_mlflow.checks._parameters import Limit
+from skilltrace_mlflow.checks._parameters import Count, Limit, declare
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.checks._typed import Count, declare
 from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.tools import current_name, is_shell
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Annotated
 
-from skilltrace_mlflow.checks._calls import refer
-from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude_score, missing
+from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude_score, missing, refer
+from skilltrace_mlflow.checks._parameters import Items, declare, each
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.checks._typed import Items, declare, each
 from skilltrace_mlflow.matching.assignment import align
 from skilltrace_mlflow.matching.selectors import Selector, select, selector_at
 from skilltrace_mlflow.session import Session

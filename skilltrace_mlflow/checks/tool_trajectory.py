@@ -6,8 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from skilltrace_mlflow.checks._calls import CallRef, refer
-from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude_score, missing
+from skilltrace_mlflow.checks._findings import (
+    CallRef,
+    Outcome,
+    Verdict,
+    conclude_score,
+    missing,
+    refer,
+)
 from skilltrace_mlflow.checks._parameters import SCOPE, THRESHOLD
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.errors import ParameterError

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skilltrace_mlflow.checks import ParameterError
-from skilltrace_mlflow.checks._typed import LIFTED, Bound, Count, Entries, Items, declare, each
+from skilltrace_mlflow.checks._parameters import LIFTED, Bound, Count, Entries, Items, declare, each
 
 
 @dataclass(frozen=True, kw_only=True)
