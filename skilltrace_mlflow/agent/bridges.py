@@ -114,14 +114,15 @@ def add_cases(cases: Sequence[ImportedCase], manifest: Manifest) -> tuple[list[s
     with yaml_files.locked_folder(folder):
         found = load_ground_truth(path, manifest=manifest) if path.is_file() else ()
         there = {case.id for case in found}
-        for case in cases:
-            if case.id in there:
-                already.append(case.id)
-                continue
-            yaml_files.append_item(path, "test_cases", case.to_case())
-            added.append(case.id)
-        if added:
-            load_ground_truth(path, manifest=manifest)
+        with yaml_files.undone_on_error(path):
+            for case in cases:
+                if case.id in there:
+                    already.append(case.id)
+                    continue
+                yaml_files.append_item(path, "test_cases", case.to_case())
+                added.append(case.id)
+            if added:
+                load_ground_truth(path, manifest=manifest)
     return added, already
 
 

@@ -9,12 +9,15 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Literal
 
+from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.errors import ConfigurationError
-from skilltrace_mlflow.expectations import Manifest
+from skilltrace_mlflow.expectations import Manifest, merge_expectations, parse_expectations
 from skilltrace_mlflow.expectations.names import did_you_mean
 from skilltrace_mlflow.proposals import yaml_files
+from skilltrace_mlflow.score import score_session
+from skilltrace_mlflow.session import Session
 
-__all__ = ["FILE", "Candidate", "Candidates", "Status", "now", "opened"]
+__all__ = ["FILE", "Candidate", "Candidates", "Status", "checks_of", "now", "opened"]
 
 FILE = "candidates.yaml"
 Status = Literal["pending", "approved", "rejected", "promoted"]
@@ -67,16 +70,17 @@ class Candidate:
         reviewer: str,
         note: str | None = None,
         expectations: Mapping[str, Any] | None = None,
+        checks: Sequence[Mapping[str, Any]] = (),
     ) -> Candidate:
-        """This candidate with a person's verdict."""
-        return replace(
-            self,
-            status=status,
-            reviewer=reviewer,
-            reviewed_at=now(),
-            note=note or None,
-            expectations=self.expectations if expectations is None else expectations,
+        """This candidate with a person's verdict; with other `expectations`, whose `checks` say
+        what these make of its session (nothing where it cannot be read).
+        """
+        reviewed = replace(
+            self, status=status, reviewer=reviewer, reviewed_at=now(), note=note or None
         )
+        if expectations is None or dict(expectations) == dict(self.expectations):
+            return reviewed
+        return replace(reviewed, expectations=expectations, checks=checks)
 
 
 class Candidates:
@@ -122,11 +126,11 @@ class Candidates:
         """Write what has changed of one; the rest of the file stays as it is."""
         old, new = self[candidate.id].to_dict(), candidate.to_dict()
         item = next(i for i in self._data["candidates"] if str(i.get("id")) == candidate.id)
-        for key in {*old, *new}:
+        for key in dict.fromkeys((*old, *new)):
             if key not in new:
                 item.pop(key, None)
             elif old.get(key) != new[key]:
-                item[key] = new[key]
+                item[key] = yaml_files.quoted(new[key])
         yaml_files.save(self.path, self._data)
         self.all[candidate.id] = candidate
 
@@ -137,6 +141,18 @@ def opened(manifest: Manifest) -> Iterator[Candidates]:
     folder = manifest.folder or Path()
     with yaml_files.locked_folder(folder):
         yield Candidates(folder / FILE)
+
+
+def checks_of(
+    session: Session, manifest: Manifest, expectations: Mapping[str, Any]
+) -> list[dict[str, str]]:
+    """What the manifest's expectations with these say of a session, as a candidate keeps it."""
+    expected = parse_expectations(merge_expectations(manifest.trace_expectations, expectations))
+    return [
+        {"name": o.check, "verdict": str(o.verdict), "rationale": o.rationale}
+        for o in score_session(session, expected)
+        if o.verdict is not Verdict.NOT_APPLICABLE
+    ]
 
 
 def now() -> str:

@@ -11,25 +11,18 @@ from typing import Any
 from skilltrace_mlflow.agent._budget import Budget
 from skilltrace_mlflow.agent._guard import Guard
 from skilltrace_mlflow.agent._traces import experiment_id_of, log_attempts
-from skilltrace_mlflow.agent.candidates import FILE, Candidate, now, opened
+from skilltrace_mlflow.agent.candidates import FILE, Candidate, checks_of, now, opened
 from skilltrace_mlflow.agent.options import agent_options
 from skilltrace_mlflow.agent.protocol import Agent
 from skilltrace_mlflow.agent.records import Job, RunFolder, new_run_id
 from skilltrace_mlflow.agent.run_skill import AgentInterrupted, RunOptions, agent_of
 from skilltrace_mlflow.agent.runner import Runner, terminated
 from skilltrace_mlflow.agent.skill import skill_of
-from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError
-from skilltrace_mlflow.expectations import (
-    Manifest,
-    load_manifest,
-    merge_expectations,
-    parse_expectations,
-)
+from skilltrace_mlflow.expectations import Manifest, load_manifest
 from skilltrace_mlflow.figures import figures
 from skilltrace_mlflow.importing import import_transcripts
 from skilltrace_mlflow.proposals import propose
-from skilltrace_mlflow.score import score_session
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources import load
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
@@ -96,7 +89,6 @@ def capture(
         proposed: Mapping[str, Any] = propose([session]).expectations
     except EvaluationError as error:
         proposed, notes = {}, (*notes, str(error))
-    expected = parse_expectations(merge_expectations(manifest.trace_expectations, proposed))
     candidate = Candidate(
         id=chosen,
         prompt=prompt if prompt is not None else session.prompts[0],
@@ -105,11 +97,7 @@ def capture(
         trace=link,
         expectations=proposed,
         figures={k: v for k, v in figures(session).items() if v is not None},
-        checks=[
-            {"name": o.check, "verdict": str(o.verdict), "rationale": o.rationale}
-            for o in score_session(session, expected)
-            if o.verdict is not Verdict.NOT_APPLICABLE
-        ],
+        checks=checks_of(session, manifest, proposed),
     )
     with opened(manifest) as candidates:
         if name is None and candidate.id in candidates.all:

@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from skilltrace_mlflow.agent.candidates import Candidate, Candidates, Status, opened
-from skilltrace_mlflow.errors import ConfigurationError, SkillTraceError
+from skilltrace_mlflow.agent.candidates import Candidate, Status, checks_of, opened
+from skilltrace_mlflow.errors import ConfigurationError, SkillTraceError, TraceNotFoundError
 from skilltrace_mlflow.expectations import Manifest, load_ground_truth, parse_expectations
 from skilltrace_mlflow.proposals import yaml_files
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources import load
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+from skilltrace_mlflow.text import cut
 
-__all__ = ["REVIEW", "Promotion", "promote", "review", "reviews_of_mlflow", "session_of", "whoami"]
+__all__ = [
+    "REVIEW",
+    "Promotion",
+    "Taken",
+    "promote",
+    "review",
+    "reviews_of_mlflow",
+    "session_of",
+    "whoami",
+]
 
 REVIEW = "skilltrace_review"
 """Name of the assessment that a review is on the trace; what people in MLflow's UI use, too."""
 
 _MARK = "skilltrace.candidate"
-_YES = ("approve", "approved", "good", "ok", "pass", "true", "yes")
-_NO = ("bad", "fail", "false", "no", "reject", "rejected")
+_YES = ("1", "approve", "approved", "good", "ok", "pass", "true", "yes")
+_NO = ("0", "bad", "fail", "false", "no", "reject", "rejected")
 
 
 def review(
@@ -52,11 +63,19 @@ def review(
     problems = []
     with opened(manifest) as candidates:
         chosen = [candidates[name] for name in dict.fromkeys(ids)]
+        there = {case.id for case in _cases(manifest.ground_truth, manifest)}
         for candidate in chosen:
-            _require_open(candidates, candidate)
+            if candidate.status == "promoted" and candidate.id in there:
+                raise ConfigurationError(
+                    f"{candidates.path}: candidate {candidate.id!r} is a test case already"
+                )
         for candidate in chosen:
             done = candidate.reviewed(
-                status, reviewer=reviewer, note=note, expectations=expectations
+                status,
+                reviewer=reviewer,
+                note=note,
+                expectations=expectations,
+                checks=_rechecked(candidate, manifest, expectations, experiment, tracking_uri),
             )
             candidates.update(done)
             try:
@@ -66,30 +85,56 @@ def review(
     return tuple(problems)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Taken:
+    """What MLflow's reviews changed here: ids with `approved` or `rejected`. `remarks` are reviews
+    that change nothing, in words; `problems` are candidates whose trace the store does not have.
+    """
+
+    reviewed: Mapping[str, Status] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
 def reviews_of_mlflow(
     manifest: Manifest, *, experiment: str | None = None, tracking_uri: str | None = None
-) -> dict[str, str]:
-    """Take over what people said in MLflow's UI; returns the ids with `approved` or `rejected`.
+) -> Taken:
+    """Take over what people said in MLflow's UI.
 
-    A review is a feedback named `skilltrace_review` of source HUMAN on the candidate's trace; the
-    newest valid one counts, unless a later review was made here.
+    A review is a feedback named `skilltrace_review` of source HUMAN on a trace of the candidate;
+    the newest valid one counts, unless a later review was made here.
     """
-    taken: dict[str, str] = {}
+    reviewed: dict[str, Status] = {}
+    remarks, problems = [], []
     with opened(manifest) as candidates:
         for candidate in list(candidates.all.values()):
-            if candidate.status == "promoted":
+            try:
+                traces = _traces_of(candidate, experiment, tracking_uri)
+            except TraceNotFoundError as error:
+                problems.append(f"{candidate.id}: {error}")
                 continue
-            found = _human(_trace_of(candidate, experiment, tracking_uri), candidate)
-            if found is None:
+            found = _human(traces, candidate)
+            if found is None or _earlier(found, candidate):
                 continue
-            status, reviewer, note = found
-            if status == candidate.status and reviewer == candidate.reviewer:
-                continue
-            candidates.update(
-                candidate.reviewed(status, reviewer=reviewer, note=note or "said in MLflow")
-            )
-            taken[candidate.id] = status
-    return taken
+            if found.status is None:
+                remarks.append(
+                    f"{candidate.id}: the review by {found.reviewer} in MLflow is "
+                    f"{cut(repr(found.value), 60)}, neither a yes nor a no"
+                )
+            elif candidate.status == "promoted":
+                if found.status == "rejected":
+                    remarks.append(
+                        f"{candidate.id}: rejected in MLflow by {found.reviewer}, but it is a "
+                        "test case already; remove it from the ground truth"
+                    )
+            elif (found.status, found.reviewer) != (candidate.status, candidate.reviewer):
+                candidates.update(
+                    candidate.reviewed(
+                        found.status, reviewer=found.reviewer, note=found.note or "said in MLflow"
+                    )
+                )
+                reviewed[candidate.id] = found.status
+    return Taken(reviewed=reviewed, remarks=tuple(remarks), problems=tuple(problems))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +149,9 @@ class Promotion:
 def promote(manifest: Manifest, ids: Sequence[str] = ()) -> Promotion:
     """Move approved candidates into the ground truth, each once; without `ids` all of them.
 
-    Raises ConfigurationError for an id that is not approved, and where a test case of another
-    origin has the id already.
+    Raises ConfigurationError for an id that is not approved, where a test case of another origin
+    has the id already, and where the ground truth would not hold together with them; then it stays
+    as it is.
     """
     path = manifest.ground_truth
     promoted, already = [], []
@@ -128,17 +174,21 @@ def promote(manifest: Manifest, ids: Sequence[str] = ()) -> Promotion:
                     f"{path}: there is a test case {candidate.id!r} of another origin already"
                 )
         for candidate in chosen:
-            if candidate.id in there:
-                already.append(candidate.id)
-            elif candidate.status == "promoted":
+            if candidate.id not in there and candidate.status == "promoted":
                 raise ConfigurationError(
                     f"{candidates.path}: {candidate.id!r} was promoted, and its test case was "
                     "removed since; approve it again to promote it again"
                 )
-            else:
-                # The test case first: if we stop in between, its origin tells that it is there.
-                yaml_files.append_item(path, "test_cases", _case(candidate))
-                promoted.append(candidate.id)
+        # The test cases first: if we stop in between, their origin tells that they are there.
+        with yaml_files.undone_on_error(path):
+            for candidate in chosen:
+                if candidate.id in there:
+                    already.append(candidate.id)
+                else:
+                    yaml_files.append_item(path, "test_cases", _case(candidate))
+                    promoted.append(candidate.id)
+            _cases(path, manifest)
+        for candidate in chosen:
             if candidate.status != "promoted":
                 candidates.update(replace(candidate, status="promoted"))
     return Promotion(path=path, promoted=tuple(promoted), already=tuple(already))
@@ -165,11 +215,18 @@ def session_of(
     return None
 
 
-def _require_open(candidates: Candidates, candidate: Candidate) -> None:
-    if candidate.status == "promoted":
-        raise ConfigurationError(
-            f"{candidates.path}: candidate {candidate.id!r} is a test case already"
-        )
+def _rechecked(
+    candidate: Candidate,
+    manifest: Manifest,
+    expectations: Mapping[str, Any] | None,
+    experiment: str | None,
+    tracking_uri: str | None,
+) -> Sequence[Mapping[str, Any]]:
+    """What other expectations say of the candidate's session."""
+    if expectations is None:
+        return ()
+    session = session_of(candidate, experiment=experiment, tracking_uri=tracking_uri)
+    return () if session is None else checks_of(session, manifest, expectations)
 
 
 def _cases(path: Path, manifest: Manifest) -> Sequence[Any]:
@@ -195,23 +252,23 @@ def _origin(candidate: Candidate) -> str:
     return f"{candidate.id} of {candidate.created_at}"
 
 
-def _trace_of(candidate: Candidate, experiment: str | None, tracking_uri: str | None) -> Any:
-    """The trace that a review stands on, the first of a session's; None if there is none."""
+def _traces_of(candidate: Candidate, experiment: str | None, tracking_uri: str | None) -> list[Any]:
+    """The candidate's traces, one for each turn of its session, the first one first."""
     if "trace_id" in candidate.trace:
-        return mlflow_store.fetch_trace(candidate.trace["trace_id"], tracking_uri=tracking_uri)
+        return [mlflow_store.fetch_trace(candidate.trace["trace_id"], tracking_uri=tracking_uri)]
     if "session_id" in candidate.trace:
         home = mlflow_store.resolve_experiment(experiment, tracking_uri=tracking_uri)
         traces = mlflow_store.fetch_session_traces(
             candidate.trace["session_id"], home, tracking_uri=tracking_uri
         )
-        return next(iter(traces.traces), None)
-    return None
+        return list(traces.traces)
+    return []
 
 
 def _log(
     candidate: Candidate, skill: str, experiment: str | None, tracking_uri: str | None
 ) -> None:
-    trace = _trace_of(candidate, experiment, tracking_uri)
+    trace = next(iter(_traces_of(candidate, experiment, tracking_uri)), None)
     if trace is None:
         return
     from mlflow.entities import AssessmentSource, AssessmentSourceType, Feedback
@@ -233,10 +290,21 @@ def _log(
         mlflow.log_assessment(trace_id, feedback)
 
 
-def _human(trace: Any, candidate: Candidate) -> tuple[Status, str, str | None] | None:
-    """The newest valid review by a person on a trace: status, who, and why."""
-    best: tuple[int, Status, str, str | None] | None = None
-    for assessment in trace.info.assessments if trace is not None else ():
+@dataclass(frozen=True, kw_only=True)
+class _Said:
+    """A person's review on a trace; without `status` its value is neither a yes nor a no."""
+
+    time_ms: int
+    status: Status | None
+    value: Any
+    reviewer: str
+    note: str | None
+
+
+def _human(traces: Iterable[Any], candidate: Candidate) -> _Said | None:
+    """The newest valid review by a person on these traces."""
+    found = []
+    for assessment in (a for trace in traces for a in trace.info.assessments):
         source = assessment.source
         if assessment.name != REVIEW or assessment.feedback is None or assessment.valid is False:
             continue
@@ -245,17 +313,31 @@ def _human(trace: Any, candidate: Candidate) -> tuple[Status, str, str | None] |
         marked = (assessment.metadata or {}).get(_MARK)
         if marked not in (None, candidate.id):
             continue  # another candidate on the same trace
-        status = _status(assessment.feedback.value)
-        if status is None:
-            continue
-        time_ms = assessment.last_update_time_ms or assessment.create_time_ms or 0
-        if best is None or time_ms >= best[0]:
-            best = (time_ms, status, source.source_id or "unknown", assessment.rationale)
-    return None if best is None else best[1:]
+        value = assessment.feedback.value
+        found.append(
+            _Said(
+                time_ms=assessment.last_update_time_ms or assessment.create_time_ms or 0,
+                status=_status(value),
+                value=value,
+                reviewer=source.source_id or "unknown",  # MLflow's UI knows no names by itself
+                note=assessment.rationale,
+            )
+        )
+    return max(found, key=lambda said: said.time_ms, default=None)
+
+
+def _earlier(said: _Said, candidate: Candidate) -> bool:
+    """Whether a review was made here since (its time is kept to the second)."""
+    try:
+        here = datetime.fromisoformat(str(candidate.reviewed_at).replace("Z", "+00:00"))
+        return said.time_ms // 1000 < int(here.timestamp())
+    except ValueError:  # there was none
+        return False
 
 
 def _status(value: Any) -> Status | None:
-    text = str(value).strip().lower()
+    text = str(int(value) if isinstance(value, float) and value.is_integer() else value)
+    text = text.strip().lower()
     if text in _YES:
         return "approved"
     return "rejected" if text in _NO else None

@@ -15,7 +15,16 @@ import yaml
 from skilltrace_mlflow.errors import ConfigurationError, SkillTraceError
 from skilltrace_mlflow.report import write_atomic
 
-__all__ = ["append_item", "block_text", "load", "locked_folder", "replace_item", "save"]
+__all__ = [
+    "append_item",
+    "block_text",
+    "load",
+    "locked_folder",
+    "quoted",
+    "replace_item",
+    "save",
+    "undone_on_error",
+]
 
 
 @contextlib.contextmanager
@@ -32,6 +41,20 @@ def locked_folder(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
+@contextlib.contextmanager
+def undone_on_error(path: Path) -> Iterator[None]:
+    """What the block writes to the file stays only if the block comes to its end."""
+    before = path.read_text(encoding="utf-8") if path.is_file() else None
+    try:
+        yield
+    except BaseException:
+        if before is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_atomic(path, before)
+        raise
+
+
 def load(path: Path) -> Any:
     """The file with its comments, None if there is none. Raises ConfigurationError."""
     if not path.is_file():
@@ -42,6 +65,13 @@ def load(path: Path) -> Any:
         return _round_trip().load(path.read_text(encoding="utf-8"))
     except (YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: {' '.join(str(error).split())}") from None
+
+
+def quoted(value: Any) -> Any:
+    """A plain value to put into what `load` returned, so that every reader of YAML finds it again:
+    a bare `yes` is a text in YAML 1.2 and true in 1.1.
+    """
+    return _round_trip().load(_dumped(value))
 
 
 def save(path: Path, data: Any) -> None:
@@ -198,15 +228,19 @@ def _last_line(node: yaml.Node) -> int:
 
 def block_text(item: Mapping[str, Any], column: int) -> str:
     """A mapping as an item of a list whose dashes stand in `column`."""
-    body = yaml.safe_dump(dict(item), sort_keys=False, allow_unicode=True, width=100)
-    if yaml.safe_load(body) != dict(item):  # U+0085 and its like, which it writes as they are
-        body = yaml.safe_dump(dict(item), sort_keys=False, width=100)
-    lines = body.split("\n")[:-1]
+    lines = _dumped(dict(item)).split("\n")[:-1]
     text = "".join(
         (f"{'  ' if i else '- '}{line}" if line.strip() else "") + "\n"
         for i, line in enumerate(lines)
     )
     return _shifted(text, column)
+
+
+def _dumped(value: Any) -> str:
+    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
+    if yaml.safe_load(text) != value:  # U+0085 and its like, which it writes as they are
+        text = yaml.safe_dump(value, sort_keys=False, width=100)
+    return text
 
 
 def _shifted(text: str, column: int) -> str:

@@ -12,7 +12,6 @@ import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from mlflow.entities import AssessmentSource, Feedback
 
 from skilltrace_mlflow.cli._app import run as cli
 from skilltrace_mlflow.proposals import yaml_files
@@ -22,6 +21,8 @@ from tests.agent.test_run import GOOD, lines
 Serve = Callable[[Iterable[Script]], ModelServer]
 EXAMPLE = Path(__file__).parents[2] / "examples" / "skills" / "bronze-ingestion"
 RECORDING = EXAMPLE / "traces" / "demo-good.jsonl"
+RESUMED = "adbf660a-fffd-5bb0-9056-283b3d27dd01.jsonl"
+TWO_TURNS = Path(__file__).parents[1] / "data" / "recordings" / "resume" / RESUMED
 GROUND_TRUTH = """# Tests of the naming skill.
 test_cases:
 
@@ -125,17 +126,88 @@ def test_a_rejected_one_says_why_and_stays(folder: Path) -> None:
     assert (folder / "ground_truth.yaml").read_text() == GROUND_TRUTH
 
 
-def test_a_review_in_mlflow_is_taken_over(folder: Path) -> None:
-    assert call(folder, "capture", f"--trace={RECORDING}", "--id=x") == 0
-    (candidate,) = candidates(folder)
+def said_in_the_ui(trace_id: str, **said: Any) -> str:
+    """Log an assessment as MLflow's UI posts it; returns its id."""
+    from google.protobuf.json_format import ParseDict
+    from mlflow.entities import Assessment
+    from mlflow.protos.assessments_pb2 import Assessment as Message
+
+    posted = {
+        "assessment_name": "skilltrace_review",
+        "trace_id": trace_id,
+        "source": {"source_type": "HUMAN", "source_id": ""},
+        **said,
+    }
     mlflow.set_tracking_uri(store_uri())
-    source = AssessmentSource(source_type="HUMAN", source_id="ben@example.com")
-    feedback = Feedback(name="skilltrace_review", value="yes", source=source, rationale="fine")
-    mlflow.log_assessment(candidate["trace"]["trace_id"], feedback)
-    assert call(folder, "review", "--from-mlflow") == 0
-    (candidate,) = candidates(folder)
-    assert candidate["status"] == "approved"
-    assert (candidate["reviewer"], candidate["note"]) == ("ben@example.com", "fine")
+    logged = mlflow.log_assessment(trace_id, Assessment.from_proto(ParseDict(posted, Message())))
+    assert logged.assessment_id is not None
+    return logged.assessment_id
+
+
+def test_reviews_in_mlflow_are_taken_over(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(folder, "capture", f"--trace={RECORDING}", "--id=x") == 0
+    assert call(folder, "capture", f"--trace={TWO_TURNS}", "--id=two") == 0
+    trace_id = candidates(folder)[0]["trace"]["trace_id"]
+
+    def taken() -> tuple[str, ...]:
+        capsys.readouterr()
+        assert call(folder, "review", "--from-mlflow") == 0
+        x = candidates(folder)[0]
+        return x["status"], x.get("reviewer"), x.get("note")
+
+    said_in_the_ui(trace_id, feedback={"value": "perhaps"})
+    assert taken() == ("pending", None, None)
+    assert "'perhaps', neither a yes nor a no" in capsys.readouterr().err
+    ben = {"source_type": "HUMAN", "source_id": "ben@example.com"}
+    first = said_in_the_ui(trace_id, feedback={"value": True}, source=ben, rationale="fine")
+    said_in_the_ui(trace_id, feedback={"value": False}, source={"source_type": "LLM_JUDGE"})
+    assert taken() == ("approved", "ben@example.com", "fine")
+    # An edit in the UI is a new assessment, which makes the old one invalid.
+    said_in_the_ui(trace_id, feedback={"value": 0}, overrides=first)
+    assert taken() == ("rejected", "unknown", "said in MLflow")
+    # A later review here stands, even where MLflow does not have it.
+    text = (folder / "candidates.yaml").read_text()
+    (folder / "candidates.yaml").write_text(
+        text.replace("status: rejected", "status: approved")
+        .replace("reviewer: unknown", "reviewer: ana")
+        .replace("reviewed_at: '20", "reviewed_at: '21")
+    )
+    assert taken()[:2] == ("approved", "ana")
+    # Any turn of a session is a place for its review.
+    session_id = candidates(folder)[1]["trace"]["session_id"]
+    turns = [
+        t
+        for t in mlflow.search_traces(return_type="list", locations=[home()])
+        if t.info.trace_metadata["mlflow.trace.session"] == session_id
+    ]
+    last = max(turns, key=lambda trace: trace.info.timestamp_ms)
+    said_in_the_ui(last.info.trace_id, feedback={"value": "yes"})
+    taken()
+    assert candidates(folder)[1]["status"] == "approved"
+    # A trace that is gone loses its own review only.
+    mlflow.MlflowClient().delete_traces(home(), trace_ids=[trace_id])
+    said_in_the_ui(turns[0].info.trace_id, feedback={"value": "no"}, rationale="second thoughts")
+    assert call(folder, "review", "--from-mlflow") == 3
+    assert f"x: trace {trace_id}: not found" in capsys.readouterr().err
+    assert candidates(folder)[1]["status"] == "rejected"
+
+
+def home() -> str:
+    found = mlflow.MlflowClient(store_uri()).get_experiment_by_name("traces")
+    assert found is not None
+    return str(found.experiment_id)
+
+
+EDITOR = """#!/bin/sh
+count=$(($(cat "$0.n" 2>/dev/null || echo 0) + 1)); echo $count > "$0.n"
+case $count in
+1) exit 3 ;;
+2) echo 'banned_tools: [x' >> "$1" ;;
+3) grep -q 'banned_tools: .x' "$1" && printf 'banned_tool: [x]' > "$1" ;;
+4) : ;;
+5) printf 'banned_tools: [execute_sql, "*sql*"]\ncompletion: required\n' > "$1" ;;
+esac
+"""
 
 
 def test_the_terminal_shows_and_asks(
@@ -143,15 +215,83 @@ def test_the_terminal_shows_and_asks(
 ) -> None:
     import io
 
-    assert call(folder, "capture", f"--trace={RECORDING}", "--id=x") == 0
+    for name in ("x", "y", "z"):
+        assert call(folder, "capture", f"--trace={RECORDING}", f"--id={name}") == 0
+    path = folder / "candidates.yaml"
+    text = path.read_text()
+    path.write_text(text.replace("created_at: ", 'created_at: "\\e[2Jgone" # ', 1))
+    editor = folder / "editor"
+    editor.write_text(EDITOR)
+    editor.chmod(0o755)
+    monkeypatch.setenv("EDITOR", str(editor))
+    monkeypatch.delenv("VISUAL", raising=False)
     capsys.readouterr()
-    monkeypatch.setattr("sys.stdin", io.StringIO("r\n\nr\nnot ours\n"))
-    assert call(folder, "review", "--reviewer=ana") == 0
-    shown = capsys.readouterr().out
-    for text in ("prompt: Create a bronze", "execute_sql", "expected_files"):
-        assert text in shown
-    (candidate,) = candidates(folder)
-    assert (candidate["status"], candidate["note"]) == ("rejected", "not ours")
+    edits = "e\n" * 5
+    # A rejection without a reason, approval of the edited one; a rejection; the end of the input.
+    monkeypatch.setattr("sys.stdin", io.StringIO(f"{edits}r\n\nA\nyes\nr\nnot ours\n"))
+    assert call(folder, "review", "--reviewer=ana") == 130
+    shown = capsys.readouterr()
+    for part in (
+        "prompt: Create a bronze",
+        "execute_sql",
+        "expected_files",
+        r"x (\x1b[2Jgone)",
+    ):
+        assert part in shown.out
+    assert "\x1b" not in shown.out
+    told = iter(shown.err.splitlines())
+    for part in (
+        "Editing failed",  # an editor that fails ends nothing
+        "e goes on with your text",  # and no typing is lost
+        "unknown key 'banned_tool'",
+        "left as they are",
+        "changed: 1 of 2 checks pass",
+        "banned_tools: fail",
+        "a rejection says why",
+        "x: approved by ana",
+        "y: rejected by ana",
+        "1 candidate still to review",
+        "interrupted",
+    ):
+        assert any(part in line for line in told), (part, shown.err)
+    x, y, z = candidates(folder)
+    assert (x["status"], x["note"]) == ("approved", "yes")
+    assert x["expectations"]["banned_tools"] == ["execute_sql", "*sql*"]
+    assert {c["name"]: c["verdict"] for c in x["checks"]} == {
+        "banned_tools": "fail",
+        "completion": "pass",
+    }
+    assert (y["status"], y["note"], z["status"]) == ("rejected", "not ours", "pending")
+
+
+def test_what_was_removed_is_approved_and_promoted_again(folder: Path) -> None:
+    assert call(folder, "capture", f"--trace={RECORDING}", "--id=x") == 0
+    assert call(folder, "review", "--approve=x", "--reviewer=ana") == 0
+    assert call(folder, "promote") == 0
+    assert call(folder, "review", "--approve=x", "--reviewer=ana") == 2, "it is a test case"
+    (folder / "ground_truth.yaml").write_text(GROUND_TRUTH)
+    assert call(folder, "promote", "x") == 2
+    assert call(folder, "review", "--approve=x", "--reviewer=ana") == 0
+    assert call(folder, "promote", "x") == 0
+    cases = yaml.safe_load((folder / "ground_truth.yaml").read_text())["test_cases"]
+    assert [case["id"] for case in cases] == ["first", "x"]
+
+
+def test_a_promotion_that_does_not_hold_together_changes_nothing(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("x", "y"):
+        assert call(folder, "capture", f"--trace={RECORDING}", f"--id={name}") == 0
+    approve = ("--approve=x", "--approve=y", "--reviewer=ana")
+    assert call(folder, "review", *approve) == 0
+    path = folder / "candidates.yaml"
+    before = path.read_text().replace("    banned_tools:", "    banned_tool:")
+    path.write_text(before.replace("      banned_tools:", "      banned_tool:"))
+    before = path.read_text()
+    assert call(folder, "promote") == 2
+    assert "banned_tool" in capsys.readouterr().err
+    assert (folder / "ground_truth.yaml").read_text() == GROUND_TRUTH
+    assert path.read_text() == before
 
 
 def test_comments_in_candidates_stay(folder: Path) -> None:
