@@ -82,7 +82,7 @@ def figures(session: Session) -> Figures:
     if not session.usage_complete:
         bounds |= _TOKENS
     if session.incomplete:
-        bounds |= {"tool_calls", "turns", *_TOKENS}
+        bounds |= {"tool_calls", "turns", "duration_seconds", *_TOKENS}
     values = {
         "total_tokens": None if session.lacks("usage", "total_tokens") else metrics.total_tokens,
         "input_tokens": (

@@ -106,10 +106,8 @@ class TraceMetrics:
 
     @property
     def duration_seconds(self) -> float | None:
-        """Wall time between the first and the last entry."""
-        if self.start_time is None or self.end_time is None:
-            return None
-        return (self.end_time - self.start_time).total_seconds()
+        """Time on the clock, from the first to the last entry or as the source states it."""
+        return self.session.duration_seconds
 
     def to_dict(self, *, inputs: bool = False) -> dict[str, Any]:
         """As plain JSON values; `inputs` adds each tool call's arguments (they can be large).

@@ -358,7 +358,9 @@ class Session:
     bound, and `usage_notes` say why. `incomplete` says why calls, steps or messages may be missing
     from the record ("line 12 is not JSON"): what is there still counts, but a ban or a maximum that
     would pass only because nothing was found is `unknown` then. `cost_usd` is what the source
-    recorded for the whole session, None otherwise (see `pricing` for the computed one). `ending`
+    recorded for the whole session, None otherwise (see `pricing` for the computed one).
+    `stated_seconds` is how long it took by the source's own word, where its first and last entry do
+    not show it (see `duration_seconds`). `ending`
     is how the main agent's last turn ended. `cache` holds what checks derived from the calls
     (parsed commands), once per session.
     """
@@ -374,6 +376,7 @@ class Session:
     api_errors: tuple[str, ...] = ()
     start_time: datetime | None = None
     end_time: datetime | None = None
+    stated_seconds: float | None = None
     cwd: str | None = None
     git_branch: str | None = None
     version: str | None = None
@@ -449,6 +452,17 @@ class Session:
     def prompts(self) -> tuple[str, ...]:
         """What a person (or the calling program) asked, in order."""
         return tuple(m.text for m in self.messages if m.role == "user" and m.agent == MAIN_AGENT)
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """How long it took on the clock, None where nothing says it; a lower bound where the record
+        is incomplete.
+        """
+        if self.stated_seconds is not None:
+            return self.stated_seconds
+        if self.start_time is None or self.end_time is None:
+            return None
+        return (self.end_time - self.start_time).total_seconds()
 
     @property
     def unanswered(self) -> str | None:

@@ -44,7 +44,8 @@ _DECLARED = declare(Duration, scope=False)
 def duration(session: Session, parameters: Duration) -> Outcome:
     """The time between the session's first and last entry stays within the limit.
 
-    Seen: the times of the first and the last entry.
+    Seen: the times of the first and the last entry; the time that the result of `claude -p` states,
+    whose output does not hold when it was asked.
 
     Unknown: a session without times, and one whose record has gaps and stays under the limit.
 
@@ -54,9 +55,9 @@ def duration(session: Session, parameters: Duration) -> Outcome:
     lost = missing(session, "times")
     if lost is not None:
         return lost
-    if session.start_time is None or session.end_time is None:
+    seconds = session.duration_seconds
+    if seconds is None:
         return unknown("the session has no times")
-    seconds = (session.end_time - session.start_time).total_seconds()
     met = seconds <= parameters.max_seconds
     text = f"duration: {seconds:,.1f} s {'≤' if met else '>'} {parameters.max_seconds:,g} s"
     finding = Finding(text=text, met=met, could_break=True)

@@ -152,6 +152,7 @@ def _part(
         **parts,
         start_time=min(moments, default=session.start_time),
         end_time=max(moments, default=session.end_time),
+        stated_seconds=session.stated_seconds if count == 1 else None,
         api_errors=session.api_errors if last else (),
         stop_reason=main[-1] if main else None,
         ending=session.ending if last else Ending(),

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from skilltrace_mlflow.checks import Outcome, refer
 from skilltrace_mlflow.checks.completion import describe_ending
 from skilltrace_mlflow.errors import ConfigurationError
-from skilltrace_mlflow.figures import shown_seconds
+from skilltrace_mlflow.figures import shown_figure, shown_seconds
 from skilltrace_mlflow.metrics import TraceMetrics, compute_metrics
 from skilltrace_mlflow.pricing import session_cost
 from skilltrace_mlflow.report._json import dumps
@@ -119,6 +119,13 @@ def seconds(value: float | None) -> str:
     return "" if value is None else shown_seconds(value)
 
 
+def _duration(session: Session) -> str:
+    value = session.duration_seconds
+    if value is None:
+        return "unknown"
+    return shown_figure("duration_seconds", value, bool(session.incomplete))
+
+
 def totals(session: Session) -> list[tuple[str, str]]:
     """Name and value of what a session comes to; what is not known says so."""
     metrics = compute_metrics(session)
@@ -136,7 +143,7 @@ def totals(session: Session) -> list[tuple[str, str]]:
         ("tool calls", _calls(metrics)),
         ("tokens", f"unknown: {no_usage}" if no_usage else tokens),
         ("cost", "unknown" if cost is None else f"{atleast}${cost:,.4f}"),
-        ("duration", session.lacks("times") or seconds(metrics.duration_seconds) or "unknown"),
+        ("duration", session.lacks("times") or _duration(session)),
         ("ended", describe_ending(session.ending)),
     ]
     for name, paths in (

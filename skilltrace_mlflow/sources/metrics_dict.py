@@ -78,7 +78,7 @@ def session_from_metrics_dict(metrics: Mapping[str, Any]) -> Session:
         missing["cost"] = "the figures have no cost_usd"
     recorded = _is_recorded(metrics, whole=complete and not incomplete)
     steps = steps_of(metrics, missing, computed_cost=None if recorded else cost)
-    start, end = _times(metrics, missing)
+    start, end, seconds = _times(metrics, missing)
     notes = as_texts(metrics, "usage_notes")
     if not complete and not notes:
         notes = ("the figures say usage_complete: false",)
@@ -93,6 +93,7 @@ def session_from_metrics_dict(metrics: Mapping[str, Any]) -> Session:
         api_errors=as_texts(metrics, "api_errors"),
         start_time=start,
         end_time=end,
+        stated_seconds=seconds,
         cwd=as_text(metrics.get("cwd"), "cwd"),
         version=as_text(metrics.get("version"), "version"),
         permission_mode=as_text(metrics.get("permission_mode"), "permission_mode"),
@@ -250,7 +251,8 @@ def _ending(given: Mapping[str, Any] | None) -> Ending:
 
 def _times(
     metrics: Mapping[str, Any], missing: dict[Evidence, str]
-) -> tuple[datetime | None, datetime | None]:
+) -> tuple[datetime | None, datetime | None, float | None]:
+    """First and last entry, and the duration where it is more than lies between them."""
     start = as_time(metrics.get("start_time"), "start_time")
     end = as_time(metrics.get("end_time"), "end_time")
     duration = as_number(metrics.get("duration_seconds"), "duration_seconds")
@@ -263,4 +265,6 @@ def _times(
             raise InputError(f"duration_seconds: {duration:g} leads beyond all time") from None
     if start is None or end is None:
         missing["times"] = "the figures have no start_time and end_time"
-    return start, end
+        return start, end, None
+    longer = duration is not None and duration > (end - start).total_seconds()
+    return start, end, duration if longer else None

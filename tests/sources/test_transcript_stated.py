@@ -378,6 +378,9 @@ def test_what_was_printed_and_what_was_written_of_one_run_are_equal() -> None:
     assert printed.response == written.response
     shown = [[row for row in totals(s) if row[0] != "duration"] for s in (printed, written)]
     assert shown[0] == shown[1]
+    # From the prompt to the result, and from the first to the last entry: some milliseconds apart.
+    assert first.duration_seconds == 0.62
+    assert second.duration_seconds == pytest.approx(0.62, abs=0.05)
 
 
 def test_a_run_that_is_cut_before_its_result_stays_unknown() -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from skilltrace_mlflow.figures import shown_figure, shown_seconds
+from skilltrace_mlflow.figures import shown_figure
 from skilltrace_mlflow.report.terminal.console import printed, terminal_width
 from skilltrace_mlflow.report.terminal.lines import cells, hanging
 from skilltrace_mlflow.text import counted, one_line, plain
@@ -63,7 +63,7 @@ def metrics_table(name: str, data: Mapping[str, Any], *, color: bool) -> str:
     rows = [
         ("session", str(data["session_id"])),
         ("model", str(data["model"] or "unknown")),
-        ("duration", "unknown" if seconds is None else shown_seconds(seconds)),
+        ("duration", _duration(seconds, complete=not data["incomplete"])),
         (
             "tokens",
             _tokens(data["tokens"], complete=data["usage_complete"]),
@@ -89,6 +89,12 @@ def metrics_table(name: str, data: Mapping[str, Any], *, color: bool) -> str:
     if data["compactions"]:
         rows.append(("compactions", str(data["compactions"])))
     return _printed(name, rows, color=color)
+
+
+def _duration(seconds: float | None, *, complete: bool) -> str:
+    if seconds is None:
+        return "unknown"
+    return shown_figure("duration_seconds", seconds, not complete)
 
 
 def _agent(agent: Mapping[str, Any]) -> str:

@@ -79,7 +79,7 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
     # A sub-agent's own file has no main agent.
     of_end = last or next((step for step in reversed(steps) if step.agent != OUTSIDE), None)
     if collector.streamed:
-        if not collector.results_stated:
+        if collector.printed.cut or not collector.printed.any:
             builder.gap(_NO_RESULT)
         if not any(message.role == "user" for message in builder.messages):
             builder.missing["messages"] = "the output of a run does not hold its prompt"
@@ -91,6 +91,7 @@ def assemble(collector: Collector, *, source: str, session_id: str | None) -> Se
         api_errors=tuple(collector.api_errors),
         start_time=collector.start,
         end_time=collector.end,
+        stated_seconds=collector.printed.seconds(collector.start, collector.end),
         cwd=collector.cwd,
         git_branch=collector.git_branch,
         version=collector.version,

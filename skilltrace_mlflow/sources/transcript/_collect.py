@@ -22,6 +22,7 @@ from skilltrace_mlflow.sources.transcript._injected import is_injected
 from skilltrace_mlflow.sources.transcript._lines import Source
 from skilltrace_mlflow.sources.transcript._messages import Conversation
 from skilltrace_mlflow.sources.transcript._notes import Notes
+from skilltrace_mlflow.sources.transcript._printed import Printed
 from skilltrace_mlflow.sources.transcript._prompts import (
     first_text,
     prompt_text,
@@ -133,7 +134,7 @@ class Collector:
         self.stated_last = False  # whether no response stands behind it
         self.compactions: list[Compaction] = []
         self._command: tuple[str, datetime | None, str | None] | None = None
-        self.results_stated = False
+        self.printed = Printed()
         self.streamed = False  # whether it is what `claude -p` printed
         self.known = 0
         self.messages = 0
@@ -200,6 +201,8 @@ class Collector:
                     self.notes.note("a user entry without a message")
                 return
             self.messages += 1
+            if self.streamed:
+                self.printed.message()
             if kind == "user":
                 self._user(entry, message, agent)
             elif entry.isApiErrorMessage or message.model == _SYNTHETIC:
@@ -302,7 +305,7 @@ class Collector:
     def _result(self, entry: Entry, line: Mapping[str, Any]) -> None:
         """The line that ends a run of `claude -p`."""
         self.known += 1
-        self.results_stated = True
+        self.printed.result(line.get("duration_ms"), self.end)
         cost = line.get("total_cost_usd")
         if isinstance(cost, (int, float)):
             self.total_cost = amount(cost)
