@@ -13,7 +13,15 @@ from datetime import datetime
 from typing import Any, Literal
 
 from skilltrace_mlflow.pricing import session_cost
-from skilltrace_mlflow.session import WARM_UP, ModelStep, Session, TokenUsage, ToolCall, TraceEvent
+from skilltrace_mlflow.session import (
+    MAIN_AGENT,
+    WARM_UP,
+    ModelStep,
+    Session,
+    TokenUsage,
+    ToolCall,
+    TraceEvent,
+)
 from skilltrace_mlflow.text import counted
 from skilltrace_mlflow.tools import tool_category
 
@@ -194,11 +202,11 @@ class TraceSummary:
 def compute_metrics(session: Session) -> TraceMetrics:
     """All figures of `session`."""
     names = Counter(call.name for call in session.tool_calls)
-    per_agent: dict[str, TokenUsage] = {}
+    steps_of: dict[str, list[TokenUsage]] = {}
     for step in session.steps:
-        per_agent[step.agent] = per_agent.get(step.agent, TokenUsage()) + step.usage
+        steps_of.setdefault(step.agent, []).append(step.usage)
+    per_agent = {agent: TokenUsage.total(usages) for agent, usages in steps_of.items()}
     calls_per_agent = Counter(call.agent for call in session.tool_calls)
-    main = session.scoped("main")
     details = {call.id: call.details for call in session.tool_calls}
     return TraceMetrics(
         session_id=session.session_id,
@@ -206,12 +214,10 @@ def compute_metrics(session: Session) -> TraceMetrics:
         end_time=session.end_time,
         model=session.model,
         usage=session.usage,
-        usage_main=main.usage,
+        usage_main=per_agent.get(MAIN_AGENT, TokenUsage()),
         usage_complete=session.usage_complete,
         tool_counts=dict(sorted(names.items())),
-        tool_category_counts=dict(
-            sorted(Counter(tool_category(call.name) for call in session.tool_calls).items())
-        ),
+        tool_category_counts=_by_category(names),
         tool_outcome_counts=Counter(call.outcome for call in session.tool_calls),
         tool_calls=session.tool_calls,
         files_created=_paths(session, "create"),
@@ -240,6 +246,13 @@ def compute_metrics(session: Session) -> TraceMetrics:
         cost_usd=session_cost(session),
         session=session,
     )
+
+
+def _by_category(names: Mapping[str, int]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for name, count in names.items():
+        counts[tool_category(name)] += count
+    return dict(sorted(counts.items()))
 
 
 def compute_trace_summary(trace: Session | Iterable[TraceEvent]) -> TraceSummary:

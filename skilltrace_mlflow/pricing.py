@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import lru_cache
 
 from skilltrace_mlflow.session import Evidence, ModelStep, Session
 
@@ -177,6 +178,7 @@ def step_cost(step: ModelStep) -> float | None:
     return tokens + step.web_search_requests * _WEB_SEARCH
 
 
+@lru_cache(maxsize=256)
 def _price_of(model: str | None) -> _Price | None:
     found = _MODEL.fullmatch(model or "")
     return _PRICES.get(found.group(1)) if found else None

@@ -13,7 +13,7 @@ from __future__ import annotations
 import importlib
 import re
 from collections import Counter
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -146,14 +146,17 @@ class TokenUsage:
         return self.input_tokens + self.output_tokens
 
     def __add__(self, other: TokenUsage) -> TokenUsage:
-        return TokenUsage(
-            input_tokens=self.input_tokens + other.input_tokens,
-            output_tokens=self.output_tokens + other.output_tokens,
-            cache_creation_input_tokens=self.cache_creation_input_tokens
-            + other.cache_creation_input_tokens,
-            cache_read_input_tokens=self.cache_read_input_tokens + other.cache_read_input_tokens,
-            cache_creation_1h_input_tokens=self.cache_creation_1h_input_tokens
-            + other.cache_creation_1h_input_tokens,
+        return TokenUsage.total((self, other))
+
+    @classmethod
+    def total(cls, usages: Collection[TokenUsage]) -> TokenUsage:
+        """The sum of any number of usages."""
+        return cls(
+            input_tokens=sum([u.input_tokens for u in usages]),
+            output_tokens=sum([u.output_tokens for u in usages]),
+            cache_creation_input_tokens=sum([u.cache_creation_input_tokens for u in usages]),
+            cache_read_input_tokens=sum([u.cache_read_input_tokens for u in usages]),
+            cache_creation_1h_input_tokens=sum([u.cache_creation_1h_input_tokens for u in usages]),
         )
 
 
@@ -419,14 +422,7 @@ class Session:
     @cached_property
     def usage(self) -> TokenUsage:
         """Sum over all API responses, sub-agents included; a lower bound if not complete."""
-        usages = [step.usage for step in self.steps]
-        return TokenUsage(
-            input_tokens=sum(u.input_tokens for u in usages),
-            output_tokens=sum(u.output_tokens for u in usages),
-            cache_creation_input_tokens=sum(u.cache_creation_input_tokens for u in usages),
-            cache_read_input_tokens=sum(u.cache_read_input_tokens for u in usages),
-            cache_creation_1h_input_tokens=sum(u.cache_creation_1h_input_tokens for u in usages),
-        )
+        return TokenUsage.total([step.usage for step in self.steps])
 
     @property
     def usage_most(self) -> TokenUsage | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import secrets
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -299,6 +298,8 @@ def _inert(text: str) -> str:
     """
     if os.environ.get("GITHUB_ACTIONS") != "true" or not _COMMAND.search(text):
         return text
+    import secrets  # brings a library of cryptography with it
+
     token = secrets.token_hex(16)  # a text cannot end what it cannot guess
     end = "" if text.endswith("\n") else "\n"
     return f"::stop-commands::{token}\n{text}{end}::{token}::" + ("" if end else "\n")

@@ -173,6 +173,10 @@ def _read_all(
     import gc
     from concurrent.futures import ProcessPoolExecutor
 
+    # Loaded once, before the processes part.
+    import skilltrace_mlflow.metrics
+    import skilltrace_mlflow.sources.load  # noqa: F401
+
     # Sessions hold no cycles, and the search for some would be a tenth of the work.
     with ProcessPoolExecutor(workers, initializer=gc.disable) as pool:
         yield from pool.map(read, files, chunksize=max(1, len(files) // (workers * 8)))
@@ -208,7 +212,7 @@ def _summed(session: Session, file: str, *, inputs: bool, tables: bool) -> _Read
     data = compute_metrics(session).to_dict(inputs=inputs)
     return _Read(
         data=data if tables else None,
-        text=json.dumps({"file": file, **data}),
+        text=_json({"file": file, **data}),
         complete=bool(data["usage_complete"]),
         rows=rows_of(session),
         diagnostics=said,
@@ -240,6 +244,17 @@ def _render(
     if sums is not None:
         tables.append(totals_table(sums, by, color=color))
     return "\n".join(tables)
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    """As JSON in ASCII, by the fastest that can write it."""
+    import msgspec
+
+    try:
+        made = msgspec.json.encode(value)
+    except (UnicodeEncodeError, msgspec.MsgspecError, TypeError):  # lone surrogates, huge numbers
+        return json.dumps(value)
+    return made.decode() if made.isascii() else json.dumps(value)
 
 
 def _indented(text: str) -> str:

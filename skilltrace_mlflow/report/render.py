@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.errors import ConfigurationError
-from skilltrace_mlflow.results import Evaluation
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # whoever writes a file or prints figures needs no checks
     from skilltrace_mlflow.comparison.compare import Comparison
+    from skilltrace_mlflow.results import Evaluation
 
 __all__ = ["render"]
 
