@@ -9,6 +9,7 @@ from skilltrace_mlflow.checks._findings import (
     refer,
     unknown,
 )
+from skilltrace_mlflow.checks._parameters import SCOPE
 from skilltrace_mlflow.checks._registry import (
     CheckSpec,
     Example,
@@ -28,6 +29,7 @@ from skilltrace_mlflow.patterns.regex import check_regex
 
 __all__ = [
     "NO_TRACE",
+    "SCOPE",
     "CallRef",
     "CheckSpec",
     "Example",

@@ -7,6 +7,8 @@ a list; where it is all that is asked, its value may stand for the whole (the sh
 of bans (`Items(ban=True)`) the entries that `ban_exceptions` names are taken out, and kept in the
 field that is marked `LIFTED`. `scope` and `threshold` are added to the schema here alone.
 
+`About` says what a key means, for the reference page and an editor's help.
+
 Below stand the shapes that several checks share: schema fragments, limits, lifted bans.
 
 The standard library only, since checks travel.
@@ -15,7 +17,7 @@ The standard library only, since checks travel.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields, is_dataclass
+from dataclasses import KW_ONLY, MISSING, dataclass, field, fields, is_dataclass
 from types import NoneType
 from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
@@ -31,6 +33,7 @@ __all__ = [
     "SCOPE",
     "TEXTS",
     "THRESHOLD",
+    "About",
     "Bound",
     "Count",
     "Declaration",
@@ -52,8 +55,17 @@ __all__ = [
 T = TypeVar("T")
 KeyPath = tuple[str | int, ...]
 _KINDS: Mapping[Any, str] = {bool: "boolean", int: "integer", float: "number", str: "string"}
-SCOPE: Mapping[str, Any] = {"enum": ["all", "main", "subagents"]}
-THRESHOLD: Mapping[str, Any] = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+SCOPE: Mapping[str, Any] = {
+    "enum": ["all", "main", "subagents"],
+    "description": "Whose calls and tokens count; default all.",
+}
+THRESHOLD: Mapping[str, Any] = {
+    "type": "number",
+    "exclusiveMinimum": 0,
+    "maximum": 1,
+    "description": "The share that is enough to pass; default 1.",
+    "examples": [0.8],
+}
 COUNT: Mapping[str, Any] = {"type": "integer", "minimum": 0}
 TEXTS: Mapping[str, Any] = {
     "type": "array",
@@ -82,6 +94,33 @@ class Bound:
 
 
 Count = Annotated[int, Bound(minimum=0)]
+
+
+@dataclass(frozen=True)
+class About:
+    """What a key means: a sentence, and what `each` entry of its list or mapping is.
+
+    `examples` are needed only where no example of the check holds the key. `offer` are names that
+    an editor offers for the entries, or the word for them in `expectations/editor_schema.py`.
+    """
+
+    text: str
+    _: KW_ONLY
+    each: str = ""
+    examples: Sequence[Any] = ()
+    offer: str | Sequence[str] = ""
+
+    def told(self, schema: Mapping[str, Any]) -> dict[str, Any]:
+        """A schema with these words in it."""
+        words: dict[str, Any] = {"description": self.text}
+        if self.examples:
+            words["examples"] = list(self.examples)
+        offer = {"offer": self.offer} if self.offer else {}
+        if "items" in schema:
+            words["items"] = {"description": self.each, **schema["items"], **offer}
+        elif self.each:
+            words |= {"each": self.each, **offer}
+        return {**schema, **words}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -153,6 +192,7 @@ class _Field:
     entries: Entries | None = None
     items: Items | None = None
     lifted: bool = False
+    about: About | None = None
 
     def read(self, value: Any, path: KeyPath, exceptions: Sequence[str]) -> tuple[Any, list[str]]:
         """The value of the key, and the bans in it that are lifted."""
@@ -200,7 +240,7 @@ def declare(cls: type[T], *, scope: bool = True) -> Declaration[T]:
 def _short_or_long(only: _Field, threshold: bool) -> dict[str, Any]:
     """A list or a mapping of names in its short form, or under its name beside a threshold."""
     if only.entries is not None:
-        return mapping_or_long(only.name, only.entries.schema)
+        return mapping_or_long(only.name, only.entries.schema, about=only.about)
     return list_or_long(only.name, items=only.schema, threshold=threshold)
 
 
@@ -234,11 +274,13 @@ def _field(name: str, hint: Any, default: Any) -> _Field:
     kind, marks = _unwrapped(hint)
     if LIFTED in marks:
         return _Field(name=name, schema={}, asks=False, lifted=True)
+    about = next((mark for mark in marks if isinstance(mark, About)), None)
     for mark in marks:
         if isinstance(mark, Entries):
-            return _Field(name=name, schema=mark.schema, asks=True, entries=mark)
+            return _Field(name=name, schema=mark.schema, asks=True, entries=mark, about=about)
         if isinstance(mark, Items):
-            return _Field(name=name, schema=mark.schema, asks=True, items=mark)
+            told = about.told(mark.schema) if about else mark.schema
+            return _Field(name=name, schema=told, asks=True, items=mark)
     if get_origin(kind) is Literal:
         schema: dict[str, Any] = {"enum": list(get_args(kind))}
     elif kind in _KINDS:
@@ -249,7 +291,7 @@ def _field(name: str, hint: Any, default: Any) -> _Field:
         schema.update(mark.schema if isinstance(mark, Bound) else {})
     return _Field(
         name=name,
-        schema=schema,
+        schema=about.told(schema) if about else schema,
         asks=default is MISSING or default is None,
         number=kind is float,
     )
@@ -304,6 +346,7 @@ def list_or_long(
             {
                 "type": "object",
                 "properties": properties,
+                "description": f"The list under `{main}`, with {' and '.join([*properties][1:])}.",
                 "required": [main],
                 "additionalProperties": False,
             },
@@ -311,20 +354,20 @@ def list_or_long(
     }
 
 
-def mapping_or_long(main: str, item: Mapping[str, Any]) -> dict[str, Any]:
+def mapping_or_long(
+    main: str, item: Mapping[str, Any], *, about: About | None = None
+) -> dict[str, Any]:
     """A mapping of names to `item`, or `{main: mapping, scope, threshold}`."""
-    names = {"type": "object", "minProperties": 1, "additionalProperties": item}
+    names: dict[str, Any] = {"type": "object", "minProperties": 1, "additionalProperties": item}
+    if about is not None:
+        names = about.told(names)
     return {
         "anyOf": [
-            {
-                "type": "object",
-                "properties": {"scope": SCOPE},
-                "minProperties": 1,
-                "additionalProperties": item,
-            },
+            {**names, "properties": {"scope": SCOPE}},
             {
                 "type": "object",
                 "properties": {main: names, "scope": SCOPE, "threshold": THRESHOLD},
+                "description": f"The mapping under `{main}`, with scope and threshold.",
                 "required": [main],
                 "additionalProperties": False,
             },
@@ -332,16 +375,23 @@ def mapping_or_long(main: str, item: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+_MOST = About("At most so many calls.", examples=[5]).told(COUNT)
 LIMIT: Mapping[str, Any] = {
     "anyOf": [
-        COUNT,
+        _MOST,
         {
             "type": "object",
-            "properties": {"min": COUNT, "max": COUNT},
+            "properties": {
+                "min": About("At least so many calls.", examples=[1]).told(COUNT),
+                "max": _MOST,
+            },
+            "description": "Either end, or both.",
+            "examples": [{"min": 1, "max": 5}],
             "minProperties": 1,
             "additionalProperties": False,
         },
-    ]
+    ],
+    "description": "How many calls: a number is the most, `{min, max}` names the ends.",
 }
 
 
@@ -394,7 +444,11 @@ def parse_limit(value: Any, path: tuple[str | int, ...]) -> Limit:
     return limit
 
 
-BAN_EXCEPTIONS: Mapping[str, Any] = TEXTS
+BAN_EXCEPTIONS: Mapping[str, Any] = About(
+    "Bans of the manifest that do not hold here, as they are written there.",
+    each="A ban, as it is written.",
+    examples=[["rm -rf"]],
+).told(TEXTS)
 
 
 def lift(bans: Sequence[str], exceptions: Sequence[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import LIFTED, Items, declare
+from skilltrace_mlflow.checks._parameters import LIFTED, About, Items, declare
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.matching.skills import calls_for, has_nameless, states_of
 from skilltrace_mlflow.session import Session, SkillUse
@@ -20,7 +20,11 @@ _SAID = {"read": "its SKILL.md read as a file"}
 class BannedSkills:
     """Names or globs of skills, and those lifted by name."""
 
-    skills: Annotated[tuple[str, ...], Items(ban=True)]
+    skills: Annotated[
+        tuple[str, ...],
+        Items(ban=True),
+        About("Skills that must not be loaded.", each="A skill's name, or a glob."),
+    ]
     lifted: Annotated[tuple[str, ...], LIFTED] = ()
 
 

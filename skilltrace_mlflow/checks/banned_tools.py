@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing
-from skilltrace_mlflow.checks._parameters import LIFTED, Items, declare, each
+from skilltrace_mlflow.checks._parameters import LIFTED, About, Items, declare, each
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.commands.pattern import Pattern, parse_pattern
 from skilltrace_mlflow.commands.sql.patterns import globs_a_verb
@@ -55,7 +55,15 @@ def _read_ban(text: str, _: object) -> Ban:
 class BannedTools:
     """The bans that hold, and those that were lifted by name."""
 
-    tools: Annotated[tuple[Ban, ...], Items(read=each(_read_ban), ban=True)]
+    tools: Annotated[
+        tuple[Ban, ...],
+        Items(read=each(_read_ban), ban=True),
+        About(
+            "What must not be called or run.",
+            each="A tool, a glob, a permission rule, a command or an SQL statement.",
+            offer="tools",
+        ),
+    ]
     lifted: Annotated[tuple[str, ...], LIFTED] = ()
 
     @property

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude, missing
-from skilltrace_mlflow.checks._parameters import LIMIT, Entries, Limit, declare, parse_limit
+from skilltrace_mlflow.checks._parameters import LIMIT, About, Entries, Limit, declare, parse_limit
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.selectors import calls_by_name
@@ -31,7 +31,11 @@ def _entry(name: str, value: Any, path: tuple[str | int, ...]) -> tuple[str, Lim
 class CategoryLimits:
     """Categories with their limits."""
 
-    limits: Annotated[tuple[tuple[str, Limit], ...], Entries(schema=LIMIT, read=_entry)]
+    limits: Annotated[
+        tuple[tuple[str, Limit], ...],
+        Entries(schema=LIMIT, read=_entry),
+        About("Limits by category.", each="A category, file_ops or mcp_databricks.", offer=_FIXED),
+    ]
     threshold: float = 1.0
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing, unknown
-from skilltrace_mlflow.checks._parameters import Bound, declare
+from skilltrace_mlflow.checks._parameters import About, Bound, declare
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.pricing import TOKEN_KINDS, session_cost, session_cost_most, step_cost
 from skilltrace_mlflow.session import Session
@@ -19,8 +19,10 @@ __all__ = ["CostBudget", "cost_budget"]
 class CostBudget:
     """The most in US dollars; `allow_incomplete` takes a lower bound for the cost."""
 
-    max_usd: Annotated[float, Bound(minimum=0)]
-    allow_incomplete: bool = False
+    max_usd: Annotated[float, Bound(minimum=0), About("The most, in US dollars.")]
+    allow_incomplete: Annotated[
+        bool, About("Whether a lower bound may pass for the cost; default false.")
+    ] = False
 
 
 _DECLARED = declare(CostBudget)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing, unknown
-from skilltrace_mlflow.checks._parameters import Bound, declare
+from skilltrace_mlflow.checks._parameters import About, Bound, declare
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.session import Session
 
@@ -17,7 +17,7 @@ __all__ = ["Duration", "duration"]
 class Duration:
     """The most in seconds."""
 
-    max_seconds: Annotated[float, Bound(above=0)]
+    max_seconds: Annotated[float, Bound(above=0), About("The most, in seconds.")]
 
 
 _DECLARED = declare(Duration, scope=False)

@@ -32,25 +32,46 @@ _MESSAGES: Mapping[str, Any] = {
     "items": {
         "type": "object",
         "properties": {
-            "role": {"enum": ["assistant", "system", "tool", "user"]},
-            "content": {},
+            "role": {
+                "enum": ["assistant", "system", "tool", "user"],
+                "description": "Whose message it is; only an assistant's calls are compared.",
+            },
+            "content": {
+                "description": "The text, for the reader: it is not compared.",
+                "examples": ["Look it up"],
+            },
             "tool_calls": {
                 "type": "array",
+                "description": "The calls that the message makes, in order.",
                 "items": {
                     "type": "object",
+                    "description": "A call.",
                     "properties": {
-                        "tool": {"type": "string", "minLength": 1},
-                        "input": {"type": "object"},
-                        "output": {},
+                        "tool": {
+                            "type": "string",
+                            "minLength": 1,
+                            "description": "The tool's name, exactly.",
+                            "offer": "tools",
+                        },
+                        "input": {
+                            "type": "object",
+                            "description": "Its arguments: values or matchers.",
+                        },
+                        "output": {
+                            "description": "Its result: a value or a matcher.",
+                            "examples": [{"$contains": "ok"}],
+                        },
                     },
                     "required": ["tool"],
                     "additionalProperties": False,
                 },
             },
         },
+        "description": "A message.",
         "required": ["role"],
         "additionalProperties": False,
     },
+    "description": "The conversation that is expected.",
 }
 
 

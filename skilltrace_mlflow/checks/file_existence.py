@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import Items, declare, each, file_pattern
+from skilltrace_mlflow.checks._parameters import About, Items, declare, each, file_pattern
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.matching.files import (
     Touched,
@@ -31,7 +31,9 @@ class ExpectedFiles:
     """The patterns of which each must match a written file, `*.{sql,py}` apart."""
 
     files: Annotated[
-        tuple[tuple[str, tuple[PathPattern, ...]], ...], Items(read=each(_read_pattern))
+        tuple[tuple[str, tuple[PathPattern, ...]], ...],
+        Items(read=each(_read_pattern)),
+        About("Files that must be written.", each="A path or a glob, from the working directory."),
     ]
     threshold: float = 1.0
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import LIFTED, Items, declare, each, file_pattern
+from skilltrace_mlflow.checks._parameters import LIFTED, About, Items, declare, each, file_pattern
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.matching.files import (
     Touched,
@@ -38,18 +38,26 @@ def _read_forbidden(text: str, _: object) -> tuple[str, tuple[PathPattern | Fold
     )
 
 
+_EACH = "A path, a folder or a glob, from the working directory."
+
+
 @dataclass(frozen=True, kw_only=True)
 class FileScope:
     """Patterns of files that alone may be written (None: all may), and that must not be: the texts,
     each with the patterns it stands for."""
 
     allowed: (
-        Annotated[tuple[tuple[str, tuple[PathPattern, ...]], ...], Items(read=each(_read_allowed))]
+        Annotated[
+            tuple[tuple[str, tuple[PathPattern, ...]], ...],
+            Items(read=each(_read_allowed)),
+            About("Where files may be written, and nowhere else.", each=_EACH),
+        ]
         | None
     ) = None
     forbidden: Annotated[
         tuple[tuple[str, tuple[PathPattern | FolderPattern, ...]], ...],
         Items(read=each(_read_forbidden), ban=True),
+        About("Where nothing may be written.", each=_EACH),
     ] = ()
     lifted: Annotated[tuple[str, ...], LIFTED] = ()
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import Count, Limit, declare
+from skilltrace_mlflow.checks._parameters import About, Count, Limit, declare
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.session import Session
 
@@ -16,7 +17,7 @@ __all__ = ["PermissionDenials", "permission_denials"]
 class PermissionDenials:
     """The most refusals."""
 
-    max: Count
+    max: Annotated[Count, About("The most refusals.")]
 
 
 _DECLARED = declare(PermissionDenials)

@@ -27,16 +27,41 @@ __all__ = ["Permissions", "permissions"]
 
 KINDS = ("allow", "deny", "ask")
 _MODES = ("acceptEdits", "auto", "bypassPermissions", "default", "dontAsk", "manual", "plan")
-_RULES: Mapping[str, Any] = {"type": "array", "items": {"type": "string", "minLength": 1}}
-_PATH: Mapping[str, Any] = {"type": "string", "minLength": 1}
+_RULE: Mapping[str, Any] = {
+    "type": "string",
+    "minLength": 1,
+    "description": "A permission rule, as Claude Code writes it.",
+}
+_DENY: Mapping[str, Any] = {
+    "type": "array",
+    "items": _RULE,
+    "description": "Calls that must not be made.",
+}
+_PATH: Mapping[str, Any] = {
+    "type": "string",
+    "minLength": 1,
+    "description": "A settings.json of Claude Code, from the file's folder.",
+    "examples": [".claude/settings.json"],
+}
 _INLINE: Mapping[str, Any] = {
-    "allow": _RULES,
-    "deny": _RULES,
-    "ask": _RULES,
-    "defaultMode": {"enum": list(_MODES)},
+    "allow": {
+        "type": "array",
+        "items": _RULE,
+        "description": "Calls that need no asking.",
+    },
+    "deny": _DENY,
+    "ask": {
+        "type": "array",
+        "items": _RULE,
+        "description": "Calls that a person has to be asked for.",
+    },
+    "defaultMode": {
+        "enum": list(_MODES),
+        "description": "What is done where no rule fits, as Claude Code names it.",
+    },
     "remarks": {
         "type": "array",
-        "items": {"type": "string"},
+        "items": {"type": "string", "description": "A remark.", "examples": ["never applied"]},
         "description": "What is to be said of the rules; a settings file's reader writes it.",
     },
 }
@@ -46,6 +71,7 @@ _SCHEMA: Mapping[str, Any] = {
         {
             "type": "object",
             "properties": {**_INLINE, "scope": SCOPE},
+            "description": "Rules as they stand under `permissions` of a settings file.",
             "anyOf": [{"required": [key]} for key in (*KINDS, "defaultMode")],
             "additionalProperties": False,
         },
@@ -53,9 +79,11 @@ _SCHEMA: Mapping[str, Any] = {
             "type": "object",
             "properties": {
                 "settings": _PATH,
-                "deny": _RULES,
+                "deny": _DENY,
                 "scope": SCOPE,
             },
+            "description": "A settings file, and what is denied beside it.",
+            "examples": [{"settings": ".claude/settings.json", "deny": ["Bash(git push:*)"]}],
             "required": ["settings"],
             "additionalProperties": False,
         },

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude, missing
-from skilltrace_mlflow.checks._parameters import Bound, Limit, declare
+from skilltrace_mlflow.checks._parameters import About, Bound, Limit, declare
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.matching.values import json_equal
 from skilltrace_mlflow.session import Session, ToolCall
@@ -23,8 +23,12 @@ _AtLeastOne = Annotated[int, Bound(minimum=1)]
 class RepeatedCalls:
     """How often the same call may follow itself, and how often it may be made in all."""
 
-    max_identical: _AtLeastOne | None = None
-    max_total: _AtLeastOne | None = None
+    max_identical: Annotated[
+        _AtLeastOne | None, About("How often the same call may follow itself.")
+    ] = None
+    max_total: Annotated[
+        _AtLeastOne | None, About("How often the same call may be made in all.", examples=[5])
+    ] = None
 
 
 _DECLARED = declare(RepeatedCalls)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing
-from skilltrace_mlflow.checks._parameters import Items, declare, each
+from skilltrace_mlflow.checks._parameters import About, Items, declare, each
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.commands.pattern import Pattern, parse_pattern
 from skilltrace_mlflow.errors import ParameterError
@@ -35,7 +35,11 @@ def _each_pattern(items: Mapping[int, Any], path: tuple[str | int, ...]) -> tupl
 class RequiredCommands:
     """The patterns of which each must be met."""
 
-    commands: Annotated[tuple[Pattern, ...], Items(read=_each_pattern)]
+    commands: Annotated[
+        tuple[Pattern, ...],
+        Items(read=_each_pattern),
+        About("What must be run.", each="A command or an SQL statement, with wildcards."),
+    ]
     threshold: float = 1.0
 
 

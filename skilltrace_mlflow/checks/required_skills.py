@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import Items, declare
+from skilltrace_mlflow.checks._parameters import About, Items, declare
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.matching.skills import calls_for, has_nameless, states_of
 from skilltrace_mlflow.session import Session, SkillUse
@@ -18,7 +18,11 @@ __all__ = ["RequiredSkills", "required_skills"]
 class RequiredSkills:
     """Names or globs of skills."""
 
-    skills: Annotated[tuple[str, ...], Items()]
+    skills: Annotated[
+        tuple[str, ...],
+        Items(),
+        About("Skills that must be loaded.", each="A skill's name, or a glob."),
+    ]
     threshold: float = 1.0
 
 

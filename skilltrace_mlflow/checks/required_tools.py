@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude, missing
-from skilltrace_mlflow.checks._parameters import Items, declare, each
+from skilltrace_mlflow.checks._parameters import About, Items, declare, each
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.matching.selectors import Selector, count, select, selector_at
 from skilltrace_mlflow.session import Session
@@ -18,7 +18,13 @@ __all__ = ["RequiredTools", "required_tools"]
 class RequiredTools:
     """The selectors of which each must mean a call."""
 
-    tools: Annotated[tuple[Selector, ...], Items(read=each(selector_at))]
+    tools: Annotated[
+        tuple[Selector, ...],
+        Items(read=each(selector_at)),
+        About(
+            "Tools that must be called.", each="A tool, a glob or a permission rule.", offer="tools"
+        ),
+    ]
     threshold: float = 1.0
 
 

@@ -39,13 +39,21 @@ def parse(value: Any) -> ShouldTrigger:
     name="should_trigger",
     schema={
         "anyOf": [
-            {"type": "boolean"},
+            {"type": "boolean", "description": "In a test case: of the skill under test."},
             {
                 "type": "object",
                 "properties": {
-                    "skill": {"type": "string", "minLength": 1},
-                    "expected": {"type": "boolean"},
+                    "skill": {
+                        "type": "string",
+                        "minLength": 1,
+                        "description": "The skill's name.",
+                    },
+                    "expected": {
+                        "type": "boolean",
+                        "description": "Whether the skill must be loaded, or must not.",
+                    },
                 },
+                "description": "A skill by name.",
                 "required": ["skill", "expected"],
                 "additionalProperties": False,
             },

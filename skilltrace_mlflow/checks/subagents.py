@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import LIFTED, Count, Items, Limit, declare
+from skilltrace_mlflow.checks._parameters import LIFTED, About, Count, Items, Limit, declare
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.patterns.regex import glob_match
 from skilltrace_mlflow.session import WARM_UP, Session, SubAgent, ToolCall
@@ -22,9 +22,17 @@ _DEFAULT_TYPE = "general-purpose"  # what Claude Code takes where the call names
 class SubAgents:
     """The most sub-agents, and the types (names or globs) that must, or must not, be used."""
 
-    max: Count | None = None
-    required: Annotated[tuple[str, ...], Items()] = ()
-    banned: Annotated[tuple[str, ...], Items(ban=True)] = ()
+    max: Annotated[Count | None, About("The most sub-agents.")] = None
+    required: Annotated[
+        tuple[str, ...],
+        Items(),
+        About("Types of which each must be used.", each="A sub-agent's type, or a glob."),
+    ] = ()
+    banned: Annotated[
+        tuple[str, ...],
+        Items(ban=True),
+        About("Types that must not be used.", each="A sub-agent's type, or a glob."),
+    ] = ()
     lifted: Annotated[tuple[str, ...], LIFTED] = ()
 
 

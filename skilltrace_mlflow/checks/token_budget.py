@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import Count, declare
+from skilltrace_mlflow.checks._parameters import About, Count, declare
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.session import Evidence, Session, TokenUsage
 
@@ -26,12 +27,20 @@ _FIGURES: Mapping[str, tuple[str, Evidence]] = {
 class TokenBudget:
     """The limits, None asks nothing; `allow_incomplete` takes a lower bound for the figure."""
 
-    max_input: Count | None = None
-    max_output: Count | None = None
-    max_total: Count | None = None
-    max_cache_creation: Count | None = None
-    max_cache_read: Count | None = None
-    allow_incomplete: bool = False
+    max_input: Annotated[Count | None, About("Input, without the cache.", examples=[50000])] = None
+    max_output: Annotated[Count | None, About("Output, thinking included.", examples=[10000])] = (
+        None
+    )
+    max_total: Annotated[Count | None, About("Input and output together.", examples=[60000])] = None
+    max_cache_creation: Annotated[
+        Count | None, About("What was written to the cache.", examples=[200000])
+    ] = None
+    max_cache_read: Annotated[
+        Count | None, About("What was read from the cache.", examples=[2000000])
+    ] = None
+    allow_incomplete: Annotated[
+        bool, About("Whether a lower bound may pass for the sum; default false.")
+    ] = False
 
 
 _DECLARED = declare(TokenBudget)

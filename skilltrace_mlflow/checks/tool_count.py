@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude, missing
-from skilltrace_mlflow.checks._parameters import LIMIT, Entries, Limit, declare, parse_limit
+from skilltrace_mlflow.checks._parameters import LIMIT, About, Entries, Limit, declare, parse_limit
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.mistakes import refuse_half_absolute
@@ -29,7 +29,11 @@ def _entry(name: str, value: Any, path: tuple[str | int, ...]) -> tuple[Selector
 class ToolLimits:
     """Selectors with their limits."""
 
-    limits: Annotated[tuple[tuple[Selector, Limit], ...], Entries(schema=LIMIT, read=_entry)]
+    limits: Annotated[
+        tuple[tuple[Selector, Limit], ...],
+        Entries(schema=LIMIT, read=_entry),
+        About("Limits by tool.", each="A tool, a glob or a permission rule.", offer="tools"),
+    ]
     threshold: float = 1.0
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Annotated, Literal
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude, missing
-from skilltrace_mlflow.checks._parameters import Count, Limit, declare
+from skilltrace_mlflow.checks._parameters import About, Count, Limit, declare
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.tools import current_name, is_shell
@@ -19,10 +19,17 @@ __all__ = ["ToolErrors", "tool_errors"]
 class ToolErrors:
     """The three maxima, None asks nothing; `recovery: tool`: any later success recovers."""
 
-    max: Count | None = None
-    max_consecutive: Count | None = None
-    max_unrecovered: Count | None = None
-    recovery: Literal["same", "tool"] = "same"
+    max: Annotated[Count | None, About("The most failed calls.", examples=[2])] = None
+    max_consecutive: Annotated[Count | None, About("The most failures in a row.", examples=[1])] = (
+        None
+    )
+    max_unrecovered: Annotated[
+        Count | None, About("The most failures that no later success makes good.", examples=[0])
+    ] = None
+    recovery: Annotated[
+        Literal["same", "tool"],
+        About("What makes good: the same call, or any of the same tool; default same."),
+    ] = "same"
 
 
 _DECLARED = declare(ToolErrors)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude_score, missing, refer
-from skilltrace_mlflow.checks._parameters import Items, declare, each
+from skilltrace_mlflow.checks._parameters import About, Items, declare, each
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.matching.assignment import align
 from skilltrace_mlflow.matching.selectors import Selector, select, selector_at
@@ -19,7 +19,11 @@ __all__ = ["ToolSequence", "tool_sequence"]
 class ToolSequence:
     """The selectors in the order in which they must occur; one may stand there twice."""
 
-    tools: Annotated[tuple[Selector, ...], Items(read=each(selector_at, once=False))]
+    tools: Annotated[
+        tuple[Selector, ...],
+        Items(read=each(selector_at, once=False)),
+        About("Tools in their order.", each="A tool, a glob or a permission rule.", offer="tools"),
+    ]
     threshold: float = 1.0
 
 

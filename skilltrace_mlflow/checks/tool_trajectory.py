@@ -29,18 +29,41 @@ _MODES = ("any_order", "in_order", "exact", "superset", "subset")
 _SCHEMA: Mapping[str, Any] = {
     "type": "object",
     "properties": {
-        "mode": {"enum": list(_MODES)},
-        "expected": {"type": "array", "items": STEP},
+        "mode": {
+            "enum": list(_MODES),
+            "description": "Whether order counts, and what may be missing or come beside.",
+        },
+        "expected": {"type": "array", "items": STEP, "description": "The calls that are expected."},
         "minimums": {
             "type": "object",
             "minProperties": 1,
-            "additionalProperties": {"type": "integer", "minimum": 1},
+            "additionalProperties": {
+                "type": "integer",
+                "minimum": 1,
+                "description": "At least so many calls.",
+                "examples": [2],
+            },
+            "description": "Least number of calls by tool; for mode any_order.",
+            "examples": [{"Read": 2}],
+            "offer": "tools",
         },
         "extras": {
             "anyOf": [
-                {"enum": ["allow", "forbid"]},
-                {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}},
-            ]
+                {"enum": ["allow", "forbid"], "description": "All of them, or none."},
+                {
+                    "type": "array",
+                    "minItems": 1,
+                    "items": {
+                        "type": "string",
+                        "minLength": 1,
+                        "description": "A tool, a glob or a permission rule.",
+                        "offer": "tools",
+                    },
+                    "description": "These alone.",
+                    "examples": [["Read", "Grep"]],
+                },
+            ],
+            "description": "Whether other calls may come beside the expected ones.",
         },
         "input_match": INPUT_MATCH,
         "threshold": THRESHOLD,

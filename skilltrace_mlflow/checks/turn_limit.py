@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude
-from skilltrace_mlflow.checks._parameters import Count, Limit, declare
+from skilltrace_mlflow.checks._parameters import About, Count, Limit, declare
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.session import Message, ModelStep, Session
 
@@ -16,8 +17,10 @@ __all__ = ["TurnLimit", "turn_limit"]
 class TurnLimit:
     """The two maxima; None asks nothing."""
 
-    max_turns: Count | None = None
-    max_user_messages: Count | None = None
+    max_turns: Annotated[Count | None, About("Responses of the main agent.", examples=[20])] = None
+    max_user_messages: Annotated[
+        Count | None, About("Messages of a person, the first included.", examples=[1])
+    ] = None
 
 
 _DECLARED = declare(TurnLimit, scope=False)

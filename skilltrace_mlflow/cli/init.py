@@ -160,11 +160,11 @@ def _project(folder: Path) -> Path:
 
 
 def _schemas() -> dict[str, str]:
-    from skilltrace_mlflow.expectations import ground_truth_schema, manifest_schema
+    from skilltrace_mlflow.expectations.editor_schema import editor_schema
 
     return {
-        "manifest.schema.json": json.dumps(manifest_schema(), indent=2) + "\n",
-        "ground_truth.schema.json": json.dumps(ground_truth_schema(), indent=2) + "\n",
+        f"{kind.replace('-', '_')}.schema.json": json.dumps(editor_schema(kind), indent=2) + "\n"
+        for kind in ("manifest", "ground-truth")
     }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -28,15 +27,12 @@ __all__ = ["command"]
 def command(kind: str, outputs: tuple[Path, ...], quiet: bool, verbose: bool) -> int:
     """Print the JSON Schema of a manifest or a ground truth.
 
-    It is composed from the registered checks, so it knows every key that this version reads.
+    It is composed from the registered checks, so it knows every key that this version reads. Each
+    has a description and an example, and the names of checks, scorers, gates and tools are offered.
     """
-    text = json.dumps(_schema(kind), indent=2, ensure_ascii=False)
+    from skilltrace_mlflow.expectations.editor_schema import editor_schema
+
+    text = json.dumps(editor_schema(kind), indent=2, ensure_ascii=False)
     write_files(outputs, lambda _: text, quiet=quiet)
     write_result(text, "json")
     return 0
-
-
-def _schema(kind: str) -> dict[str, Any]:
-    from skilltrace_mlflow.expectations import ground_truth_schema, manifest_schema
-
-    return manifest_schema() if kind == "manifest" else ground_truth_schema()

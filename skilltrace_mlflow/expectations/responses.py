@@ -9,19 +9,24 @@ from typing import Any
 from skilltrace_mlflow.checks import ParameterError
 from skilltrace_mlflow.expectations.documents import KeyPath, Problems, load_document
 from skilltrace_mlflow.expectations.explain import find_problems
-from skilltrace_mlflow.responses import TEXTS, all_responses
+from skilltrace_mlflow.responses import all_responses, texts
 from skilltrace_mlflow.responses.no_hallucinated_apis import RULES, parse_rules
 
 __all__ = ["load_rules", "response_keys", "response_problems"]
 
 _READ_ELSEWHERE: Mapping[str, Mapping[str, Any]] = {
-    "assertions": {**TEXTS, "description": "Statements a model judges the response by."},
-    "custom": {"type": "object", "description": "Free values for custom scorers."},
+    "assertions": texts("Statements a model judges the response by.", "Names the table"),
+    "custom": {
+        "type": "object",
+        "description": "Free values for custom scorers.",
+        "examples": [{"least_rows": 100}],
+    },
     "expected_response": {
         "type": "string",
         "description": "The answer that a model-based scorer compares with.",
+        "examples": ["The table main.bronze.events was created."],
     },
-    "guidelines": {**TEXTS, "description": "Rules a model judges the response by."},
+    "guidelines": texts("Rules a model judges the response by.", "Answers in English"),
 }
 """Keys that model-based and custom scorers read."""
 

@@ -10,14 +10,20 @@ from skilltrace_mlflow.expectations.documents import KeyPath
 __all__ = ["TRIGGER_PROMPTS_SCHEMA", "of_skill", "trigger_cases"]
 
 _LISTS = {"should": True, "should_not": False}
+_PROMPTS = {"should": "Load the CSV files into bronze", "should_not": "What is a CSV file?"}
 
 TRIGGER_PROMPTS_SCHEMA: Mapping[str, Any] = {
     "type": ["object", "null"],
     "description": "Prompts that should load the skill, and prompts that should not; each is a "
     "test case with `should_trigger`, named should_001, should_not_001, …",
     "properties": {
-        name: {"type": ["array", "null"], "items": {"type": "string", "pattern": r"\S"}}
-        for name in _LISTS
+        name: {
+            "type": ["array", "null"],
+            "items": {"type": "string", "pattern": r"\S", "description": "A prompt."},
+            "description": f"Prompts that {name.replace('_', ' ')} load the skill.",
+            "examples": [[prompt]],
+        }
+        for name, prompt in _PROMPTS.items()
     },
     "additionalProperties": False,
 }

@@ -30,27 +30,66 @@ UNSET: Any = object()
 
 INPUT_MATCH: Mapping[str, Any] = {
     "anyOf": [
-        {"enum": ["exact", "superset", "subset", "ignore"]},
-        {"type": "array", "minItems": 1, "items": {"type": "string", "minLength": 1}},
-    ]
+        {
+            "enum": ["exact", "superset", "subset", "ignore"],
+            "description": "All arguments as a whole.",
+        },
+        {
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "type": "string",
+                "minLength": 1,
+                "description": "An argument's name, or a path into it.",
+            },
+            "description": "These arguments alone.",
+            "examples": [["file_path"]],
+        },
+    ],
+    "description": "How arguments are compared; default exact.",
+}
+_TOOL: Mapping[str, Any] = {
+    "type": "string",
+    "minLength": 1,
+    "description": "A tool, a glob or a permission rule.",
+    "examples": ["Read"],
+    "offer": "tools",
+}
+_OPTIONAL: Mapping[str, Any] = {
+    "type": "boolean",
+    "description": "Whether the call may be missing; default false.",
 }
 _CALL: Mapping[str, Any] = {
     "type": "object",
     "properties": {
-        "tool": {"type": "string", "minLength": 1},
-        "input": {"type": "object"},
-        "output": {},
+        "tool": _TOOL,
+        "input": {
+            "type": "object",
+            "description": "Its arguments: values or matchers.",
+            "examples": [{"file_path": {"$glob": "*.sql"}}],
+        },
+        "output": {
+            "description": "Its result: a value or a matcher.",
+            "examples": [{"$contains": "ok"}],
+        },
         "input_match": INPUT_MATCH,
-        "outcome": {"enum": list(get_args(CallOutcome))},
-        "max_duration_ms": {"type": "number", "minimum": 0},
-        "optional": {"type": "boolean"},
+        "outcome": {"enum": list(get_args(CallOutcome)), "description": "How it must end."},
+        "max_duration_ms": {
+            "type": "number",
+            "minimum": 0,
+            "description": "The most it may take, in milliseconds.",
+            "examples": [5000],
+        },
+        "optional": _OPTIONAL,
     },
+    "description": "A call, and what is asked of it.",
     "required": ["tool"],
     "additionalProperties": False,
 }
 STEP: Mapping[str, Any] = {
+    "description": "A step.",
     "anyOf": [
-        {"type": "string", "minLength": 1},
+        _TOOL,
         _CALL,
         {
             "type": "object",
@@ -58,14 +97,17 @@ STEP: Mapping[str, Any] = {
                 "one_of": {
                     "type": "array",
                     "minItems": 1,
-                    "items": {"anyOf": [{"type": "string", "minLength": 1}, _CALL]},
+                    "items": {"anyOf": [_TOOL, _CALL], "description": "A call that will do."},
+                    "description": "Calls of which one is made.",
                 },
-                "optional": {"type": "boolean"},
+                "optional": _OPTIONAL,
             },
+            "description": "One call of several.",
+            "examples": [{"one_of": ["Edit", "Write"]}],
             "required": ["one_of"],
             "additionalProperties": False,
         },
-    ]
+    ],
 }
 
 

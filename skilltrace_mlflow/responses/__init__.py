@@ -8,6 +8,7 @@ from skilltrace_mlflow.responses._base import (
     all_responses,
     response_check,
     run_response,
+    texts,
 )
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "all_responses",
     "response_check",
     "run_response",
+    "texts",
 ]

@@ -32,11 +32,20 @@ __all__ = [
     "mistakes",
     "response_check",
     "run_response",
+    "texts",
 ]
 
 NO_RESPONSE = "No response available"
 # A blank text is contained in every response.
 TEXTS: Mapping[str, Any] = {"type": "array", "items": {"type": "string", "pattern": r"\S"}}
+
+
+def texts(about: str, *examples: str) -> dict[str, Any]:
+    """The schema of a list of texts, with what it is about and what may stand in it."""
+    shown = {"examples": [list(examples)]} if examples else {}
+    item = {**TEXTS["items"], "description": "One of them."}
+    return {**TEXTS, "items": item, "description": about, **shown}
+
 
 KeyPath = tuple[str | int, ...]
 P = TypeVar("P")

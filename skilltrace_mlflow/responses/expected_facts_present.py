@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from skilltrace_mlflow.checks import Example, Outcome, Verdict
-from skilltrace_mlflow.responses._base import TEXTS, Response, response_check
+from skilltrace_mlflow.responses._base import Response, response_check, texts
 
 __all__ = ["expected_facts_present"]
 
@@ -31,8 +31,8 @@ def _parse(expectations: Mapping[str, Any]) -> Facts | None:
     name="expected_facts_present",
     parse=_parse,
     keys={
-        "expected_facts": {**TEXTS, "description": "Texts that the response contains."},
-        "unexpected_facts": {**TEXTS, "description": "Texts that the response must not contain."},
+        "expected_facts": texts("Texts that the response contains."),
+        "unexpected_facts": texts("Texts that the response must not contain."),
     },
     examples=(
         Example(

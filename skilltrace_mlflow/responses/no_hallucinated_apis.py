@@ -38,11 +38,25 @@ RULES: Mapping[str, Any] = {
     "description": "Further rules of no_hallucinated_apis.",
     "items": {
         "type": "object",
+        "description": "A rule.",
         "properties": {
-            "pattern": {"type": "string", "minLength": 1},
-            "instead": {"type": "string"},
-            "languages": {"type": "array", "items": {"type": "string"}},
-            "unless": {"type": "string"},
+            "pattern": {
+                "type": "string",
+                "minLength": 1,
+                "description": "A regular expression that no code block may match.",
+            },
+            "instead": {"type": "string", "description": "What to write instead."},
+            "languages": {
+                "type": "array",
+                "items": {"type": "string", "description": "A language, as a block names it."},
+                "description": "The code blocks that it is about; default all.",
+                "examples": [["python"]],
+            },
+            "unless": {
+                "type": "string",
+                "description": "A regular expression: where it matches, the rule does not fire.",
+                "examples": ["import legacy"],
+            },
         },
         "required": ["pattern"],
         "additionalProperties": False,

@@ -19,6 +19,7 @@ from skilltrace_mlflow.responses._patterns import count_matches
 __all__ = ["Pattern", "parse_item", "pattern_adherence"]
 
 _COUNT = {"type": "integer", "minimum": 0}
+_REGEX = {"type": "string", "minLength": 1, "description": "A regular expression."}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,20 +83,26 @@ def _problems(given: Mapping[str, Any]) -> Iterator[tuple[tuple[str | int, ...],
             "type": "array",
             "description": "Regular expressions that the response matches.",
             "items": {
+                "description": "An expression, alone or with counts.",
                 "anyOf": [
-                    {"type": "string", "minLength": 1},
+                    _REGEX,
                     {
                         "type": "object",
+                        "description": "An expression, and how often it matches.",
                         "properties": {
-                            "pattern": {"type": "string", "minLength": 1},
-                            "min_count": _COUNT,
-                            "max_count": _COUNT,
-                            "description": {"type": "string"},
+                            "pattern": _REGEX,
+                            "min_count": {**_COUNT, "description": "At least so often."},
+                            "max_count": {**_COUNT, "description": "At most so often."},
+                            "description": {
+                                "type": "string",
+                                "description": "What reports call it.",
+                                "examples": ["reads the table twice"],
+                            },
                         },
                         "required": ["pattern"],
                         "additionalProperties": False,
                     },
-                ]
+                ],
             },
         },
     },

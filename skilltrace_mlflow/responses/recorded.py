@@ -54,7 +54,7 @@ def _parse_outcomes(expectations: Mapping[str, Any]) -> int | None:
     keys={
         "databricks_outcomes": {
             "type": "array",
-            "items": {"type": "object"},
+            "items": {"type": "object", "description": "One thing in the workspace."},
             "description": "State of a workspace after the run. Never judged here: always unknown.",
         },
     },

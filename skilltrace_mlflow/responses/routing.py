@@ -128,7 +128,7 @@ def _list(names: frozenset[str]) -> str:
 
 _EXPECTED: Mapping[str, Any] = {
     "type": "array",
-    "items": {"type": "string", "minLength": 1},
+    "items": {"type": "string", "minLength": 1, "description": "A skill's name."},
     "uniqueItems": True,
     "description": "Skills that the trace must show loaded; [] for none.",
 }

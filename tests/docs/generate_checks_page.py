@@ -115,10 +115,7 @@ def _response_section(spec: ResponseSpec) -> str:
     lines += [""]
     if spec.keys:
         lines += ["| key | meaning |", "|---|---|"]
-        lines += [
-            f"| `{key}` | {_describe(schema)}: {schema.get('description', '')} |"
-            for key, schema in spec.keys.items()
-        ]
+        lines += [f"| `{key}` | {_explained(schema)} |" for key, schema in spec.keys.items()]
         lines += [""]
     for example in spec.examples:
         lines += _example(example.value, example)
@@ -154,13 +151,26 @@ def _parameters(spec: CheckSpec) -> list[str]:
             required = form.get("required", [])
             for key, schema in form["properties"].items():
                 mark = " (required)" if key in required else ""
-                found.append(f"| `{key}`{mark} | {_describe(schema)} |")
+                found.append(f"| `{key}`{mark} | {_explained(schema)} |")
             more = form.get("additionalProperties")
             if isinstance(more, Mapping):
-                found.append(f"| *name* | {_describe(more)} |")
+                found.append(f"| *name* | {_explained(more, form.get('each'))} |")
         elif "type" in form or "enum" in form:
-            found.append(f"| *itself* | {_describe(form)} |")
+            found.append(f"| *itself* | {_explained(form)} |")
     return list(dict.fromkeys(found))
+
+
+_SHORT = 20
+
+
+def _explained(schema: Mapping[str, Any], each: str | None = None) -> str:
+    """Which values there are, and what they mean."""
+    told = [schema.get("description", "")]
+    entry = each or schema.get("items", {}).get("description", "")
+    if len(entry) > _SHORT:  # `A rule.` says nothing that the key does not
+        told.append(f"{'Name' if each else 'Each'}: {entry[0].lower()}{entry[1:]}")
+    text = " ".join(part for part in told if part)
+    return f"{_describe(schema)}: {text}" if text else _describe(schema)
 
 
 def _describe(schema: Mapping[str, Any]) -> str:
