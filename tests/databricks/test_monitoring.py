@@ -156,7 +156,7 @@ def test_nothing_is_expected_of_a_single_trace() -> None:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     before = os.environ.get(FLAG)
     os.environ[FLAG] = "true"  # the client that lists scorers asks for it as the server does
-    started = Server(folder=tmp_path_factory.mktemp("monitoring"), port=free_port())
+    started = Server(tmp_path_factory.mktemp("monitoring"), free_port(), jobs=True)
     started.start()
     yield started.url
     started.kill()

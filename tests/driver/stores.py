@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,11 +28,15 @@ __all__ = ["Server", "copy_store", "free_port", "use_store", "verdicts", "write_
 
 @dataclass
 class Server:
-    """`mlflow server` on a port that stays the same when it is killed and started again."""
+    """`mlflow server` on a port that stays the same when it is killed and started again.
+
+    Without `jobs` it starts none of the eight processes that run scorers for it, each of which
+    imports MLflow: half a minute of work for a test that asks for traces and assessments alone.
+    """
 
     folder: Path
     port: int
-    environment: Mapping[str, str] = field(default_factory=dict)
+    jobs: bool = False
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -50,7 +54,7 @@ class Server:
                 cwd=self.folder,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **self.environment},
+                env={**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": str(self.jobs).lower()},
                 start_new_session=True,
             )
         if wait:
