@@ -16,6 +16,7 @@ from mlflow.entities import AssessmentError, AssessmentSource, Feedback, Span
 
 from skilltrace_mlflow._internals import placed_feedback
 from skilltrace_mlflow.checks import NO_TRACE, Outcome, Verdict
+from skilltrace_mlflow.text import storable
 
 __all__ = [
     "CALLS_KEY",
@@ -160,9 +161,7 @@ def feedbacks_to_outcomes(
 
 def clean_text(text: str) -> str:
     """`text` as every store takes it: no lone surrogates, no NUL, at most 4,000 characters."""
-    text = (
-        text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").replace("\0", "\ufffd")
-    )
+    text = storable(text)
     return text if len(text) <= _LONGEST_TEXT else text[: _LONGEST_TEXT - 1] + "…"
 
 

@@ -18,6 +18,7 @@ __all__ = [
     "one_line",
     "plain",
     "safe_json",
+    "storable",
     "without_password",
 ]
 
@@ -46,6 +47,14 @@ def cut(text: str, limit: int) -> str:
     """
     line = " ".join(text.split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def storable(text: str) -> str:
+    """`text` as every store takes it: each lone surrogate and NUL is a replacement character."""
+    if text.isascii() and "\0" not in text:
+        return text
+    whole = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return whole.replace("\0", "\ufffd")
 
 
 def counted(count: int, noun: str, plural: str | None = None) -> str:

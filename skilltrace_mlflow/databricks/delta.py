@@ -18,7 +18,8 @@ from skilltrace_mlflow.databricks.outcome_table import (
     OutcomeTable,
     Rows,
     by_key,
-    check_columns,
+    catalog_name,
+    missing_columns,
     unlike,
 )
 from skilltrace_mlflow.databricks.outcomes import OUTCOMES, TableShape, records_of_rows
@@ -43,9 +44,7 @@ _RUN_ID = re.compile(r"[0-9a-fA-F]{32}")
 _TRIES = 6
 
 
-def open_table(
-    place: str | os.PathLike[str], shape: TableShape = OUTCOMES, *, spark: Any = None
-) -> OutcomeTable:
+def open_table(place: str | os.PathLike[str], shape: TableShape = OUTCOMES) -> OutcomeTable:
     """The table at a place: a path on this machine or a Volume, else `catalog.schema.table`.
 
     Raises ConfigurationError where the package that a place needs is not installed.
@@ -53,12 +52,8 @@ def open_table(
     text = os.fspath(place)
     if "/" in text or "\\" in text or Path(text).exists():
         return LocalTable(text, shape)
-    parts = text.split(".")
-    if len(parts) not in (2, 3) or not all(part.strip("`") for part in parts):
-        raise ConfigurationError(
-            f"table {text!r}: give catalog.schema.table, or a folder (./outcomes) on this machine"
-        )
-    return SparkTable(text, shape, spark=spark)
+    name = catalog_name(text, otherwise=", or a folder (./outcomes) on this machine")
+    return SparkTable(name, shape)
 
 
 def is_delta_folder(path: str | os.PathLike[str]) -> bool:
@@ -108,10 +103,25 @@ class LocalTable(OutcomeTable):
 
     def prepare(self) -> None:
         with self._errors():
+            self._whole_table()
+
+    def _whole_table(self) -> DeltaTable:
+        """The table with every column of its shape: made where it is not there, widened where an
+        older version made it.
+        """
+        for left in reversed(range(_TRIES)):
             table = self._table(create=True)
             assert table is not None  # noqa: S101 - it was created
-            columns = [field.name for field in table.schema().fields]
-        check_columns(self.name, columns, self.shape)
+            lacking = missing_columns(self.name, _names(table), self.shape)
+            if not lacking:
+                return table
+            wanted = _schema(TableShape(columns=lacking, key=(), compared=()))
+            try:
+                table.alter.add_columns(list(self._deltalake.Schema.from_arrow(wanted).fields))
+            except self._deltalake.exceptions.DeltaError:
+                if not left:  # else another run may have added them meanwhile: look again
+                    raise
+        raise AssertionError("the last try returns or raises")
 
     def merge(self, rows: Rows) -> int:
         from deltalake.exceptions import CommitFailedError
@@ -119,7 +129,6 @@ class LocalTable(OutcomeTable):
         wanted = by_key(rows, self.shape)
         if not wanted:
             return 0
-        self.prepare()
         with self._errors():
             for left in reversed(range(_TRIES)):
                 try:
@@ -132,13 +141,13 @@ class LocalTable(OutcomeTable):
     def _merged(self, wanted: list[dict[str, Any]]) -> int:
         import pyarrow as pa
 
-        table = self._table(create=True)
-        assert table is not None  # noqa: S101 - it was created
+        table = self._whole_table()
         present = pa.table(table.to_pyarrow_table()).to_pylist()
         fresh = unlike(wanted, present, self.shape)
         if not fresh:
             return 0
         on = " AND ".join(f"t.`{name}` = s.`{name}`" for name in self.shape.key)
+        taken = {f"`{column.name}`": f"s.`{column.name}`" for column in self.shape.columns}
         (
             table.merge(
                 pa.Table.from_pylist(fresh, schema=_schema(self.shape)),
@@ -146,8 +155,9 @@ class LocalTable(OutcomeTable):
                 source_alias="s",
                 target_alias="t",
             )
-            .when_matched_update_all()
-            .when_not_matched_insert_all()
+            # By name: the table may have columns of others, or of a newer version.
+            .when_matched_update(taken)
+            .when_not_matched_insert(taken)
             .execute()
         )
         return len(fresh)
@@ -159,9 +169,10 @@ class LocalTable(OutcomeTable):
                 return []
             import pyarrow as pa
 
+            lacking = missing_columns(self.name, _names(table), self.shape)
             rows: list[dict[str, Any]] = pa.table(table.to_pyarrow_table()).to_pylist()
-        check_columns(self.name, [field.name for field in table.schema().fields], self.shape)
-        return [row for row in rows if run_id is None or row["run_id"] == run_id]
+        filled = ({**dict.fromkeys(column.name for column in lacking), **row} for row in rows)
+        return [row for row in filled if run_id is None or row["run_id"] == run_id]
 
     @property
     def version(self) -> int | None:
@@ -193,6 +204,10 @@ class LocalTable(OutcomeTable):
         return self._deltalake.DeltaTable.create(
             str(self.path), schema=_schema(self.shape), mode="ignore"
         )
+
+
+def _names(table: DeltaTable) -> list[str]:
+    return [field.name for field in table.schema().fields]
 
 
 def _schema(shape: TableShape) -> pa.Schema:

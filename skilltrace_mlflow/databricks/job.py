@@ -14,6 +14,7 @@ import json
 import logging
 import re
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
@@ -21,7 +22,7 @@ from typing import Any
 
 import skilltrace_mlflow
 from skilltrace_mlflow.checks import Verdict
-from skilltrace_mlflow.databricks.delta import OutcomeTable, open_table
+from skilltrace_mlflow.databricks.delta import open_table
 from skilltrace_mlflow.databricks.job_skills import JobSkill, JobSkills, load_skills
 from skilltrace_mlflow.databricks.outcomes import (
     Column,
@@ -29,6 +30,7 @@ from skilltrace_mlflow.databricks.outcomes import (
     expectation_digests,
     outcome_rows,
 )
+from skilltrace_mlflow.databricks.past_runs import PastRuns
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.evaluation import judge_with_gates, trace_eval
 from skilltrace_mlflow.expectations import Manifest
@@ -57,6 +59,7 @@ log = logging.getLogger(__name__)
 _FIRST_LOOK = timedelta(days=7)
 _LONGEST_WAIT = timedelta(days=7)
 _SPAN = re.compile(r"(\d+)\s*([smhdw])")
+_ATTEMPT = re.compile(r"[1-9][0-9]{0,5}")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 _RUN_COLUMNS = (
@@ -168,8 +171,11 @@ def run_job(options: JobOptions, *, now: datetime | None = None) -> JobReport:
         for table in (outcomes, runs):
             table.prepare()  # where it cannot be written, nothing is logged either
     scope = json.dumps([options.experiment, skills.names])
-    mark = _watermark(runs, scope)
-    start = options.since or (end - _FIRST_LOOK if mark is None else mark - options.overlap)
+    past = PastRuns.of(runs.read(), options.experiment)
+    mark = past.watermark(skills.names)
+    start = options.since or past.start(
+        skills.names, first=end - _FIRST_LOOK, overlap=options.overlap
+    )
     found = evidence_between(options.experiment, start, end, tracking_uri=options.tracking_uri)
     log.info("%d traces since %s, %d unfinished", len(found.evidence), start, len(found.unfinished))
     evaluations: dict[str, Evaluation] = {}
@@ -186,16 +192,15 @@ def run_job(options: JobOptions, *, now: datetime | None = None) -> JobReport:
     code = _exit_code(evaluations.values(), fail_on_gate=options.fail_on_gate)
     if skills.broken:
         code = EXIT_INPUT
-    lost = skills.broken or any(evaluation.incomplete for evaluation in evaluations.values())
+    # What could not be logged, or not judged for want of a readable skill, is tried again.
+    lost = bool(skills.broken) or any(evaluation.incomplete for evaluation in evaluations.values())
+    watermark = _advanced(mark, found.unfinished, start, end)
     row = {
         "job_run": uuid.uuid4().hex,
         "scope": scope,
         "window_from": start,
         "window_to": end,
-        "watermark": (
-            # What could not be logged, or not judged for want of a readable skill, is tried again.
-            start + options.overlap if lost else _advanced(mark, found.unfinished, start, end)
-        ),
+        "watermark": min(watermark, start + options.overlap) if lost else watermark,
         "traces": len(found.evidence),
         "unfinished": len(found.unfinished),
         **_tally(evaluations.values()),
@@ -212,19 +217,8 @@ def run_job(options: JobOptions, *, now: datetime | None = None) -> JobReport:
         evaluations=evaluations,
         row=row,
         exit_code=code,
-        notes=_notes(found, start, skills),
+        notes=_notes(found, start, skills, gone=() if options.skills else past.gone(skills.names)),
     )
-
-
-def _watermark(runs: OutcomeTable, scope: str) -> datetime | None:
-    """Up to where the last run of the same scope had got; the newest row counts, not the highest
-    mark: one may have been set back.
-    """
-    rows = [row for row in runs.read() if row["scope"] == scope]
-    if not rows:
-        return None
-    newest: datetime = _utc(max(rows, key=lambda row: _utc(row["finished_at"]))["watermark"])
-    return newest
 
 
 def _advanced(
@@ -249,12 +243,20 @@ def _evaluate(skill: JobSkill, evidence: Sequence[Evidence], options: JobOptions
     """
     manifest = skill.manifest
     by_test: dict[str | None, list[Evidence]] = {}
+    unknown: Counter[str] = Counter()
     for item in evidence:
         if skill.concerns(item):
             test_id = said_test(item.tags)
-            by_test.setdefault(test_id if test_id in skill.cases else None, []).append(item)
+            if test_id is not None and test_id not in skill.cases:
+                unknown[test_id] += 1
+                test_id = None
+            by_test.setdefault(test_id, []).append(item)
     results: list[TestResult] = []
-    notes: list[str] = []
+    notes = [
+        f"{counted(count, 'trace')} tagged as test case {test_id!r}, which there is not: judged by "
+        "the manifest"
+        for test_id, count in unknown.items()
+    ]
     for test_id, items in by_test.items():
         if not skill.expects(test_id):
             whose = "no test case" if test_id is None else f"test case {test_id}"
@@ -285,8 +287,9 @@ def _sessions(items: Iterable[Evidence], tracking_uri: str | None) -> list[Evide
 
 
 def _attempt(item: Evidence) -> int:
-    text = item.tags.get("skilltrace.attempt", "")
-    return int(text) if text.isdecimal() and int(text) > 0 else 1
+    """The number that `run` wrote; anything else that somebody wrote there is no number."""
+    text = item.tags.get("skilltrace.attempt", "").strip()
+    return int(text) if _ATTEMPT.fullmatch(text) else 1
 
 
 def _log(
@@ -357,11 +360,17 @@ def _gates(evaluations: Mapping[str, Evaluation]) -> Iterable[dict[str, Any]]:
             }
 
 
-def _notes(found: StoredEvidence, start: datetime, skills: JobSkills) -> tuple[str, ...]:
+def _notes(
+    found: StoredEvidence, start: datetime, skills: JobSkills, *, gone: Sequence[str]
+) -> tuple[str, ...]:
     notes = [
         f"skill {name} was not judged, and its traces wait until it can be: {reason}"
         for name, reason in skills.broken.items()
     ]
+    notes += (
+        f"skill {name}, which the last run knew, is not there any more: its traces are not judged"
+        for name in gone
+    )
     if not found.evidence and not found.unfinished:
         notes.append(
             f"no trace of Claude Code since {start:%Y-%m-%d %H:%M} UTC in this experiment; "
@@ -377,11 +386,6 @@ def _notes(found: StoredEvidence, start: datetime, skills: JobSkills) -> tuple[s
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-
-
-def _utc(moment: datetime) -> datetime:
-    """Spark hands out times without a zone, those of this machine."""
-    return moment.astimezone(timezone.utc)
 
 
 def _now() -> datetime:

@@ -6,11 +6,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from skilltrace_mlflow.databricks.outcomes import OUTCOMES, TableShape
+from skilltrace_mlflow.databricks.outcomes import OUTCOMES, Column, TableShape
 from skilltrace_mlflow.errors import ConfigurationError
 
-__all__ = ["OutcomeTable", "Rows", "by_key", "check_columns", "unlike"]
+__all__ = ["OutcomeTable", "Rows", "by_key", "catalog_name", "missing_columns", "unlike"]
 
+_PATH = frozenset("/\\")
 Rows = Sequence[Mapping[str, Any]]
 
 
@@ -48,14 +49,28 @@ class OutcomeTable(ABC):
         return max(rows, key=lambda row: row["scored_at"])["run_id"] if rows else None
 
 
-def check_columns(name: str, columns: Iterable[str], shape: TableShape) -> None:
-    """Raise ConfigurationError where a table lacks columns of a shape."""
-    missing = [column.name for column in shape.columns if column.name not in set(columns)]
-    if missing:
+def catalog_name(text: str, *, otherwise: str = "") -> str:
+    """`catalog.schema.table` (or `schema.table`) as it is; ConfigurationError for anything else."""
+    parts = text.split(".")
+    if len(parts) not in (2, 3) or not all(part.strip("` ") for part in parts) or _PATH & set(text):
+        raise ConfigurationError(f"table {text!r}: give catalog.schema.table{otherwise}")
+    return text
+
+
+def missing_columns(name: str, columns: Iterable[str], shape: TableShape) -> tuple[Column, ...]:
+    """The columns of a shape that a table lacks, and that can be added to it.
+
+    An older version's table lacks some that need not be filled. Raises ConfigurationError where a
+    required one is missing: it is somebody else's table.
+    """
+    held = set(columns)
+    missing = tuple(column for column in shape.columns if column.name not in held)
+    if any(column.required for column in missing):
+        names = ", ".join(column.name for column in missing if column.required)
         raise ConfigurationError(
-            f"table {name}: has no column {', '.join(missing[:5])}; it is no table of this job's, "
-            "name another one"
+            f"table {name}: has no column {names}; it is no table of this job's, name another one"
         )
+    return missing
 
 
 def by_key(rows: Rows, shape: TableShape) -> list[dict[str, Any]]:

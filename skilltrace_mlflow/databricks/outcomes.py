@@ -21,6 +21,7 @@ from skilltrace_mlflow.expectations import Expectation, Manifest, TestCase, pars
 from skilltrace_mlflow.figures import FIGURES, NO_FIGURES
 from skilltrace_mlflow.results import Evaluation, TestResult
 from skilltrace_mlflow.score import SESSION_PREFIX
+from skilltrace_mlflow.text import storable
 
 __all__ = [
     "COLUMNS",
@@ -28,6 +29,7 @@ __all__ = [
     "OUTCOMES",
     "Column",
     "TableShape",
+    "add_columns_sql",
     "create_table_sql",
     "expectation_digests",
     "outcome_rows",
@@ -122,11 +124,14 @@ def create_table_sql(table: str, shape: TableShape = OUTCOMES, *, using: str = "
 
     `using` is its format; only Delta tables take a verdict that changed.
     """
-    columns = ",\n".join(
-        f"  `{c.name}` {c.type}{' NOT NULL' if c.required else ''} COMMENT {_literal(c.comment)}"
-        for c in shape.columns
-    )
+    columns = ",\n".join(f"  {_declared(column)}" for column in shape.columns)
     return f"CREATE TABLE IF NOT EXISTS {table} (\n{columns}\n) USING {using}"
+
+
+def add_columns_sql(table: str, columns: Iterable[Column]) -> str:
+    """What gives a table the columns that a newer version of this package fills."""
+    declared = ", ".join(_declared(column) for column in columns)
+    return f"ALTER TABLE {table} ADD COLUMNS ({declared})"
 
 
 def expectation_digests(
@@ -166,19 +171,21 @@ def outcome_rows(
     known = digests or {}
     when = scored_at or datetime.now(timezone.utc)
     return [
-        {
-            **_place(result, evaluation),
-            "check": outcome.check,
-            "verdict": str(outcome.verdict),
-            "score": outcome.score,
-            "rationale": outcome.rationale,
-            "details": _details(outcome),
-            **_figures(result),
-            "expectations_digest": _known_digest(known, result.test_id, outcome.check),
-            "scored_at": when,
-            "package_version": skilltrace_mlflow.__version__,
-            "run_id": result.run_id or evaluation.run_id,
-        }
+        _storable(
+            {
+                **_place(result, evaluation),
+                "check": outcome.check,
+                "verdict": str(outcome.verdict),
+                "score": outcome.score,
+                "rationale": outcome.rationale,
+                "details": _details(outcome),
+                **_figures(result),
+                "expectations_digest": _known_digest(known, result.test_id, outcome.check),
+                "scored_at": when,
+                "package_version": skilltrace_mlflow.__version__,
+                "run_id": result.run_id or evaluation.run_id,
+            }
+        )
         for result in evaluation.results
         for outcome in _outcomes(result)
     ]
@@ -226,6 +233,10 @@ def _record(key: tuple[str, str, int], rows: Sequence[Mapping[str, Any]]) -> Res
         figures={name: first[name] for name in FIGURES if first.get(name) is not None},
         at_least=frozenset(json.loads(first.get("at_least") or "[]")),
     )
+
+
+def _storable(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: storable(v) if isinstance(v, str) else v for name, v in row.items()}
 
 
 def _place(result: TestResult, evaluation: Evaluation) -> dict[str, Any]:
@@ -278,6 +289,11 @@ def _digests(
 def _digest(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+
+
+def _declared(column: Column) -> str:
+    filled = " NOT NULL" if column.required else ""
+    return f"`{column.name}` {column.type}{filled} COMMENT {_literal(column.comment)}"
 
 
 def _literal(text: str) -> str:

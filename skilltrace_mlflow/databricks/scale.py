@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from skilltrace_mlflow.databricks.delta import open_table
+from skilltrace_mlflow.databricks.outcome_table import catalog_name
 from skilltrace_mlflow.databricks.outcomes import KEY
 from skilltrace_mlflow.databricks.spark_table import (
     SparkTable,
@@ -114,20 +114,18 @@ def score_at_scale(
     if not 0 <= pass_rate <= 1:
         raise ConfigurationError(f"pass rate {pass_rate:g}: expected 0 to 1")
     session = spark if spark is not None else active_spark()
-    if "/" in table or "\\" in table:
-        raise ConfigurationError(f"table {table!r}: Spark writes to catalog.schema.name")
-    target = open_table(table.strip(), spark=session) if table.strip() else None
-    assert target is None or isinstance(target, SparkTable)  # noqa: S101 - it is no folder
+    target = SparkTable(catalog_name(table.strip()), spark=session) if table.strip() else None
     manifest = load_manifest(skill, skills_dir=skills_dir)
     if target is not None:
         target.prepare()  # before hours of work
-    outcomes = score_traces(
-        _frame(session, source, where),
-        manifest,
-        test_id=test_id or None,
-        annotations=session.table(annotations) if annotations.strip() else None,
-        partitions=partitions,
-    ).dropDuplicates(list(KEY))
+    with spark_errors(source):
+        outcomes = score_traces(
+            _frame(session, source, where),
+            manifest,
+            test_id=test_id or None,
+            annotations=_table(session, annotations.strip()) if annotations.strip() else None,
+            partitions=partitions,
+        ).dropDuplicates(list(KEY))
     if target is None:
         with spark_errors(source):
             return _report(manifest.name, outcomes, pass_rate, "")
@@ -147,9 +145,7 @@ def _frame(session: Any, source: str, where: str) -> Any:
             reader = session.read.format("binaryFile").option("recursiveFileLookup", "true")
             frame = reader.load(place)
         else:
-            if not session.catalog.tableExists(place):
-                raise ConfigurationError(f"{place}: there is no such table, or no grant to read it")
-            frame = session.table(place)
+            frame = _table(session, place)
         _ = frame.columns  # Spark Connect looks at what it was told only when it is asked
     except AnalysisException as error:
         raise ConfigurationError(f"{place}: {first_line(error)}") from error
@@ -157,10 +153,22 @@ def _frame(session: Any, source: str, where: str) -> Any:
         return frame
     try:
         frame = frame.where(where)
-        _ = frame.columns
+        _ = frame.select("*").columns  # of `frame` itself Spark Connect takes those from before
     except AnalysisException as error:
         raise ConfigurationError(f"where {where!r}: {first_line(error)}") from error
     return frame
+
+
+def _table(session: Any, name: str) -> Any:
+    from pyspark.errors import AnalysisException
+
+    try:
+        there = session.catalog.tableExists(name)
+    except AnalysisException as error:
+        raise ConfigurationError(f"{name}: {first_line(error)}") from error
+    if not there:
+        raise ConfigurationError(f"{name}: there is no such table, or no grant to read it")
+    return session.table(name)
 
 
 def _report(skill: str, outcomes: Any, pass_rate: float, written: str) -> ScaleReport:

@@ -17,9 +17,14 @@ from skilltrace_mlflow.databricks.outcome_table import (
     OutcomeTable,
     Rows,
     by_key,
-    check_columns,
+    missing_columns,
 )
-from skilltrace_mlflow.databricks.outcomes import OUTCOMES, TableShape, create_table_sql
+from skilltrace_mlflow.databricks.outcomes import (
+    OUTCOMES,
+    TableShape,
+    add_columns_sql,
+    create_table_sql,
+)
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError
 
 __all__ = [
@@ -35,6 +40,7 @@ __all__ = [
 _APPENDED = frozenset({"parquet", "orc", "avro", "json", "csv", "hive"})
 _STAGED = "_fresh_"
 _CONDITION = re.compile(r"\[[A-Z][A-Z0-9_.]+\][^\n]*")
+_TRIES = 3
 _STAMP = "%Y%m%d%H%M%S"
 _LEFT_OVER = timedelta(days=2)
 
@@ -51,8 +57,17 @@ class SparkTable(OutcomeTable):
         with spark_errors(self.name):
             if not self._spark.catalog.tableExists(self.name):
                 self._spark.sql(create_table_sql(self.name, self.shape))
-            columns = self._spark.table(self.name).columns
-        check_columns(self.name, columns, self.shape)
+            for left in reversed(range(_TRIES)):
+                columns = self._spark.table(self.name).columns
+                lacking = missing_columns(self.name, columns, self.shape)
+                if not lacking:
+                    return
+                try:
+                    self._spark.sql(add_columns_sql(self.name, lacking))
+                except Exception as error:
+                    # Another run may have added them meanwhile: look again.
+                    if not left or not is_of_spark(error):
+                        raise
 
     def merge(self, rows: Rows) -> int:
         wanted = by_key(rows, self.shape)
@@ -99,7 +114,7 @@ class SparkTable(OutcomeTable):
                 if _is_old(left["tableName"].rpartition(_STAGED)[2], now):
                     self._spark.sql(f"DROP TABLE IF EXISTS {place}.`{left['tableName']}`")
             try:
-                frame.write.mode("errorifexists").saveAsTable(name)
+                frame.write.saveAsTable(name)  # refused by default where it exists
                 yield self._spark.table(name)
             finally:
                 self._spark.sql(f"DROP TABLE IF EXISTS {name}")
@@ -109,6 +124,10 @@ class SparkTable(OutcomeTable):
             if not self._spark.catalog.tableExists(self.name):
                 return []
             frame = self._spark.table(self.name)
+            lacking = missing_columns(self.name, frame.columns, self.shape)
+            frame = frame.selectExpr(
+                "*", *(f"cast(NULL AS {c.type}) AS `{c.name}`" for c in lacking)
+            )
             if run_id is not None:
                 frame = frame.where(frame["run_id"] == run_id)
             return [row.asDict() for row in frame.collect()]
@@ -151,9 +170,13 @@ def unlike_frame(rows: Any, present: Any, shape: TableShape = OUTCOMES) -> Any:
 def merge_sql(table: str, source: str, shape: TableShape = OUTCOMES) -> str:
     """The MERGE of a view of fresh rows into the table, in Databricks SQL."""
     on = " AND ".join(f"t.`{name}` = s.`{name}`" for name in shape.key)
+    names = [f"`{column.name}`" for column in shape.columns]
+    # By name: with `*` a column that others added to the table would have to be in the view, too.
+    changes = ", ".join(f"{name} = s.{name}" for name in names)
+    values = ", ".join(f"s.{name}" for name in names)
     return (
-        f"MERGE INTO {table} AS t USING {source} AS s ON {on} "
-        "WHEN MATCHED THEN UPDATE SET * WHEN NOT MATCHED THEN INSERT *"
+        f"MERGE INTO {table} AS t USING {source} AS s ON {on} WHEN MATCHED THEN UPDATE SET "  # noqa: S608 - ours
+        f"{changes} WHEN NOT MATCHED THEN INSERT ({', '.join(names)}) VALUES ({values})"
     )
 
 

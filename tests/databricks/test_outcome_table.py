@@ -22,6 +22,7 @@ from skilltrace_mlflow.databricks.outcomes import (
     COLUMNS,
     KEY,
     OUTCOMES,
+    add_columns_sql,
     create_table_sql,
     expectation_digests,
     outcome_rows,
@@ -123,6 +124,8 @@ def test_the_merge_statement_updates_and_inserts(evaluation: Evaluation) -> None
     with duckdb.connect() as connection:
         for name, given in (("outcomes", rows[:-2]), ("fresh", [changed, *rows[-2:]])):
             frame = pa.Table.from_pylist(given, schema=_schema(OUTCOMES))
+            if name == "outcomes":  # a column of somebody else's
+                frame = frame.append_column("team", pa.array(["ours"] * len(given)))
             connection.register("given", frame)
             connection.execute(f"CREATE TABLE {name} AS SELECT * FROM given")  # noqa: S608
         for _ in range(2):
@@ -147,6 +150,69 @@ def test_a_table_of_other_columns_is_refused_before_anything_is_written(tmp_path
         with pytest.raises(ConfigurationError, match="has no column"):
             use()
     assert table.version == 0
+
+
+OPTIONAL = [column.name for column in COLUMNS if not column.required]
+
+
+@pytest.mark.parametrize("lacking", [OPTIONAL[:1], OPTIONAL[-1:], OPTIONAL])
+def test_a_table_of_an_older_version_is_widened(
+    tmp_path: Path, evaluation: Evaluation, lacking: list[str]
+) -> None:
+    """Its rows stay, are read as empty there, and are brought up when they are judged again."""
+    import deltalake
+
+    rows = outcome_rows(evaluation, scored_at=WHEN)
+    old = pa.Table.from_pylist(rows, schema=_schema(OUTCOMES)).drop_columns(lacking)
+    deltalake.write_deltalake(str(tmp_path / "old"), old)
+    table = LocalTable(tmp_path / "old")
+    assert all(row[name] is None for row in table.read() for name in lacking)
+    assert len(records_of_rows(table.read())) == len(evaluation.results)
+    assert table.version == 0  # read by somebody who may not write
+    new = {**rows[0], "test_id": "new"}
+    assert table.merge([new]) == 1
+    held = {_key(row): row for row in table.read()}
+    assert held[_key(new)] == new
+    assert len(held) == len(rows) + 1
+    table.merge(rows)
+    table.merge(rows)
+    found = {_key(row): row for row in table.read()}
+    compared = OUTCOMES.compared
+    assert {key: [row[c] for c in compared] for key, row in found.items()} == {
+        _key(row): [row[c] for c in compared] for row in [*rows, new]
+    }
+
+
+def test_what_an_older_table_lacks_is_added_in_databricks_sql() -> None:
+    lacking = [column for column in COLUMNS if column.name in OPTIONAL]
+    statement = sqlglot.parse_one(add_columns_sql("a.b.c", lacking), read="databricks")
+    added = [column.name for column in statement.find_all(sqlglot.exp.ColumnDef)]
+    assert added == OPTIONAL
+
+
+def test_columns_of_others_stay_as_they_are(tmp_path: Path, evaluation: Evaluation) -> None:
+    import deltalake
+
+    rows = outcome_rows(evaluation, scored_at=WHEN)
+    frame = pa.Table.from_pylist(rows, schema=_schema(OUTCOMES))
+    frame = frame.append_column("team", pa.array(["ours"] * len(rows)))
+    deltalake.write_deltalake(str(tmp_path / "outcomes"), frame)
+    table = LocalTable(tmp_path / "outcomes")
+    changed = {**rows[0], "verdict": "unknown"}
+    assert table.merge([changed, {**rows[0], "test_id": "new"}]) == 2
+    teams = {_key(row): row["team"] for row in table.read()}
+    assert set(teams.values()) == {"ours", None}
+    assert teams[_key(changed)] == "ours"
+
+
+def test_texts_that_no_store_takes_become_ones_that_every_store_takes(tmp_path: Path) -> None:
+    lost = TestResult(test_id="t\ud800", skill="s", error="\x00 \udfff", trace_id="tr-\ud83d")
+    rows = outcome_rows(Evaluation(skill="s", results=(lost,)), scored_at=WHEN)
+    table = LocalTable(tmp_path / "outcomes")
+    assert table.merge(rows) == 1
+    assert table.merge(rows) == 0
+    (row,) = table.read()
+    assert row["test_id"] == "t\ufffd"
 
 
 @pytest.mark.parametrize("damage", ["log", "data"])

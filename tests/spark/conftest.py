@@ -18,6 +18,9 @@ def spark() -> Iterator[Any]:
     builder = pyspark_sql.SparkSession.builder.config("spark.sql.shuffle.partitions", "2")
     builder = builder.config("spark.ui.enabled", "false")
     if os.environ.get("SKILLTRACE_SPARK") == "connect":
+        # Its server takes any free port then, so that another one on this machine (of a process
+        # that a test starts, of another checkout) is in nobody's way.
+        os.environ["SPARK_TESTING"] = "1"
         session = builder.remote("local[2]").getOrCreate()
     else:
         session = builder.master("local[2]").getOrCreate()

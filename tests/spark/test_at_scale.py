@@ -64,7 +64,10 @@ def test_rows_that_a_condition_leaves_out_are_not_judged(spark: Any) -> None:
         ({"source": ""}, "no source"),
         ({"source": "nowhere.at_all"}, "no such table"),
         ({"pass_rate": 1.5}, "0 to 1"),
-        ({"table": "./folder"}, "catalog.schema.name"),
+        ({"table": "./folder"}, "catalog.schema.table"),
+        ({"table": "outcomes"}, "catalog.schema.table"),
+        ({"annotations": "nowhere.at_all"}, "no such table"),
+        ({"annotations": "no table name"}, "no table name"),
     ],
 )
 def test_what_cannot_be_is_refused(spark: Any, change: dict[str, Any], word: str) -> None:

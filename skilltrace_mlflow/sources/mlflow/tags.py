@@ -50,4 +50,5 @@ def judged_tags(held: Mapping[str, str], *, test: str, skill: str) -> dict[str, 
 
 def _said(tags: Mapping[str, str], name: str, mark: str) -> str | None:
     text = tags.get(name)
-    return None if text is None or text == tags.get(mark) else text
+    # People type tags: a blank around a name is none of its letters, and a blank alone is no name.
+    return None if text is None or text == tags.get(mark) else text.strip() or None
