@@ -7,6 +7,7 @@ the next step is done all the same. Nothing is changed anywhere.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import shutil
 import subprocess
@@ -246,8 +247,12 @@ class _Examination:
         from skilltrace_mlflow.databricks.workspace import reworded, workspace
 
         _, _, named = self._uri().partition("://")
-        client = workspace(profile=self.profile or named.split("/")[0] or None)
-        with reworded("workspace"):
+        # The SDK asks the host what it is, and says so aloud where nobody answers; then we ask.
+        logging.getLogger("databricks.sdk").setLevel(logging.ERROR)
+        client = workspace(
+            profile=self.profile or named.split("/")[0] or None, patience=self.timeout / 4
+        )
+        with reworded(f"workspace {client.config.host}"):
             me = client.current_user.me()
         groups = [group.display for group in me.groups or () if group.display]
         self.who = tuple(filter(None, (me.user_name, *groups, "account users", "users")))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -20,22 +21,40 @@ if TYPE_CHECKING:
 __all__ = ["export_secrets", "reworded", "workspace"]
 
 
-def workspace(*, profile: str | None = None) -> WorkspaceClient:
+# How the SDK tells an answer that is no workspace's, and a workspace an old personal token (a 403).
+_UNREADABLE = "unable to parse response"
+_TOKEN = re.compile(
+    r"\b(invalid|expired)\b.*\btoken\b|\btoken\b.*\b(invalid|expired)\b", re.IGNORECASE
+)
+_DEBUG = re.compile(r"\.? Config: .*")
+_NO_WORKSPACE = "what answers there is no Databricks workspace"
+_REACHED = "look at the host (databricks auth profiles) and at the network"
+
+
+def workspace(*, profile: str | None = None, patience: float = 20.0) -> WorkspaceClient:
     """A client for the workspace that the SDK is configured for; `profile` names one of
-    `~/.databrickscfg`. Raises ConfigurationError where there is none.
+    `~/.databrickscfg`. What is not answered is asked again for `patience` seconds. Raises
+    ConfigurationError where there is none.
     """
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.core import Config
 
     with reworded("Databricks"):
         return WorkspaceClient(
-            config=Config(profile=profile, http_timeout_seconds=20, retry_timeout_seconds=20)
+            config=Config(
+                profile=profile,
+                http_timeout_seconds=patience,
+                retry_timeout_seconds=max(1, round(patience)),
+            )
         )
 
 
 @contextmanager
 def reworded(what: str) -> Iterator[None]:
-    """The SDK's exceptions as ours, with the way out; `what` names what was wanted."""
+    """The SDK's exceptions as ours, with the way out; `what` names what was wanted.
+
+    What only says that nobody could be asked is an EvaluationError, all else a ConfigurationError.
+    """
     from databricks.sdk.errors import (
         NotFound,
         PermissionDenied,
@@ -43,24 +62,28 @@ def reworded(what: str) -> Iterator[None]:
         Unauthenticated,
     )
     from databricks.sdk.errors.base import DatabricksError
-    from requests import RequestException
+    from requests import JSONDecodeError, RequestException
 
     try:
         yield
     except SkillTraceError:
         raise
     except (NotFound, ResourceDoesNotExist) as error:
+        if _UNREADABLE in str(error):
+            raise ConfigurationError(f"{what}: {_NO_WORKSPACE}; {_REACHED}") from None
         raise ConfigurationError(f"{what}: is not there ({_line(error)})") from None
-    except Unauthenticated as error:
-        raise ConfigurationError(
-            f"{what}: the workspace did not accept the credentials ({_line(error)}); the token may "
-            "have expired: databricks auth login"
-        ) from None
-    except PermissionDenied as error:
+    except (Unauthenticated, PermissionDenied) as error:
+        if isinstance(error, Unauthenticated) or _TOKEN.search(str(error)):
+            raise ConfigurationError(
+                f"{what}: the workspace did not accept the credentials ({_line(error)}); the token "
+                "may have expired: databricks auth login, or a new token in the profile"
+            ) from None
         raise ConfigurationError(
             f"{what}: not allowed ({_line(error)}); ask for the grant, or check the token with "
             "databricks auth describe"
         ) from None
+    except JSONDecodeError:
+        raise ConfigurationError(f"{what}: {_NO_WORKSPACE}; {_REACHED}") from None
     except ValueError as error:  # no or contradictory configuration
         raise ConfigurationError(
             f"{what}: {_line(error)}; set one up with databricks auth login --host "
@@ -68,7 +91,7 @@ def reworded(what: str) -> Iterator[None]:
         ) from None
     except (DatabricksError, RequestException, OSError, TimeoutError) as error:
         raise EvaluationError(
-            f"{what}: the workspace did not answer ({_line(error)}); is the host right?"
+            f"{what}: the workspace did not answer ({_line(error.__cause__ or error)}); {_REACHED}"
         ) from None
 
 
@@ -101,5 +124,8 @@ def _assignment(text: str) -> tuple[str, str, str]:
 
 
 def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
+    # Which settings the SDK used says little to who reads one line.
+    text = _DEBUG.sub("", " ".join(str(error).split()))
+    if _UNREADABLE in text:
+        return "what it says is no workspace's answer"
     return text[:200] if text else type(error).__name__

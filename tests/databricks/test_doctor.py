@@ -163,6 +163,7 @@ class _Workspace(BaseHTTPRequestHandler):
 
     privileges: tuple[str, ...] = ()
     hang = 0.0
+    instead: tuple[int, str, str] | None = None
 
     def do_GET(self) -> None:
         self._answer()
@@ -173,6 +174,9 @@ class _Workspace(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         time.sleep(self.hang)
+        if self.instead is not None:
+            self._send(*self.instead)
+            return
         if self.headers.get("Authorization") != "Bearer good":
             self._say(401, {"error_code": "UNAUTHENTICATED", "message": "token expired"})
             return
@@ -204,10 +208,13 @@ class _Workspace(BaseHTTPRequestHandler):
             self._say(404, {"error_code": "RESOURCE_DOES_NOT_EXIST", "message": "nothing there"})
 
     def _say(self, status: int, body: object) -> None:
-        data = json.dumps(body).encode()
+        self._send(status, "application/json", json.dumps(body))
+
+    def _send(self, status: int, kind: str, body: str) -> None:
+        data = body.encode()
         try:
             self.send_response(status)
-            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
             self.wfile.write(data)
@@ -288,6 +295,49 @@ def test_what_a_workspace_lacks(
     assert found[name]["state"] == state, found
     assert word in found[name]["found"] + found[name]["way_out"]
     assert code == (1 if state == "missing" else 0)
+
+
+EXPIRED = '{"error_code": "403", "message": "Invalid access token. Token is expired."}'
+DENIED = '{"error_code": "PERMISSION_DENIED", "message": "User is not active in this workspace."}'
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "found", "way_out"),
+    [
+        ((403, "application/json", EXPIRED), "missing", "credentials", "databricks auth login"),
+        ((403, "application/json", DENIED), "missing", "not allowed", "ask for the grant"),
+        ((200, "text/html", "<html>hello</html>"), "missing", "no Databricks workspace", "host"),
+        ((404, "text/plain", "not found"), "missing", "no Databricks workspace", "host"),
+        ((404, "text/html", "<html>nginx</html>"), "missing", "no Databricks workspace", "host"),
+        ((503, "text/plain", "upstream"), "unknown", "did not answer", "network"),
+    ],
+)
+def test_what_answers_instead_of_a_workspace(
+    workspace: type[_Workspace],
+    capsys: pytest.CaptureFixture[str],
+    answer: tuple[int, str, str],
+    state: str,
+    found: str,
+    way_out: str,
+) -> None:
+    workspace.instead = answer
+    _, findings = told(capsys, "--timeout", "16")
+    finding = findings["workspace"]
+    assert (finding["state"], finding["found"].count("http")) == (state, 1), finding
+    assert found in finding["found"], finding
+    assert way_out in finding["way_out"], finding
+    assert "SDK" not in finding["found"], finding
+
+
+def test_a_host_where_nobody_is(
+    workspace: type[_Workspace], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is said before the time is over, and not that more time would help."""
+    code, findings = told(capsys, "--profile", "nowhere", "--timeout", "16")
+    finding = findings["workspace"]
+    assert (code, finding["state"]) == (3, "unknown"), finding
+    assert "did not answer" in finding["found"], finding
+    assert "host" in finding["way_out"], finding
 
 
 def test_a_workspace_that_hangs_is_given_up_on(
