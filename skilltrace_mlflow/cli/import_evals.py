@@ -71,13 +71,14 @@ def command(
             verbose=verbose,
         )
         return evaluation.exit_code
-    added, already = add_cases(cases, manifest)
+    done = add_cases(cases, manifest)
     for case in cases:
         for text in case.left_out:
             remark(f"{case.id}: {text}")
-    if not quiet:
-        for name in added:
-            note(f"{name}: added")
-        for name in already:
-            note(f"{name}: was there already")
+    for name in done.added:
+        remark(f"{name}: added")
+    for name in done.already:
+        remark(f"{name}: was there already")
+    for name in done.others:
+        note(f"{name}: not added, the ground truth has another test case of this name")
     return 0
