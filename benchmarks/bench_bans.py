@@ -15,7 +15,7 @@ from pathlib import Path
 from skilltrace_mlflow import parse_transcript
 from skilltrace_mlflow.commands.pattern import parse_pattern
 from skilltrace_mlflow.matching.command_calls import calls_matching
-from skilltrace_mlflow.matching.selectors import shell_lines
+from skilltrace_mlflow.matching.session_calls import shell_lines
 
 BANS = (
     "rm -rf",

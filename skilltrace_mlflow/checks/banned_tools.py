@@ -16,11 +16,11 @@ from skilltrace_mlflow.matching.files import rule_hits
 from skilltrace_mlflow.matching.mistakes import refuse_half_absolute, refuse_mistaken, tool_like
 from skilltrace_mlflow.matching.selectors import (
     Selector,
-    calls_by_name,
     looks_like_selector,
     parse_selector,
     select,
 )
+from skilltrace_mlflow.matching.session_calls import calls_by_name
 from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.text import cut
 from skilltrace_mlflow.tools import is_shell, tool_category
@@ -142,16 +142,19 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
     Options are known by all their names (`-f` is `--force`, `-nprod` is `--namespace=prod`) from
     tables of the programs that agents use most; an option with a value is compared with that value.
     What runs behind a known launcher (`sudo`, `rtk`, `npx npm@10`, `docker run --entrypoint`,
-    `python -m`, `ssh`) counts as run. A function that is defined and never called did not run.
+    `python -m`, `ssh`) counts as run, as do a notebook's cell for a shell (`!git push`, `%sh`) and
+    what another server's tool is given to run, in one argument or word by word. A function that is
+    defined and never called did not run.
 
     Unknown: a command behind a program in no table (`frob git push`), an option in no table that
     could be the banned one in its other spelling, a command that is put together at run time
-    (`eval "$X"`, `curl … | sh`) and could be the banned one, a call whose arguments are not
+    (`eval "$X"`, `curl … | sh`) and could be the banned one, one that program text spells out
+    (`python -c`, `node -e`, `awk`: `os.system("git push")`), a call whose arguments are not
     recorded, and every ban that was not met where the record has gaps.
 
-    Out of sight: what a script file does unless the same line writes it, program code (`python -c`,
-    `awk`) but for its SQL, aliases of the user's own configuration, the same effect by another
-    command (`podman run` for `docker run`, `gh api` for `gh pr merge`).
+    Out of sight: what a script file does unless the same line writes it, commands that program text
+    puts together (`subprocess.run(cmd)`), aliases of the user's own configuration, the same effect
+    by another command (`gh api` for `gh pr merge`).
 
     Refused when loaded: a bracket or quote that is not closed, a blank in front of a rule's
     bracket (`Bash (rm:*)`), a leading `!`, a wildcard in a word of SQL.

@@ -10,7 +10,7 @@ from skilltrace_mlflow.checks._findings import Outcome, Verdict, conclude, missi
 from skilltrace_mlflow.checks._parameters import LIMIT, About, Entries, Limit, declare, parse_limit
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.errors import ParameterError
-from skilltrace_mlflow.matching.selectors import calls_by_name
+from skilltrace_mlflow.matching.session_calls import calls_by_name
 from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.tools import tool_category
 

@@ -18,7 +18,7 @@ from skilltrace_mlflow.matching.files import (
     unsettled_writes,
     written_files,
 )
-from skilltrace_mlflow.matching.selectors import shell_lines
+from skilltrace_mlflow.matching.session_calls import shell_lines
 from skilltrace_mlflow.patterns.paths import FolderPattern, PathPattern, any_matches, expand_braces
 from skilltrace_mlflow.session import Session, ToolCall
 

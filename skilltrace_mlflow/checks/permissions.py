@@ -14,12 +14,8 @@ from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.cli_dead_rules import remark_on
 from skilltrace_mlflow.matching.cli_decisions import clears_all, covered, in_reach, reaches
 from skilltrace_mlflow.matching.cli_sight import linked, overlooked
-from skilltrace_mlflow.matching.selectors import (
-    Selector,
-    calls_by_name,
-    parse_selectors,
-    select,
-)
+from skilltrace_mlflow.matching.selectors import Selector, parse_selectors, select
+from skilltrace_mlflow.matching.session_calls import calls_by_name
 from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.tools import EDITORS, is_shell
 

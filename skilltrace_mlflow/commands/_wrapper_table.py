@@ -158,6 +158,7 @@ _LAUNCHERS: Mapping[str, Prefix] = {
     "py-spy record": Prefix(valued="-o -r -d -f --output --rate --duration --format"),
     "rr record": Prefix(), "heaptrack": Prefix(valued="-o"),
     "bwrap": Prefix(), "runc exec": Prefix(operands=1), "crictl exec": Prefix(operands=1),
+    "gnome-terminal": Prefix(), "wezterm start": Prefix(valued="--cwd --workspace --class"),
     "ctr task exec": Prefix(operands=1), "daemonize": Prefix(valued="-c -e -o -p -l -u"),
 }  # fmt: skip
 

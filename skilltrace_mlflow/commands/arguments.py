@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
 from skilltrace_mlflow.commands.operands import (
     plain_mode,
+    same_command,
     same_kind,
     same_subcommand,
     skipped,
     without_run,
 )
 from skilltrace_mlflow.commands.options import Table, deepens, has_subcommands, table_of
+from skilltrace_mlflow.commands.options.implied import implied_options
 
 __all__ = [
     "Arguments",
@@ -35,7 +37,15 @@ __all__ = [
 ]
 
 _PIP = re.compile(r"pip[23](?:\.\d+)?")
-_SAME = {"gmake": "make", "helm3": "helm", "kubecolor": "kubectl", "py.test": "pytest"}
+_PYTHON = re.compile(r"python3(?:\.\d+)?")
+_GNU = (  # that are called g… where another of the name stands beside them
+    "chmod chown cp date dd find grep ln ls make mkdir mv readlink rm rmdir sed sort split stat "
+    "tar tee timeout touch truncate xargs"
+)
+_SAME = {
+    ".": "source", "flyctl": "fly", "helm3": "helm", "kubecolor": "kubectl", "nodejs": "node",
+    "py.test": "pytest", **{f"g{name}": name for name in _GNU.split()},
+}  # fmt: skip
 _VERSION = re.compile(r"(?<=[\w.])@[\w.^~*+-]+$")  # ruff@latest, npm@10
 
 # Programs whose options are words behind one dash: letters of such a word are no flags.
@@ -47,15 +57,20 @@ _LONG_SINGLE_DASH = {
 _SUBCOMMANDS = {
     "apk", "apt", "apt-get", "aws", "az", "bundle", "bun", "databricks", "dnf", "docker-compose",
     "dotnet", "firebase", "flutter", "fly", "gcloud", "gem", "glab", "gsutil", "heroku", "npm",
-    "pacman", "pnpm", "prisma", "pulumi", "rails", "rustup", "snap", "snow", "supabase",
-    "systemctl", "tofu", "vault", "vercel", "wrangler", "yarn", "yum",
+    "pacman", "pnpm", "prisma", "pulumi", "rails", "redis-cli", "rustup", "snap", "snow",
+    "supabase", "svn", "systemctl", "tofu", "vault", "vercel", "wrangler", "yarn", "yum",
 }  # fmt: skip
 # Programs that are made to take another one's place.
 _DROP_INS: Mapping[str, tuple[str, ...]] = {
+    "apt": ("apt-get", "aptitude"),
+    "apt-get": ("apt", "aptitude"),
+    "dnf": ("yum",),
     "docker": ("podman", "nerdctl"),
     "docker-compose": ("podman-compose",),
     "kubectl": ("oc",),
+    "mysql": ("mariadb",),
     "terraform": ("tofu", "opentofu", "terragrunt"),
+    "yum": ("dnf",),
 }
 # Programs whose own options end at their first operand, by subcommand: what follows it is another
 # program's. ssh takes options behind the host as well.
@@ -96,11 +111,12 @@ class Arguments:
 
     `starts` are the indexes in `operands` at which a subcommand can stand; `open_ended` is true
     where words that may be options are filled in at run time. `levels` is how many words from a
-    start on name the subcommand.
+    start on name the subcommand, `script` whether the operands are those of `run x` without `run`.
     """
 
     options: tuple[Given, ...] = ()
     operands: tuple[str, ...] = ()
+    script: bool = False
     starts: tuple[int, ...] = ()
     open_ended: bool = False
     levels: int = 1
@@ -126,10 +142,15 @@ def takes_subcommand(program: str) -> bool:
 
 
 def same_program(program: str) -> str:
-    """The name under which one program is compared: `pip3.11` and `pip@24` are `pip`."""
+    """The name under which one program is compared: `pip3.11` and `pip@24` are `pip`, `python3` is
+    `python`, `gsed` is `sed`."""
     if "@" in program:
         program = _VERSION.sub("", program)
-    return "pip" if _PIP.fullmatch(program) else _SAME.get(program, program)
+    if _PIP.fullmatch(program):
+        return "pip"
+    if _PYTHON.fullmatch(program):
+        return "python"
+    return "mkfs" if program.startswith("mkfs.") else _SAME.get(program, program)
 
 
 def takes_place_of(program: str, other: str) -> bool:
@@ -151,26 +172,38 @@ def plain_operand(operand: str) -> str:
     return "/" if cleaned == "//" else cleaned
 
 
-def read_arguments(program: str, words: Sequence[str], *, trusting: bool = True) -> Arguments:
+def read_arguments(
+    program: str, words: Sequence[str], *, trusting: bool = True, eager: bool = False
+) -> Arguments:
     """Options and operands of a program; options with all their names and their values.
 
     Without `trusting` a table that was written from a reference, not read off the program itself,
-    is not believed that an option takes the next word: that counts as an operand as well.
+    is not believed that an option takes the next word: that counts as an operand as well. An
+    `eager` reading takes what stands behind an option that is in no table for its value, attached
+    (`-nauto`) or not (`-n auto`).
     """
-    reading = _Reading(program, trusting=trusting)
+    reading = _Reading(program, trusting=trusting, eager=eager)
     waiting = list(words)
     while waiting:
         reading.take(waiting)
     options = reading.options
-    operands = without_run(program, tuple(reading.operands))
+    renamed, starts, longer = same_command(program, reading.operands, reading.starts)
+    operands = without_run(program, renamed)
+    purges = any("--purge" in option.names for option in options)
+    if purges and program in ("apt", "apt-get") and operands[:1] == ("remove",):
+        operands = ("purge", *operands[1:])
     if program == "chmod":
         operands = tuple(map(plain_mode, operands))
-    options = [*options, *_implied(program, options, operands, reading.path)]
+    flags = {name for option in options for name in option.names}
+    given = [option.value for option in options if option.value is not None]
+    for names, value in implied_options(program, flags, given, operands, reading.path):
+        options.append(Given(names=names, value=value, known=True, both=True))
     return Arguments(
         options=tuple(options),
         operands=operands,
-        starts=tuple(reading.starts),
-        levels=max(len(reading.path), _LEVELS.get(program, 1)),
+        script=operands != renamed and renamed[:1] == ("run",),
+        starts=starts,
+        levels=max(len(reading.path) + longer, _LEVELS.get(program, 1)),
         open_ended=any(UNKNOWN_WORDS in word for word in words)
         or any(UNKNOWN in name for option in options for name in option.names),  # rm -r$FORCE
     )
@@ -179,9 +212,10 @@ def read_arguments(program: str, words: Sequence[str], *, trusting: bool = True)
 class _Reading:
     """The state of one pass over the words."""
 
-    def __init__(self, program: str, *, trusting: bool) -> None:
+    def __init__(self, program: str, *, trusting: bool, eager: bool) -> None:
         self.program = program
         self.trusting = trusting
+        self.eager = eager
         self.subcommands = takes_subcommand(program)
         self.table: Table = table_of(program, ())
         self.path: list[str] = []
@@ -230,7 +264,7 @@ class _Reading:
         for at, letter in enumerate(letters):
             option = self.table.options.get(f"-{letter}")
             rest = letters[at + 1 :]
-            if option is not None and option.takes and rest:
+            if rest and (option.takes if option is not None else self.eager):
                 value = rest.removeprefix("=")
                 self.add(f"-{letter}", value, waiting, attached=True)
                 return
@@ -254,6 +288,9 @@ class _Reading:
             elif not waiting[0].startswith("-"):
                 behind = waiting[0]
                 self.may_be_value = True
+        elif option is None and self.eager:
+            if value is None and waiting and not waiting[0].startswith("-"):
+                value = waiting.pop(0)
         elif option is None:
             if attached and value is not None:
                 self.operands.append(value)  # as it would stand behind a blank
@@ -301,42 +338,3 @@ class _Reading:
 def _group(program: str) -> tuple[str, ...]:
     groups: Mapping[str, tuple[str, ...]] = {"docker": ("container",), "gcloud": ("alpha", "beta")}
     return groups.get(program, ())
-
-
-def _implied(
-    program: str, options: Sequence[Given], operands: Sequence[str], path: Sequence[str]
-) -> list[Given]:
-    """Options that others, or operands, amount to."""
-    flags = {name for option in options for name in option.names}
-    sub = path[0] if path else ""
-    found: list[str] = []
-    if program == "git":
-        if sub == "branch" and {"-d", "-f"} <= flags:
-            found = ["-D"]
-        elif sub == "branch" and "-D" in flags:
-            found = ["-d/--delete", "-f/--force"]
-        elif sub == "push":
-            if any(word.startswith("+") for word in operands):
-                found.append("-f/--force")
-            if any(word.startswith(":") and len(word) > 1 for word in operands):
-                found.append("-d/--delete")
-    elif program in ("kill", "killall", "pkill"):
-        given = [o.value for o in options if o.names & {"-s", "-n", "--signal"} and o.value]
-        found = [name for name in map(_signal, given) if name]
-    elif program == "tar" and operands and operands[0].isalpha() and not options:
-        table = table_of("tar", ())  # tar xzf a.tgz
-        known = (table.options.get(f"-{letter}") for letter in operands[0])
-        found = ["/".join(option.names) for option in known if option is not None]
-    elif program in ("npm", "pnpm") and any(o.value == "global" for o in options):
-        found = ["-g/--global"]
-    elif program == "cp" and "-a" in flags:
-        found = ["-r/-R/--recursive"]
-    elif program == "rsync" and "-a" in flags:
-        found = ["-r/--recursive"]
-    return [Given(names=frozenset(names.split("/")), known=True, both=True) for names in found]
-
-
-def _signal(value: str) -> str:
-    table = table_of("kill", ())
-    option = table.options.get("-" + value.upper()) or table.options.get("-" + value)
-    return "/".join(option.names) if option is not None else ""

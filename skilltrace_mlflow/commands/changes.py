@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 
-from skilltrace_mlflow.commands._formatters import FORMATTERS
-from skilltrace_mlflow.commands._outputs import COPYING, OUTPUT_OPTION
+from skilltrace_mlflow.commands._named_files import COPYING, FORMATTERS, OUTPUT_OPTION
 from skilltrace_mlflow.commands.file_programs import PROGRAMS
 from skilltrace_mlflow.commands.prefilter import Line
 from skilltrace_mlflow.commands.shell import read_script

@@ -28,6 +28,7 @@ from skilltrace_mlflow.commands.arguments import (
     takes_place_of,
     takes_subcommand,
 )
+from skilltrace_mlflow.commands.code_commands import code_language, commands_in_code
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
 from skilltrace_mlflow.commands.operands import has_other_names
 from skilltrace_mlflow.commands.other_shells import posix_of_cmd
@@ -68,8 +69,11 @@ class CommandMatch:
 
 @dataclass(frozen=True, kw_only=True)
 class _Part:
+    """One command of a pattern; `eager` where another reading of its options is possible."""
+
     program: str
     arguments: Arguments
+    eager: Arguments | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -230,7 +234,10 @@ def _refuse(text: str) -> None:
 
 def _part(command: Command) -> _Part:
     program = same_program(program_of(command.words[0]))
-    return _Part(program=program, arguments=read_arguments(program, command.words[1:]))
+    words = command.words[1:]
+    arguments, eager = read_arguments(program, words), read_arguments(program, words, eager=True)
+    valued = any(option.value is not None and not option.known for option in eager.options)
+    return _Part(program=program, arguments=arguments, eager=eager if valued else None)
 
 
 def _why(part: _Part, command: Command) -> str:
@@ -242,6 +249,8 @@ def _why(part: _Part, command: Command) -> str:
         return f"where {program} takes the place of {part.program}"
     if program == part.program:
         return "whose options are in no table and may be the same"
+    if _in_program_text(part, program, command):
+        return "whose program text may run it"
     return f"where {command.words[0]} is not known and may run its operands"
 
 
@@ -251,6 +260,8 @@ def _behind(part: _Part, program: str, command: Command) -> bool | None:
     None where a tail of them is the pattern, or is a shell's `-c` text that runs it.
     """
     words = command.words
+    if _in_program_text(part, program, command):
+        return None
     start: int | None = 1
     if is_known(program):
         start = runs_operands(words)
@@ -269,6 +280,16 @@ def _behind(part: _Part, program: str, command: Command) -> bool | None:
         elif any(_runs(part, c) is not False for c in _line_in(words, at)):
             return None
     return False
+
+
+def _in_program_text(part: _Part, program: str, command: Command) -> bool:
+    """Whether a program that is given with the command may run the pattern: `python -c`."""
+    language = program[2:] if program.startswith("%%") else code_language(program)
+    if language is None:
+        return False
+    texts = (*command.words[1:], command.stdin or "")
+    lines = (line for text in texts for line in commands_in_code(text, language))
+    return any(_runs(part, c) is not False for line in lines for c in read_script(line).commands)
 
 
 # Options that say something: their text is nobody's command.
@@ -306,6 +327,7 @@ def _runs(part: _Part, command: Command) -> bool | None:
     return _words_meet(part, command.words[1:])
 
 
+_MODE_FIRST = {"chgrp", "chmod", "chown"}  # whose first operand is no file
 _RENAMING = {"destroy", "-destroy"}  # terraform apply -destroy is terraform destroy
 
 
@@ -317,6 +339,10 @@ def _words_meet(part: _Part, words: Sequence[str]) -> bool | None:
         doubting = read_arguments(part.program, words, trusting=False)
         if doubting != actual and _arguments_meet(part, doubting) is not False:
             return None  # if what a table takes for an option's value is none
+    if met is False and part.eager is not None:
+        eager = read_arguments(part.program, words, eager=True)
+        if _arguments_meet(replace(part, arguments=part.eager), eager) is not False:
+            return None  # pytest -nauto, if -n takes a value
     if met or part.program not in ("terraform", "tofu"):
         return met
     wanted = part.arguments
@@ -347,7 +373,7 @@ def _arguments_meet(part: _Part, actual: Arguments) -> bool | None:
     if not operands:
         return verdict
     found = _operands_meet(part, operands, actual)
-    if found is True:
+    if found is True or (actual.script and operands == ["run"]):
         return verdict
     if found is None or actual.open_ended:
         return None
@@ -360,6 +386,8 @@ def _operands_meet(part: _Part, wanted: Sequence[str], actual: Arguments) -> boo
     if takes_subcommand(part.program):
         starts = actual.starts
         levels = part.arguments.levels
+    elif part.program in _MODE_FIRST:
+        starts = range(1)
     best: bool | None = False
     for start in starts:
         at, doubtful, index = start, False, 0

@@ -20,9 +20,8 @@ from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
-from skilltrace_mlflow.commands._formatters import rewritten
 from skilltrace_mlflow.commands._git_files import git_uses
-from skilltrace_mlflow.commands._outputs import named_inputs, named_outputs
+from skilltrace_mlflow.commands._named_files import named_inputs, named_outputs, rewritten
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command, Redirect
 from skilltrace_mlflow.commands.file_programs import PROGRAMS, FileProgram
 from skilltrace_mlflow.commands.shell import read_line

@@ -113,7 +113,7 @@ def _without_quotes(text: str) -> str:
 
 @lru_cache(maxsize=512)
 def _word(name: str) -> re.Pattern[str]:
-    version = r"(?:[23](?:\.\d+)?)?" if name == "pip" else ""
+    version = r"(?:[23](?:\.\d+)?)?" if name in ("pip", "python") else ""
     # env -Srm: attached to an option
     start = r"(?:(?<![A-Za-z0-9_])|(?<=[\s'\"]-[A-Za-z]))"
     return re.compile(rf"{start}{re.escape(name)}{version}(?![A-Za-z0-9_])")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Script", "read_line", "read_script", "reads_posix"]
 
 _POWERSHELL = re.compile(r"power_?shell|pwsh", re.IGNORECASE)
-_CMD = re.compile(r"cmd[._-]?exe|command[_-]?prompt", re.IGNORECASE)
+_CMD = re.compile(r"cmd[._-]?exe|command[_-]?prompt|(?:^|[_-])cmd$", re.IGNORECASE)
 
 _READ_WRITE = re.compile(r"<>\s*([^\s;&|<>()'\"]+)")  # which the grammar does not know
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from skilltrace_mlflow.commands._shell_escapes import escapes
 from skilltrace_mlflow.commands._wrapper_table import (
     CARRIERS,
     PREFIXES,
@@ -21,6 +22,7 @@ from skilltrace_mlflow.commands._wrapper_table import (
     Prefix,
 )
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
+from skilltrace_mlflow.commands.operands import OWN_SUBCOMMANDS
 
 __all__ = ["carried", "is_known", "is_shell_program", "program_of", "runs_operands"]
 
@@ -38,7 +40,6 @@ _OWN_ARGUMENTS = {
 _RUNNING = {"attach", "debug", "exec", "run", "shell", "ssh", "x"}
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _PYTHON = re.compile(r"(?:python|pypy|py$)[\d.]*")
-_DO_SHELL = re.compile(r'do shell script "((?:[^"\\]|\\.)*)"')
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=", re.DOTALL)
 _SSH_VALUED = {f"-{letter}" for letter in "bBcDEeFIiJLlmOopQRSWw"}
 
@@ -94,17 +95,6 @@ def carried(command: Command) -> list[Carried]:
         found.extend(rest[2:])
     elif program == "aws":
         found.extend(_documents(rest))
-    elif program == "osascript":
-        scripts = (text for text in _values(rest, ("-e",)) if isinstance(text, str))
-        found.extend(said for text in scripts for said in _DO_SHELL.findall(text))
-    elif program == "expect":
-        found.extend(t.replace("spawn ", "") for t in _values(rest, ("-c",)) if isinstance(t, str))
-    elif program == "tar":
-        actions = _values(rest, ("--checkpoint-action",))
-        found.extend(t[5:] for t in actions if isinstance(t, str) and t.startswith("exec="))
-    elif program in ("vi", "vim", "nvim", "ex"):
-        typed = [*_values(rest, ("-c", "--cmd")), *(w[1:] for w in rest if w[:1] == "+")]
-        found.extend(t.lstrip(":! ") for t in typed if isinstance(t, str) and "!" in t[:2])
     elif UNKNOWN in program or UNKNOWN_WORDS in program:
         found.extend(_values(rest, ("-c",)))  # $SHELL -c '...'
     if program in TYPED_INTO or (program == "sudo" and {"-s", "-i", "--shell"} & set(rest)):
@@ -115,7 +105,11 @@ def carried(command: Command) -> list[Carried]:
         found.extend(_flock(rest))
     if program in TEXT_OPTION:
         found.extend(_values(rest, TEXT_OPTION[program]))
+        found.extend(_after(rest, TEXT_OPTION[program]))  # nodemon -x rm -rf x
+    found.extend(escapes(program, rest, command.stdin))
     found.extend(_prefixed(program, rest))
+    if program in OWN_SUBCOMMANDS:
+        found.extend(_package_binary(program, rest))
     if "--" in rest and program not in _OWN_ARGUMENTS and program not in PREFIXES:
         at = rest.index("--")
         if _RUNNING & set(rest[:at]):
@@ -384,6 +378,14 @@ def _parallel(words: list[str], stdin: str | None) -> list[Carried]:
     return found
 
 
+def _package_binary(program: str, words: list[str]) -> list[Carried]:
+    """`pnpm next build`: what is no subcommand is a script, or a program of a package."""
+    for tail in _tails(words, Prefix(valued="-C -F --dir --filter --cwd", flags="-r -w -s")):
+        if tail[0] not in OWN_SUBCOMMANDS[program] and not tail[0].startswith("-"):
+            return [tail]
+    return []
+
+
 def _git(words: list[str]) -> list[Carried]:
     """Commands that git runs for its user: foreach, bisect run, rebase -x, filters, aliases."""
     found: list[Carried] = []
@@ -410,8 +412,9 @@ def _typed(words: list[str]) -> list[Carried]:
     """What tmux is told to run or to type."""
     if not words or words[0].startswith(("attach", "kill", "list", "ls", "set", "has", "-V")):
         return []
-    texts = [word for word in words[1:] if not word.startswith("-")]
-    return [*texts, " ".join(texts)]
+    operands = [at for at, word in enumerate(words) if at and not word.startswith("-")]
+    texts = [words[at] for at in operands]
+    return [*texts, " ".join(texts), *(" ".join(words[at:]) for at in operands[:8])]
 
 
 def _watch(words: list[str]) -> list[Carried]:

@@ -17,7 +17,7 @@ from skilltrace_mlflow.commands.sql.sources import (
     may_take_sql,
     sql_of,
 )
-from skilltrace_mlflow.matching.selectors import calls_by_name, shell_index, shell_lines
+from skilltrace_mlflow.matching.session_calls import calls_by_name, shell_index, shell_lines
 from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.tools import is_shell
 
@@ -190,16 +190,21 @@ def _may_hold_any(line: Line) -> bool:
 class _Sql(dict[int, tuple[SqlText, ...]]):
     """The statements of calls, by identity; each call is looked through once for all patterns."""
 
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        known = shell_lines(session)
+        self._lines = {id(call): line.text for call, line in known if line is not None}
+
     @classmethod
     def of(cls, session: Session) -> _Sql:
         """Those of a session."""
-        return session.from_calls("sql_of", lambda _: cls())
+        return session.from_calls("sql_of", cls)
 
     def texts(self, call: ToolCall) -> tuple[SqlText, ...]:
         """What a call holds."""
         found = self.get(id(call))
         if found is None:
-            found = self[id(call)] = tuple(sql_of(call))
+            found = self[id(call)] = tuple(sql_of(call, self._lines.get(id(call))))
         return found
 
 

@@ -20,7 +20,8 @@ from skilltrace_mlflow.commands.file_use import FileUse, file_uses
 from skilltrace_mlflow.commands.prefilter import Line
 from skilltrace_mlflow.commands.shell import reads_posix
 from skilltrace_mlflow.matching.mcp_files import mcp_uses
-from skilltrace_mlflow.matching.selectors import Selector, calls_by_name, shell_lines
+from skilltrace_mlflow.matching.selectors import Selector
+from skilltrace_mlflow.matching.session_calls import calls_by_name, shell_lines
 from skilltrace_mlflow.patterns.paths import RulePath, is_absolute, relative_to
 from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.tools import EDITORS, PATH_KEYS

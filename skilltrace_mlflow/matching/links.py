@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
 from skilltrace_mlflow.commands.shell import read_script, reads_posix
 from skilltrace_mlflow.commands.wrappers import program_of
-from skilltrace_mlflow.matching.selectors import shell_lines
+from skilltrace_mlflow.matching.session_calls import shell_lines
 from skilltrace_mlflow.matching.shown_links import may_show, shown_links
 from skilltrace_mlflow.patterns.paths import clean_path, is_absolute
 from skilltrace_mlflow.session import Session, ToolCall

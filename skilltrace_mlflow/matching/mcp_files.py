@@ -33,6 +33,9 @@ _TABLE: Mapping[str, Mapping[str, Kind]] = {
     "read_file": {"path": "read", "relative_path": "read"},
     "read_text_file": {"path": "read"},
     "read_media_file": {"path": "read"},
+    "read_multiple_files": {"paths": "read", "files": "read"},
+    "read_files": {"paths": "read", "files": "read"},
+    "write_files": {"paths": "write", "files": "write"},
     "list_directory": {"path": "list"},
     "directory_tree": {"path": "list"},
     "list_dir": {"relative_path": "list"},
@@ -60,9 +63,10 @@ def mcp_uses(name: str, given: Mapping[str, Any] | None) -> Iterator[FileUse]:
     if row is not None:
         for key, kind in row.items():
             value = given.get(key)
-            if isinstance(value, str):
-                yield FileUse(kind=kind, path=value, below=kind == "delete")
-        if any(isinstance(given.get(key), str) for key in row):
+            for path in value if isinstance(value, list) else [value]:
+                if isinstance(path, str):
+                    yield FileUse(kind=kind, path=path, below=kind == "delete")
+        if any(isinstance(given.get(key), (str, list)) for key in row):
             return
     if _WRITING.search(tool):
         for path in _paths(given, 3):

@@ -27,7 +27,7 @@ _OF_PATHS = frozenset(name for name, tool in TOOLS.items() if tool.path is not N
 _PROGRAM_GLOB = re.compile(r"(?!m(?:c|$|\*|\?))[a-z][\w.-]*[*?][\w.*?-]*")
 _PROGRAMS = frozenset(
     {
-        *("agent", "bash", "edit", "glob", "grep", "ls", "monitor", "powershell"),
+        *("agent", "bash", "edit", "eval", "glob", "grep", "ls", "monitor", "powershell"),
         *("read", "repl", "skill", "task", "write"),
     }
 )

@@ -7,49 +7,32 @@ and `Agent` are one tool. What a rule's specifier means is in `permission_rules`
 from __future__ import annotations
 
 import re
-import shlex
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
-from skilltrace_mlflow.commands.prefilter import Line, Lines, line_of
-from skilltrace_mlflow.commands.shell import reads_posix
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.mistakes import also_called, refuse_mistaken
 from skilltrace_mlflow.matching.permission_rules import Specifier, parse_specifier, rule_tools
+from skilltrace_mlflow.matching.session_calls import calls_by_name, shell_index, shell_lines
 from skilltrace_mlflow.patterns.regex import glob_match
 from skilltrace_mlflow.session import Session, ToolCall
-from skilltrace_mlflow.tools import is_shell, names_of, tool_category
+from skilltrace_mlflow.tools import is_shell, names_of
 
 __all__ = [
     "Selector",
-    "calls_by_name",
     "count",
     "looks_like_selector",
     "parse_selector",
     "parse_selectors",
     "select",
     "selector_at",
-    "shell_index",
-    "shell_lines",
 ]
 
 _NAME = re.compile(r"[A-Za-z_][\w.:@-]*")
 _GLOB = re.compile(r"(?=.*[*?\[])[\w.:@*?\[\]!^-]+")
 _RULE = re.compile(r"([\w.*?\[\]-]+)\((.*)\)", re.DOTALL)
-_ARGUMENTS = ("args", "arguments", "argv")
-# Names of arguments, in small letters alone: a line for a shell, whatever the tool's name says; a
-# program, and what is typed, where that says that it runs something, or that it is a shell.
-_LINE_KEYS: tuple[str, ...] = ("command", "cmd", "commandline", "cmdline", "shellcommand")
-_PROGRAM_KEYS = ("program", "executable", "bashcommand")
-_SHELL_KEYS = ("script", "input", "text")
-_RUNS = re.compile(
-    r"(?i)(?P<shell>shell|bash|zsh|terminal|console|command|(?<![a-z])(?:cmd|ssh|sh)(?![a-z]))"
-    r"|exec|process|spawn|(?<![a-z])run"
-)
-_NO_LETTER = re.compile(r"[^A-Za-z]")
 _SERVER = re.compile(r"mcp__(?:(?!__).)+")
 
 
@@ -146,114 +129,6 @@ def selector_at(text: str, path: tuple[str | int, ...]) -> Selector:
         return parse_selector(text)
     except ParameterError as error:
         raise ParameterError(str(error), path=path) from None
-
-
-def calls_by_name(session: Session) -> dict[str, list[ToolCall]]:
-    """The session's calls grouped by recorded name, in order; made once per session."""
-    return session.from_calls("calls_by_name", _calls_by_name)
-
-
-def _calls_by_name(session: Session) -> dict[str, list[ToolCall]]:
-    groups: defaultdict[str, list[ToolCall]] = defaultdict(list)
-    for call in session.tool_calls:
-        groups[call.name].append(call)
-    return dict(groups)
-
-
-def shell_lines(session: Session) -> list[tuple[ToolCall, Line | None]]:
-    """The calls that run command lines, with their lines; looked at once per session.
-
-    Besides Claude Code's shells these are other servers' tools with a `command` argument. None
-    where a line should be and is not.
-    """
-    return session.from_calls("shell_lines", _shell_lines)
-
-
-def _shell_lines(session: Session) -> list[tuple[ToolCall, Line | None]]:
-    found: list[tuple[ToolCall, Line | None]] = []
-    for name, group in calls_by_name(session).items():
-        shell = is_shell(name)
-        if not shell and not _may_be_shell(name):
-            continue
-        for call in group:
-            text = _command_text(call)
-            if text is not None:
-                found.append((call, line_of(text)))
-            elif shell:
-                found.append((call, None))
-    return found
-
-
-def shell_index(session: Session) -> Lines:
-    """The lines of `shell_lines`, to be asked for programs; made once per session.
-
-    Lines that were cut short, and those of other shells, are worth reading for any.
-    """
-    return session.from_calls("shell_index", _shell_index)
-
-
-def _shell_index(session: Session) -> Lines:
-    lines = shell_lines(session)
-    return Lines(
-        [line for _, line in lines],
-        [
-            at
-            for at, (call, _) in enumerate(lines)
-            if call.input_truncated or not reads_posix(call.name)
-        ],
-    )
-
-
-def _may_be_shell(name: str) -> bool:
-    return name.startswith("mcp__") or tool_category(name) == "other"
-
-
-def _command_text(call: ToolCall) -> str | None:
-    """The line in a call's `command`, its `args` behind it where they are given apart."""
-    own = is_shell(call.name)
-    if own and call.input is not None and isinstance(line := call.input.get("command"), str):
-        return line  # as nearly always
-    arguments = (call.input or {}) if own else _by_plain_name(call.input or {})
-    runs = not own and _RUNS.search(call.name.rsplit("__", 1)[-1])
-    keys = _LINE_KEYS
-    if runs:
-        keys += _PROGRAM_KEYS if runs["shell"] is None else (*_PROGRAM_KEYS, *_SHELL_KEYS)
-    for key in keys:
-        given = arguments.get(key)
-        if isinstance(given, str):
-            return given if own else " ".join([given, *_words_apart(arguments)])
-        if isinstance(given, (list, tuple)) and _are_words(given):
-            return shlex.join([*given, *_plain_words(arguments)])
-    lines = None if own else arguments.get("commands")
-    if lines and _are_words(lines):
-        return "\n".join(lines)
-    words = arguments.get("argv") if runs else None
-    return shlex.join(words) if words and _are_words(words) else None
-
-
-def _by_plain_name(given: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Arguments by their names in small letters alone, those of `params` among them."""
-    plain = {_NO_LETTER.sub("", str(key)).lower(): value for key, value in given.items()}
-    for key in ("params", "parameters", "options", "request"):
-        inner = plain.get(key)
-        if isinstance(inner, Mapping):
-            plain = {**_by_plain_name(inner), **plain}
-    return plain
-
-
-def _are_words(given: Any) -> bool:
-    return isinstance(given, (list, tuple)) and all(isinstance(word, str) for word in given)
-
-
-def _plain_words(arguments: Mapping[str, Any]) -> list[str]:
-    given = next((arguments[key] for key in _ARGUMENTS if _are_words(arguments.get(key))), ())
-    return list(given)
-
-
-def _words_apart(arguments: Mapping[str, Any]) -> list[str]:
-    """The words of `args`, quoted; a text is for a shell to cut."""
-    text = next((arguments[key] for key in _ARGUMENTS if isinstance(arguments.get(key), str)), "")
-    return [shlex.quote(word) for word in _plain_words(arguments)] or ([text] if text else [])
 
 
 def select(session: Session, selector: Selector) -> tuple[list[ToolCall], list[ToolCall]]:

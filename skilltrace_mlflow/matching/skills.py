@@ -6,7 +6,7 @@ import posixpath
 from typing import Literal
 
 from skilltrace_mlflow.commands.file_use import file_uses
-from skilltrace_mlflow.matching.selectors import shell_lines
+from skilltrace_mlflow.matching.session_calls import shell_lines
 from skilltrace_mlflow.patterns.regex import glob_match
 from skilltrace_mlflow.session import MAIN_AGENT, Session, ToolCall
 

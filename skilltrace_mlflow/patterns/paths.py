@@ -370,6 +370,8 @@ class FolderPattern:
 
     def may_meet(self, path: str, cwd: str | None, *, below: bool = False) -> bool:
         """Whether a file that `path` stands for (a glob, or what is below it) could match."""
+        if self.matches(path, cwd):
+            return True  # a folder can be called x.py
         place = place_of(path, cwd)
         pieces = self.folded if place.windows or self.folds else self.pieces
         subject = self._subject(place, cwd)

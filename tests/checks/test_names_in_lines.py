@@ -10,7 +10,8 @@ from skilltrace_mlflow.commands.prefilter import line_of
 from skilltrace_mlflow.matching.cli_decisions import in_reach, reaches
 from skilltrace_mlflow.matching.files import could_name, rule_hits, sure_hits
 from skilltrace_mlflow.matching.links import links_of
-from skilltrace_mlflow.matching.selectors import calls_by_name, parse_selector
+from skilltrace_mlflow.matching.selectors import parse_selector
+from skilltrace_mlflow.matching.session_calls import calls_by_name
 from skilltrace_mlflow.session import Session
 from tests.builders import make_call, make_session
 from tests.checks.judging import bash

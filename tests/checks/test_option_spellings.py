@@ -79,7 +79,7 @@ def test_renaming_an_option_by_the_table_never_changes_a_verdict(
         ("kubectl delete -n prod", "kubectl delete pod prod -n dev", "pass"),
         ("kubectl delete -n prod", "kubectl delete ns prod", "pass"),
         ("curl -X DELETE", "curl -X GET https://x/DELETE", "pass"),
-        ("curl -X POST", "curl https://x -d POST", "pass"),
+        ("curl -X PUT", "curl https://x -d PUT", "pass"),
         ("git push --force", "git push --force-with-lease", "pass"),
         ("git push --force", "git push --follow-tags", "pass"),
         ("docker run --privileged", "docker run -p 80:80 nginx", "pass"),

@@ -51,6 +51,8 @@ _RUN_TEXT = frozenset({"create", "invokescript", "newscriptblock", "addscript"})
 _IGNORED = frozenset({"confirm", "debug", "verbose", "whatif"})
 _UNREAD = Command(words=(UNKNOWN_WORDS,), carried=True)
 _NESTED = threading.local()
+_DASHES = "-\u2013\u2014\u2015"  # PowerShell takes any of them in front of a parameter
+_DASHED = re.compile(f"^[{_DASHES}]")
 _WHOLE = re.compile(r"[A-Za-z]:|[\\/~$]")
 
 
@@ -219,8 +221,8 @@ class _Reader:
             if not index:
                 words.append(("".join(read[:1]), False))
                 read = read[1:]
-            option = raw.startswith("-") and len(raw) > 1
-            words.extend((word, option) for word in read)
+            option = raw[0] in _DASHES and len(raw) > 1
+            words.extend((_DASHED.sub("-", word) if option else word, option) for word in read)
         return self.simple(words, source, stdin, recursing=recursing)
 
     def run(self, words: Sequence[str], stdin: str | None) -> None:

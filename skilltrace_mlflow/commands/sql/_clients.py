@@ -1,11 +1,11 @@
-"""Command-line programs that are given SQL, and those that are given programs which hold it."""
+"""Command-line programs that are given SQL."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-__all__ = ["CLIENTS", "INTERPRETERS", "Client"]
+__all__ = ["CLIENTS", "Client"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,26 +104,3 @@ CLIENTS: Mapping[str, Client] = {
     "wrangler": _client("sqlite", "--command", more=True),
     "ysqlsh": _client("postgres", "-c --command"),
 }
-
-INTERPRETERS: Mapping[str, str] = {
-    "R": "r",
-    "Rscript": "r",
-    "amm": "scala",
-    "bun": "javascript",
-    "deno": "javascript",
-    "ipython": "python",
-    "ipython3": "python",
-    "node": "javascript",
-    "php": "php",
-    "pypy": "python",
-    "pyspark": "python",
-    "python": "python",
-    "ruby": "ruby",
-    "scala": "scala",
-    "spark-shell": "scala",
-    "sparkR": "r",
-    "ts-node": "javascript",
-    "tsx": "javascript",
-    "uv": "python",
-}
-"""Programs that run program text from an option or their standard input, with its language."""

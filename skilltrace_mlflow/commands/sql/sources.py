@@ -17,9 +17,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+from skilltrace_mlflow.commands.code_commands import code_language
 from skilltrace_mlflow.commands.command import UNKNOWN, Command
 from skilltrace_mlflow.commands.shell import read_line, reads_posix
-from skilltrace_mlflow.commands.sql._clients import CLIENTS, INTERPRETERS, Client
+from skilltrace_mlflow.commands.sql._clients import CLIENTS, Client
 from skilltrace_mlflow.commands.sql._in_code import may_hold_sql, sql_in_code
 from skilltrace_mlflow.commands.sql._tokens import SqlText
 from skilltrace_mlflow.commands.wrappers import program_of
@@ -73,19 +74,16 @@ _CLIENT_WORDS = frozenset(re.split(r"\W", name)[0] for name in CLIENTS) | {
     "iex", "curl", "wget", "http", "https", "xh",
 }  # fmt: skip
 _PLAIN_WORDS = re.compile(r"\w+", re.ASCII)
-_PYTHON = re.compile(r"(?:python|pypy|ipython)[\d.]*")
 
 
-def sql_of(call: ToolCall) -> list[SqlText]:
-    """The SQL that a call executed, as far as its arguments show."""
+def sql_of(call: ToolCall, line: str | None = None) -> list[SqlText]:
+    """The SQL that a call executed, as far as its arguments and its command line show."""
     if call.input is None:
         return []
-    if is_shell(call.name):
-        line = call.input.get("command")
-        return _of_line(line, call.name) if isinstance(line, str) else []
-    if may_take_sql(call.name):
-        return list(_of_arguments(call))
-    return []
+    found = [] if line is None else _of_line(line, call.name)
+    if not is_shell(call.name) and may_take_sql(call.name):
+        return [*_of_arguments(call), *found]
+    return found
 
 
 def may_take_sql(name: str) -> bool:
@@ -198,7 +196,7 @@ def _of_commands(commands: Sequence[Command]) -> Iterator[SqlText]:
     for command in commands:
         program = program_of(command.words[0])
         client = CLIENTS.get(program)
-        language = "python" if _PYTHON.fullmatch(program) else INTERPRETERS.get(program)
+        language = code_language(program)
         if language is not None:
             for part in (*command.words[1:], command.stdin or ""):
                 for text in sql_in_code(part, language):

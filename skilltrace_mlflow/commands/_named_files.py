@@ -1,0 +1,100 @@
+"""Files that commands are told to write, or to read, by habits that many programs share.
+
+Formatters, linters that fix and converters rewrite the files and folders that they are given;
+without an operand, or for `.`, what they rewrite is their own affair, as with any build (`black .`,
+`cargo fmt`). Of programs whose operands no table knows, an option may name the output (`-o FILE`,
+`--output-dir`) or a file (`--env-file .env`), and the last operand of a subcommand that copies is
+its target (`docker cp`, `kubectl cp`, `aws s3 sync`): whether the program does it is not certain.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+__all__ = ["COPYING", "FORMATTERS", "OUTPUT_OPTION", "named_inputs", "named_outputs", "rewritten"]
+
+# By program and subcommand: options one of which has to be given; none where it always rewrites,
+# and the options that keep it from it.
+FORMATTERS: dict[str, tuple[str, str]] = {
+    "ansible-vault decrypt": ("", ""),
+    "ansible-vault encrypt": ("", ""),
+    "autoflake": ("-i --in-place", ""),
+    "autopep8": ("-i --in-place", ""),
+    "biome check": ("--write --apply --fix", ""),
+    "biome format": ("--write --fix", ""),
+    "black": ("", "--check --diff"),
+    "clang-format": ("-i", ""),
+    "dos2unix": ("", ""),
+    "eslint": ("--fix", ""),
+    "gofmt": ("-w", ""),
+    "goimports": ("-w", ""),
+    "isort": ("", "--check --check-only -c --diff"),
+    "nbstripout": ("", ""),
+    "prettier": ("--write -w", ""),
+    "ruff check": ("--fix", ""),
+    "ruff format": ("", "--check --diff"),
+    "rustfmt": ("", "--check"),
+    "shfmt": ("-w", ""),
+    "sops": ("-i --in-place", ""),
+    "stylelint": ("--fix", ""),
+    "terraform fmt": ("", "-check"),
+    "unix2dos": ("", ""),
+    "yapf": ("-i --in-place", ""),
+}
+COPYING = frozenset(("cp", "copy", "copyto", "mv", "moveto", "sync", "download"))
+OUTPUT_OPTION = re.compile(
+    r"-o|--?out(?:put)?(?:[-_]?(?:file|path|dir|directory|folder))?|--?dest(?:ination|-dir)?"
+    r"|--(?:pack-destination|target-dir)|-outfile"
+)
+_INPUT_OPTION = re.compile(r"--[\w-]*file")
+_PATH = re.compile(r"[\w.~@%+,/-]*(?:/[\w.~@%+,/-]*|\w\.\w{1,5})|\.\w[\w.-]*")
+_DOWNLOADING = {"pip": ("download", "wheel"), "pip3": ("download", "wheel"), "gh": ("download",)}
+
+
+def rewritten(program: str, words: Sequence[str]) -> Iterator[str]:
+    """The paths that a formatter is told to rewrite."""
+    operands = [word for word in words if not word.startswith("-")]
+    row = FORMATTERS.get(program)
+    if row is None and operands:
+        row = FORMATTERS.get(f"{program} {operands[0]}")
+        operands = operands[1:]
+    if row is None:
+        return
+    needed, keeping = (set(text.split()) for text in row)
+    if keeping & set(words) or (needed and not needed & set(words)):
+        return
+    yield from (word for word in operands if word not in (".", "./", "./..."))
+
+
+def named_outputs(program: str, words: Sequence[str]) -> Iterator[str]:
+    """The paths that a command is told to write, in its own machine's files."""
+    operands = [word for word in words if not word.startswith("-")]
+    verbs = set(operands[:3])
+    fetches = not verbs.isdisjoint(_DOWNLOADING.get(program, ()))
+    for index, word in enumerate(words):
+        name, sign, value = word.partition("=")
+        if OUTPUT_OPTION.fullmatch(name) is None and not (
+            fetches and name in ("-d", "-D", "--dir")
+        ):
+            continue
+        value = value if sign else next(iter(words[index + 1 : index + 2]), "")
+        if fetches or _PATH.fullmatch(value):
+            yield value
+    at = next((i for i, word in enumerate(operands[:3]) if word in COPYING), None)
+    if at is None or len(operands) < at + 3:
+        return
+    target = operands[-1]
+    if ":" not in target.split("/")[0]:  # another machine's, a bucket's
+        yield target
+
+
+def named_inputs(words: Sequence[str]) -> Iterator[str]:
+    """The paths that a command is given in an option that ends with `file`."""
+    for index, word in enumerate(words):
+        name, sign, value = word.partition("=")
+        if _INPUT_OPTION.fullmatch(name) is None or OUTPUT_OPTION.fullmatch(name) is not None:
+            continue
+        value = value if sign else next(iter(words[index + 1 : index + 2]), "")
+        if value and not value.startswith("-"):
+            yield value
