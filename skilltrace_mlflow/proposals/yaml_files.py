@@ -44,7 +44,7 @@ def locked_folder(folder: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def undone_on_error(path: Path) -> Iterator[None]:
     """What the block writes to the file stays only if the block comes to its end."""
-    before = path.read_text(encoding="utf-8") if path.is_file() else None
+    before = path.read_bytes() if path.is_file() else None
     try:
         yield
     except BaseException:
@@ -75,10 +75,24 @@ def quoted(value: Any) -> Any:
 
 
 def save(path: Path, data: Any) -> None:
-    """Write the file whole or not at all."""
+    """Write the file whole or not at all, with the ends of lines that it has."""
     stream = io.StringIO()
     _round_trip().dump(data, stream)
-    write_atomic(path, stream.getvalue())
+    end = _line_end(_read(path)) if path.is_file() else "\n"
+    write_atomic(path, stream.getvalue().replace("\n", end))
+
+
+def _read(path: Path) -> str:
+    """The text with the ends of its lines as they are. Raises ConfigurationError."""
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: not UTF-8 text; save the file as UTF-8") from None
+
+
+def _line_end(text: str) -> str:
+    """How the text's lines end, as the first one does."""
+    return "\r\n" if text.partition("\n")[0].endswith("\r") else "\n"
 
 
 def _round_trip() -> Any:
@@ -104,10 +118,12 @@ def append_item(path: Path, key: str, item: Mapping[str, Any], *, text: str | No
     if not path.is_file():
         write_atomic(path, f"{key}:\n" + _shifted(block, 2))
         return
-    there = path.read_text(encoding="utf-8")
+    there = _read(path)
     before = _plain(path, there)
     if before is None:
-        write_atomic(path, f"{there.rstrip()}\n{key}:\n{_shifted(block, 2)}".lstrip())
+        end = _line_end(there)
+        added = f"{key}:\n{_shifted(block, 2)}".replace("\n", end)
+        write_atomic(path, f"{there.rstrip()}{end}{added}".lstrip())
         return
     if not isinstance(before, dict) or not isinstance(before.get(key) or [], list):
         raise ConfigurationError(f"{path}: expected a mapping with a list under {key!r}")
@@ -129,7 +145,7 @@ def replace_item(
     Comments inside the old item go with it. `text` is as for `append_item`.
     """
     block = _own_text(item, text)
-    there = path.read_text(encoding="utf-8")
+    there = _read(path)
     before = _plain(path, there)
     wanted = {**before, key: [dict(item) if i == index else x for i, x in enumerate(before[key])]}
     if _write_if_equal(path, _exchanged(there, key, index, block), wanted):
@@ -185,11 +201,12 @@ def _inserted(text: str, key: str, block: str) -> str | None:
     column = items.start_mark.column
     lines = text.splitlines(keepends=True)
     at = _line_after(items, lines, column)
+    end = _line_end(text)
     head = "".join(lines[:at])
     if not head.endswith("\n"):
-        head += "\n"
-    gap = "\n" if "\n\n" in text[items.start_mark.index : items.end_mark.index].rstrip() else ""
-    return head + gap + _shifted(block, column) + "".join(lines[at:])
+        head += end
+    gap = end if end * 2 in text[items.start_mark.index : items.end_mark.index].rstrip() else ""
+    return head + gap + _shifted(block, column).replace("\n", end) + "".join(lines[at:])
 
 
 def _exchanged(text: str, key: str, index: int, block: str) -> str | None:
@@ -201,7 +218,7 @@ def _exchanged(text: str, key: str, index: int, block: str) -> str | None:
     lines = text.splitlines(keepends=True)
     column = items.start_mark.column
     head, tail = lines[: old.start_mark.line], lines[_line_after(old, lines, column) :]
-    return "".join([*head, _shifted(block, column), *tail])
+    return "".join([*head, _shifted(block, column).replace("\n", _line_end(text)), *tail])
 
 
 def _line_after(node: yaml.Node, lines: Sequence[str], column: int) -> int:

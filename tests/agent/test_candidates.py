@@ -363,6 +363,35 @@ def test_replacing_changes_one_item_only(tmp_path: Path, text: str, commented: b
         assert path.read_text().startswith(text.partition("items")[0])
 
 
+@pytest.mark.parametrize("text", FORMS)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_lines_keep_their_ends(tmp_path: Path, text: str, end: str) -> None:
+    path = tmp_path / "list.yaml"
+    item = {"id": "n", "prompt": "a: b\n\n# no comment\nlast"}
+    before = yaml.safe_load(text) or {}
+    path.write_bytes(text.replace("\n", end).encode())
+    yaml_files.append_item(path, "items", item)
+    written = [path.read_bytes()]
+    if before.get("items"):
+        yaml_files.replace_item(path, "items", 0, item)
+        written.append(path.read_bytes())
+    for data in written:
+        ends = data.count(b"\r\n"), data.count(b"\n")
+        assert ends[0] == (ends[1] if "\n" in text and end == "\r\n" else 0)
+        assert yaml.safe_load(data)["items"][-1] == item or data is written[-1]
+
+
+def test_appending_to_a_file_of_windows_changes_no_other_byte(tmp_path: Path) -> None:
+    path = tmp_path / "list.yaml"
+    there = b"# head\r\nitems:\r\n  - a: 1  # one\r\n\r\n  - a: |\r\n      x\r\nnext: 2\r\n"
+    path.write_bytes(there)
+    yaml_files.append_item(path, "items", {"a": 3})
+    head, tail = there.removesuffix(b"next: 2\r\n"), b"next: 2\r\n"
+    assert path.read_bytes() == head + b"\r\n  - a: 3\r\n" + tail
+    yaml_files.replace_item(path, "items", 2, {"a": 4})
+    assert path.read_bytes() == head + b"\r\n  - a: 4\r\n" + tail
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
