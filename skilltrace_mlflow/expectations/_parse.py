@@ -207,8 +207,8 @@ def check_disabled(
         *also,
     }
     for index, name in enumerate(names):
-        if name not in known:
-            hint = did_you_mean(str(name), [*checks, *all_responses()])
+        if isinstance(name, str) and name not in known:  # of others the schema has told
+            hint = did_you_mean(name, [*checks, *all_responses()])
             report((*path, index), f"no check is named {name!r}; {hint}", False)
 
 

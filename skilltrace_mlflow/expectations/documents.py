@@ -30,6 +30,7 @@ _MERGE = "tag:yaml.org,2002:merge"
 _STANDARD = "tag:yaml.org,2002:"
 # Numbers, booleans and null are built; dates stay the text that was written, as JSON has none.
 _BUILT = ("bool", "float", "int", "null")
+_OCTAL = re.compile(r"[-+]?0[0-7_]+")
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -61,9 +62,15 @@ class Problems:
         self.document = document
         self.label = where
         self._found: list[tuple[tuple[int, int], str]] = []
+        self._told: set[tuple[KeyPath, bool]] = set()
 
     def add(self, path: KeyPath, message: str, *, at_key: bool = False) -> None:
-        """`message` about the value (or the key) at `path`."""
+        """`message` about the value (or the key) at `path`, unless something is said of it already:
+        what a value of a wrong shape leads to is no mistake of its own.
+        """
+        if (path, at_key) in self._told:
+            return
+        self._told.add((path, at_key))
         name = show(path)
         text = f"{name}: {message}" if name else message
         if self.document is None:
@@ -153,8 +160,20 @@ def _syntax_message(path: Path, text: str, error: yaml.MarkedYAMLError) -> str:
         if "\t" in line[: len(line) - len(line.lstrip())]:
             hint = "; indent with spaces, YAML allows no tabs there"
         else:
-            hint = _quotes(line, mark.column, error.problem or "")
+            hint = _quotes(line, mark.column, error.problem or "") or _open(error)
     return f"{place}: not valid YAML: {error.problem or error.context}{hint}"
+
+
+def _open(error: yaml.MarkedYAMLError) -> str:
+    """A hint where a line does not go on as what stands before needs it."""
+    begun = error.context_mark
+    if "quoted scalar" in (error.context or "") and begun is not None:
+        return f"; the quote that opens on line {begun.line + 1} is not closed"
+    if "flow" in (error.context or "") and begun is not None:
+        return f"; the bracket that opens on line {begun.line + 1} is not closed, or not in time"
+    if "did not find expected" in (error.problem or ""):
+        return "; look at the indentation here, and for a bracket or a quote too many"
+    return ""
 
 
 def _quotes(line: str, column: int, problem: str) -> str:
@@ -274,6 +293,12 @@ class _Builder:
     def _scalar(self, node: yaml.ScalarNode, path: KeyPath) -> Any:
         kind = node.tag[len(_STANDARD) :] if node.tag.startswith(_STANDARD) else ""
         if kind in _BUILT:
+            if kind in ("int", "float") and ":" in node.value:
+                return node.value  # 12:30 is a time, and a number in base 60 for YAML 1.1 alone
+            if kind == "int" and _OCTAL.fullmatch(node.value):
+                told = f"{node.value} is {int(node.value, 8)} for YAML, as it begins with 0"
+                self._problem(node, path, f"{told}; write the number that is meant, or quote it")
+                return None
             try:
                 value = self._scalars.construct_object(node)
             except (ValueError, yaml.YAMLError):

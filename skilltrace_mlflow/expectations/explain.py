@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,12 @@ __all__ = ["describe", "find_problems"]
 
 _MISSING = "is missing"
 _ANY_OF = "expected at least one of"
+_CONTAINERS = ("expectations", "session_expectations", "trace_expectations")
+_AT_MOST = "expected at most one key"
+
+
+_PLAIN = re.compile(r"[A-Za-z_][\w./()-]*")
+"""Texts that need no quotes in a list."""
 
 
 def find_problems(value: Any, schema: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, bool]]:
@@ -30,9 +37,22 @@ def find_problems(value: Any, schema: Mapping[str, Any]) -> Iterator[tuple[KeyPa
     ]
     # A misspelt key is also missing under its right name; one message says it better.
     misspelt = {path[:-1] for path, _, at_key in found if at_key}
+    crowded = {path for path, message, _ in found if _AT_MOST in message}
+    lacking: dict[KeyPath, list[str]] = {}
+    for path, message, _ in found:
+        if message.endswith(_MISSING) and path not in misspelt:
+            lacking.setdefault(path, []).append(message.split("'")[1])
     for path, message, at_key in found:
-        if not (path in misspelt and (_MISSING in message or _ANY_OF in message)):
-            yield path, message, at_key
+        if path in misspelt and (_MISSING in message or _ANY_OF in message):
+            continue
+        if any(path[:n] in crowded for n in range(len(path))):
+            continue
+        keys = lacking.pop(path, None) if message.endswith(_MISSING) else []
+        if keys is None:
+            continue  # said with the first
+        if len(keys) > 1:
+            message = f"the keys {' and '.join(map(repr, keys))} are missing"
+        yield path, message, at_key
 
 
 def describe(value: Any) -> str:
@@ -71,8 +91,11 @@ def _explain(error: ValidationError, prefix: KeyPath) -> Iterator[tuple[KeyPath,
         schema: Any = error.schema
         known = [*schema.get("properties", ()), *_pattern_names(schema)]
         for key in _extras(value, schema):
-            hint = did_you_mean(key, known)
-            yield (*path, key), f"unknown key {key!r}; {hint}", True
+            if key in _CONTAINERS and isinstance(value, dict) and isinstance(value[key], dict):
+                told = f"{key!r} stands in one of its kind already; write its keys here"
+            else:
+                told = f"unknown key {key!r}; {did_you_mean(key, known)}"
+            yield (*path, key), told, True
     elif rule == "required":
         name = error.message.split("'")[1]  # one error for each missing key
         yield path, f"the key {name!r} {_MISSING}", False
@@ -99,38 +122,38 @@ def _explain_branches(error: ValidationError, path: KeyPath) -> Iterator[tuple[K
         if all(s.validator == "type" for subs in branches.values() for s in subs if not s.path):
             kinds = [k for subs in branches.values() for s in subs if not s.path for k in _types(s)]
             text = _either(kinds)
-            if "array" in kinds and isinstance(error.instance, str):
-                text += f"; write [{error.instance}]"
-            text += _quotes(error.instance, kinds)
+            text += _way_out(error.instance, kinds)
             yield path, f"got {describe(error.instance)}, expected {text}", False
         else:
-            forms = [
+            wanted = [
                 _expected(str(s.validator), s.validator_value, error.instance)
                 for subs in branches.values()
                 for s in subs
                 if not s.path
             ]
-            told = " or ".join(dict.fromkeys(forms))
+            told = " or ".join(dict.fromkeys(wanted))
             yield path, f"got {describe(error.instance)}, expected {told}", False
         return
 
-    def wrongness(subs: list[ValidationError]) -> tuple[int, int]:
+    forms: Any = error.validator_value
+
+    def wrongness(index: Any) -> tuple[bool, int, int]:
+        subs = fitting[index]
         unknown = sum(1 for s in subs if s.validator == "additionalProperties" and not s.path)
         missing = sum(1 for s in subs if s.validator == "required" and not s.path)
-        return unknown + missing, len(subs)
+        # Who writes the key that only the long form has means the long form.
+        needed = forms[index].get("required", ())
+        meant = bool(needed) and isinstance(error.instance, dict) and not missing
+        return not meant, unknown + missing, len(subs)
 
-    best = min(fitting.values(), key=wrongness)
-    for sub in best:
+    for sub in fitting[min(fitting, key=wrongness)]:
         yield from _explain(sub, path)
 
 
 def _expected(rule: str, wanted: Any, value: Any) -> str:
     if rule == "type":
         kinds = [wanted] if isinstance(wanted, str) else list(wanted)
-        text = _either(kinds)
-        if "array" in kinds and isinstance(value, (str, int, float)):
-            text += f"; write [{value}]"
-        return text + _quotes(value, kinds)
+        return _either(kinds) + _way_out(value, kinds)
     if rule == "const":
         return repr(wanted)
     if rule == "enum":
@@ -144,7 +167,7 @@ def _expected(rule: str, wanted: Any, value: Any) -> str:
         "exclusiveMinimum": f"more than {wanted}",
         "maximum": f"at most {wanted}",
         "maxItems": f"at most {wanted} items",
-        "maxProperties": f"at most {wanted} keys",
+        "maxProperties": "at most one key" if wanted == 1 else f"at most {wanted} keys",
         "minimum": f"at least {wanted}",
         "minItems": f"at least {wanted} item(s)",
         "minLength": "text that is not empty",
@@ -157,6 +180,47 @@ def _expected(rule: str, wanted: Any, value: Any) -> str:
         "dependentRequired": "the keys that belong together",
     }
     return words.get(rule, f"what the rule {rule!r} allows")
+
+
+def _way_out(value: Any, kinds: list[str]) -> str:
+    """What to write instead of a value of another kind, where that can be told."""
+    return (_as_list(value, kinds) + _dashes(value, kinds) + _number(value, kinds)) or _quotes(
+        value, kinds
+    )
+
+
+def _as_list(value: Any, kinds: list[str]) -> str:
+    """A hint where one of a list, or all of it, stands without brackets."""
+    if "array" not in kinds or isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return ""
+    text = str(value)
+    if not text.strip():
+        return ""
+    if isinstance(value, str) and not all(map(_PLAIN.fullmatch, text.split(", "))):
+        text = f'"{text}"' if "'" in text else f"'{text}'"
+    return f"; write [{text}]"
+
+
+def _dashes(value: Any, kinds: list[str]) -> str:
+    """A hint where entries have dashes that should have none, or the other way round."""
+    if isinstance(value, list) and "object" in kinds and "array" not in kinds:
+        return "; leave out the dashes" if all(isinstance(v, dict) for v in value) and value else ""
+    if isinstance(value, dict) and kinds and set(kinds) <= {"array", "null"}:
+        return "; begin each entry with a dash"
+    return ""
+
+
+def _number(value: Any, kinds: list[str]) -> str:
+    """A hint where a number is written as a text."""
+    if not isinstance(value, str) or not {"integer", "number"} & set(kinds):
+        return ""
+    try:
+        number = float(value.removesuffix("%")) / (100 if value.endswith("%") else 1)
+    except ValueError:
+        return ""
+    if not math.isfinite(number) or ("number" not in kinds and not number.is_integer()):
+        return ""
+    return f"; write {int(number) if number.is_integer() else number}"
 
 
 def _quotes(value: Any, kinds: Iterable[str]) -> str:
