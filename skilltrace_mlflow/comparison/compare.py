@@ -110,7 +110,10 @@ class FigureComparison:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """All differences from A to B, the worst first."""
+    """All differences from A to B, the worst first.
+
+    `paired_by` counts what sessions without verdicts were paired by, None for evaluations.
+    """
 
     before_name: str
     after_name: str
@@ -119,6 +122,7 @@ class Comparison:
     figures: tuple[FigureComparison, ...]
     tests_in_both: int
     tolerance: float
+    paired_by: Mapping[str, int] | None = None
 
     @property
     def unpaired(self) -> bool:
@@ -153,6 +157,7 @@ class Comparison:
             "b": self.after_name,
             "tests_in_both": self.tests_in_both,
             "tolerance": self.tolerance,
+            **({} if self.paired_by is None else {"paired_by": dict(self.paired_by)}),
             "summary": {kind: self.count(kind) for kind in _KINDS},
             "regressions": list(self.regressions),
             "changes": [dict(vars(change)) for change in self.changes],
@@ -168,21 +173,26 @@ def compare_results(
     before_name: str = "A",
     after_name: str = "B",
     tolerance: float = DEFAULT_TOLERANCE,
+    paired_by: Mapping[str, int] | None = None,
 ) -> Comparison:
     """Compare two evaluations test by test and check by check.
 
     Tests are paired by id, and by skill where one side holds several. A figure that rose is a
     regression only if the mean rose by more than `tolerance` (a share) and the interval of the
     change excludes zero: two runs of an agent never cost the same. Where no test is in both,
-    nothing is a regression, and the comparison says that it is `unpaired`.
+    nothing is a regression, and the comparison says that it is `unpaired`. With `paired_by` they
+    are sessions, of which one that vanished is no regression.
     """
     several = any(len({record.skill for record in side}) > 1 for side in (before, after))
     a, b = _grouped(before, several), _grouped(after, several)
     keys = list(dict.fromkeys([*a, *b]))
     changes = [change for key in keys for change in _changes(a.get(key), b.get(key))]
     shared = [(a[key], b[key]) for key in keys if key in a and key in b]
-    if a and b and not shared:  # two sets of other tests: nothing can have got worse
+    # Of two sets of other tests nothing can have got worse, and nobody asked for a session.
+    if (a and b and not shared) or paired_by is not None:
         changes = [replace(change, regression=False) for change in changes]
+    if paired_by is not None:  # that nothing judged a session is no news
+        changes = [replace(c, before=_there(c.before), after=_there(c.after)) for c in changes]
     names = sorted({name for record in (*before, *after) for name in record.checks})
     return Comparison(
         before_name=before_name,
@@ -192,6 +202,7 @@ def compare_results(
         figures=tuple(_figures(shared, tolerance)),
         tests_in_both=len(shared),
         tolerance=tolerance,
+        paired_by=paired_by,
     )
 
 
@@ -204,6 +215,10 @@ def _grouped(records: _Attempts, several: bool) -> dict[_Key, list[ResultRecord]
     for record in records:
         groups.setdefault((record.skill if several else "", record.test_id), []).append(record)
     return groups
+
+
+def _there(state: str) -> str:
+    return state if state == "not there" else "there"
 
 
 def _changes(a: _Attempts | None, b: _Attempts | None) -> Iterable[Change]:

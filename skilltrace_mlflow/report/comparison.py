@@ -55,6 +55,13 @@ def render_comparison(
 def verdict(comparison: Comparison) -> str:
     """The summary line."""
     count = comparison.count
+    by = comparison.paired_by
+    if comparison.unpaired and by is not None:
+        return (
+            f"Nothing could be paired: none of A's {counted(count('vanished'), 'session')} has the "
+            f"test, the prompt or the name of one of B's ({count('appeared'):,}); "
+            "nothing was compared"
+        )
     if comparison.unpaired:
         return (
             f"Nothing could be paired: none of A's tests ({count('vanished'):,}) has the id of one "
@@ -62,6 +69,12 @@ def verdict(comparison: Comparison) -> str:
         )
     found = len(comparison.regressions)
     word = counted(found, "regression") if found else "No regression"
+    if by is not None:
+        how = ", ".join(f"{number:,} by {kind}" for kind, number in by.items())
+        return (
+            f"{word}: {counted(comparison.tests_in_both, 'session')} paired ({how}), "
+            f"{count('vanished')} only in A, {count('appeared')} only in B"
+        )
     return (
         f"{word}: {count('worse')} worse, {count('vanished')} vanished, {count('better')} better, "
         f"{count('appeared')} appeared, {count('changed')} changed otherwise; "
@@ -91,8 +104,8 @@ def check_rows(checks: Sequence[CheckComparison]) -> list[tuple[str, ...]]:
             one_line(check.name, 80),
             _share(check.before_passed, check.before_judged),
             _share(check.after_passed, check.after_judged),
-            "—" if check.effect is None else f"{100 * check.effect:+.1f} pp",
-            _interval(check.interval, 100, ".1f"),
+            "—" if check.effect is None else f"{_points(check.effect)} pp",
+            _interval(check.interval),
             "—" if check.p_value is None else f"{check.p_value:.3f}",
             f"{check.pairs} paired" + (f", {check.unpaired} not judged" if check.unpaired else ""),
         )
@@ -107,8 +120,7 @@ def figure_rows(figures: Sequence[FigureComparison]) -> list[tuple[str, ...]]:
             FIGURES[figure.name],
             shown_figure(figure.name, figure.before, figure.before_at_least),
             shown_figure(figure.name, figure.after, figure.after_at_least),
-            _signed(figure.name, figure.effect)
-            + ("" if figure.relative is None else f" ({figure.relative:+.1%})"),
+            _signed(figure.name, figure.effect) + _relative(figure),
             _figure_interval(figure),
             figure.verdict,
             f"{figure.pairs} paired",
@@ -128,8 +140,25 @@ def _share(passed: int, judged: int) -> str:
 
 def _signed(name: str, value: float) -> str:
     """A change of a figure, in the figure's own style."""
-    sign = "+" if value > 0 else "-" if value < 0 else "±"
-    return sign + shown_figure(name, abs(value))
+    return _with_sign(value, shown_figure(name, abs(value)), shown_figure(name, 0))
+
+
+def _relative(figure: FigureComparison) -> str:
+    """The change as a percentage, with the sign of the change beside it."""
+    if figure.relative is None:
+        return ""
+    sign = _signed(figure.name, figure.effect)[0]
+    return f" ({sign}{abs(figure.relative):.1%})"
+
+
+def _points(share: float) -> str:
+    """A change of a share in percentage points."""
+    return _with_sign(share, f"{abs(100 * share):.1f}", "0.0")
+
+
+def _with_sign(value: float, shown: str, zero: str) -> str:
+    """A change as it is shown; what rounds to nothing has no direction."""
+    return ("±" if shown == zero else "+" if value > 0 else "-") + shown
 
 
 def _figure_interval(figure: FigureComparison) -> str:
@@ -139,11 +168,10 @@ def _figure_interval(figure: FigureComparison) -> str:
     return f"{_signed(figure.name, low)} to {_signed(figure.name, high)}"
 
 
-def _interval(interval: tuple[float, float] | None, factor: float, spec: str) -> str:
+def _interval(interval: tuple[float, float] | None) -> str:
     if interval is None:
         return "—"
-    low, high = interval
-    return f"{factor * low:+{spec}} to {factor * high:+{spec}}"
+    return f"{_points(interval[0])} to {_points(interval[1])}"
 
 
 def _markdown(comparison: Comparison) -> str:
