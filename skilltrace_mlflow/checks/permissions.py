@@ -12,7 +12,8 @@ from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.commands.cli_tables import UNASKED_TOOLS
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.matching.cli_dead_rules import remark_on
-from skilltrace_mlflow.matching.cli_decisions import clears_all, covered, in_reach, reaches
+from skilltrace_mlflow.matching.cli_decisions import covered, in_reach, reaches
+from skilltrace_mlflow.matching.cli_removals import clears_all
 from skilltrace_mlflow.matching.cli_sight import linked, overlooked
 from skilltrace_mlflow.matching.selectors import Selector, parse_selectors, select
 from skilltrace_mlflow.matching.session_calls import calls_by_name
@@ -218,7 +219,7 @@ def permissions(session: Session, parameters: Permissions) -> Outcome:
         shell = is_shell(name)
         for call in calls:
             unspoken = parameters.mode == "bypassPermissions" and id(call) not in spoken
-            if unspoken and not (shell and clears_all(call)):
+            if unspoken and not (shell and clears_all(call, session)):
                 decided["allow"] = decided.get("allow", 0) + 1
                 continue
             decision, rule = _decide(session, parameters, meant, call)
@@ -323,7 +324,7 @@ def _decide(
             return decision, certain[id(call)]
         if id(call) in possible:
             return "unclear", f"whether {possible[id(call)]} means it cannot be told"
-    if is_shell(call.name) and clears_all(call):
+    if is_shell(call.name) and clears_all(call, session):
         return _unsaid("default" if parameters.mode == "bypassPermissions" else parameters.mode)
     if parameters.mode == "bypassPermissions":
         return "allow", ""

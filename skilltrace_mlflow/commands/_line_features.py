@@ -67,6 +67,8 @@ def _asks(node: Node) -> bool:
         return True
     if kind in ("word", "concatenation") and _LOOKED_AT.search(text_of(node)):
         return True
+    if kind == "redirected_statement" and node.child_by_field_name("body") is None:
+        return True  # a redirection without a command: `> f`
     if kind == "simple_expansion":
         return text_of(node)[1:] not in KNOWN_VARIABLES
     if kind == "command_substitution":

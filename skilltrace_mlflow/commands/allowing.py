@@ -10,6 +10,7 @@ parsed, or that is built with more than single commands (`_line_features`), is n
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -51,7 +52,10 @@ _TERMINAL = {"cols", "colors", "lines"}  # what tput may be asked
 _PS_ENVIRONMENT = re.compile(r"[a-zA-Z]*e[a-zA-Z]*")  # ps auxe
 _BARE = {"cp", "mv", "touch"}  # in acceptEdits without any option
 _TEXT = r"[^/;{}#!~,\n\x80-\U0010ffff]*"
+# A folder that is left again: what it is a link to decides where `src/..` leads.
+_BACK = re.compile(r"(?:^|/)(?!\.{1,2}(?:/|$))[^/]+/(?:\.?/)*\.\.(?:/|$)")
 _SUBSTITUTION = re.compile(rf"s/{_TEXT}/{_TEXT}/[gpimIM]*[1-9]?[gpimIM]*")
+_GIT_READERS = {("git", "diff"), ("git", "grep")}
 _NO_OPERANDS = {"arch", "git remote", "hostname", "whoami", "pwd", "ifconfig", "history", "uniq"}
 
 
@@ -82,10 +86,19 @@ def covers_line(line: str, permit: Permit) -> bool:
         script.folder not in ("",) and _away(script.folder, permit) and _runs_git(script)
     ):
         return False
+    leaves = any(
+        c.words[0] == "cd" and not c.carried and not _stays(c.words[1:], permit)
+        for c in script.commands
+    )
     for redirect in script.redirects:
         for use in uses_of_redirect(redirect):
-            known = not redirect.filled and ".." not in use.path.split("/")
-            if not known or not (permit.edits if use.kind == "write" else permit.reads)(use.path):
+            # in a line that changes the folder, the file of a redirection is asked about
+            if redirect.filled or leaves:
+                return False
+            if use.kind == "write":
+                if ".." in use.path.split("/") or not permit.edits(use.path):
+                    return False
+            elif _BACK.search(use.path) or not permit.reads(use.path):
                 return False
     return all(
         _covered(command, permit)
@@ -108,6 +121,13 @@ def _away(folder: str, permit: Permit) -> bool:
     return not permit.here(folder)
 
 
+def _stays(operands: Sequence[str], permit: Permit) -> bool:
+    """Whether `cd` leads to the folder where it is already."""
+    if len(operands) != 1 or _BACK.search(operands[0]):
+        return False
+    return posixpath.normpath(operands[0]) == "." or permit.here(operands[0])
+
+
 def _runs_git(script: Script) -> bool:
     return any(command.words[0] == "git" for command in script.commands)
 
@@ -121,11 +141,14 @@ def _within_reach(command: Command, permit: Permit) -> bool:
         return False
     if words[0] == "cd":
         return _reads(command, permit)
-    if words[0] not in READING and words[0] not in WRITING:
+    if not _names_files(words) and words[0] not in WRITING:
         return True
-    return all(
-        not _open(use) and permit.reads(use.path) for use in uses_of(replace(command, words=words))
-    )
+    return _inside(replace(command, words=words), permit)
+
+
+def _names_files(words: Sequence[str]) -> bool:
+    """Whether the CLI takes what a command is given for files that it reads."""
+    return words[0] in READING or tuple(words[:2]) in _GIT_READERS
 
 
 def unwrapped(command: Command, *, plainly: bool = False) -> list[tuple[str, ...]]:
@@ -185,7 +208,31 @@ def _open(use: FileUse) -> bool:
 
 
 def _inside(command: Command, permit: Permit) -> bool:
-    return all(not _open(use) and permit.reads(use.path) for use in uses_of(command))
+    words = command.words
+    if words[0] == "find" and any(_BACK.search(word) for word in words):
+        return False
+    if words[:2] == ("git", "grep"):
+        command = replace(command, words=_without_pattern(words))
+    return all(
+        not _open(use) and not _turns_back(use.path, command.folder) and permit.reads(use.path)
+        for use in uses_of(command)
+    )
+
+
+def _without_pattern(words: tuple[str, ...]) -> tuple[str, ...]:
+    """`git grep` without what it searches for, which is no file."""
+    if "-e" in words:
+        at = words.index("-e")
+        return (*words[:at], *words[at + 2 :])
+    at = next((i for i, word in enumerate(words) if i > 1 and not word.startswith("-")), len(words))
+    return (*words[:at], *words[at + 1 :])
+
+
+def _turns_back(path: str, folder: str) -> bool:
+    """Whether a path leaves a folder that it entered; an absolute `cd` before it does not count."""
+    if folder.startswith(("/", "~")):
+        path = path.removeprefix(f"{folder.rstrip('/')}/")
+    return _BACK.search(path) is not None
 
 
 def _reads(command: Command, permit: Permit) -> bool:
@@ -198,13 +245,12 @@ def _reads(command: Command, permit: Permit) -> bool:
     if words[0] == "cd":
         target = words[1:2]
         folder = "/".join([*([command.folder] if command.folder else []), *target])
+        if _turns_back(folder, command.folder):
+            return False
         return len(words) == 2 and UNKNOWN not in folder and permit.reads(folder)
     if not _only_reads(words):
         return False
-    if words[0] not in READING and words[:2] != ("git", "diff"):
-        return True
-    inner_command = replace(command, words=words)
-    return _inside(inner_command, permit)
+    return not _names_files(words) or _inside(replace(command, words=words), permit)
 
 
 def _only_reads(words: Sequence[str]) -> bool:

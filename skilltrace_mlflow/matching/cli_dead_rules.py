@@ -12,11 +12,22 @@ from skilltrace_mlflow.matching.permission_rules import SHELL_PARAMETERS
 from skilltrace_mlflow.matching.selectors import parse_selector
 from skilltrace_mlflow.tools import EDITORS, READERS, SHELLS, starts_agent
 
-__all__ = ["remark_on"]
+__all__ = ["has_wildcard", "names_server", "remark_on"]
 
 _PARAMETER = re.compile(r"[A-Za-z_]\w*:.*", re.DOTALL)
 _LEFT_OUT = "Claude Code leaves it out"
 _ENFORCED = "Claude Code drops it; it is enforced here"
+
+
+def has_wildcard(name: str) -> bool:
+    """Whether a tool's name in a rule is a glob."""
+    return any(sign in name for sign in "*?[")
+
+
+def names_server(name: str) -> bool:
+    """Whether a glob is one for the tools of a server that it names: `mcp__db__get_*`."""
+    server, line, _ = name.removeprefix("mcp__").partition("__")
+    return name.startswith("mcp__") and bool(line) and not has_wildcard(server)
 
 
 def remark_on(kind: str, text: str) -> str | None:
@@ -24,7 +35,7 @@ def remark_on(kind: str, text: str) -> str | None:
     rule = parse_selector(text)
     name, bracket, inner = rule.text.partition("(")
     inner = inner.removesuffix(")").strip()
-    globbing = any(sign in name for sign in "*?[")
+    globbing = has_wildcard(name)
     if kind == "allow":
         return _of_allow(name, inner, globbing=globbing)
     if not bracket:
@@ -56,7 +67,7 @@ def remark_on(kind: str, text: str) -> str | None:
 def _of_allow(name: str, inner: str, *, globbing: bool) -> str | None:
     if name == "Cd":
         return "it is about a person's /cd; no call of a tool is meant"
-    if globbing and not (name.startswith("mcp__") and "__" in name[5:]):
+    if globbing and not names_server(name):
         return f"a wildcard in a tool's name allows nothing: {_LEFT_OUT}"
     if inner in ("", "*"):
         return None

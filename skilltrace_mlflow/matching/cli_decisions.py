@@ -20,7 +20,8 @@ from skilltrace_mlflow.commands.cli_tables import (
     PROTECTED_FOLDERS,
     UNASKED_TOOLS,
 )
-from skilltrace_mlflow.commands.shell import read_script, reads_posix
+from skilltrace_mlflow.commands.shell import reads_posix
+from skilltrace_mlflow.matching.cli_dead_rules import has_wildcard, names_server
 from skilltrace_mlflow.matching.files import lines_without, plain_name
 from skilltrace_mlflow.matching.links import links_of, through
 from skilltrace_mlflow.matching.selectors import Selector
@@ -28,9 +29,7 @@ from skilltrace_mlflow.patterns.paths import RulePath, clean_path, is_absolute, 
 from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.tools import EDITORS, PATH_KEYS, READERS, is_shell
 
-_ALL = {"*", ".", "..", "~", ""}
-
-__all__ = ["clears_all", "covered", "in_reach", "named_path", "reaches", "runs_unasked"]
+__all__ = ["covered", "in_reach", "named_path", "reaches", "runs_unasked"]
 
 
 @lru_cache(maxsize=512)
@@ -162,18 +161,6 @@ def _unprotected(path: str) -> bool:
     return parts[-1] not in PROTECTED_FILES and not set(parts) & set(PROTECTED_FOLDERS)
 
 
-def clears_all(call: ToolCall) -> bool:
-    """Whether a command removes the whole working directory, which needs a yes in any mode."""
-    line = (call.input or {}).get("command")
-    if not isinstance(line, str) or "rm" not in line:
-        return False
-    for command in read_script(line).commands:
-        words = [word.removeprefix("./").rstrip("/") for word in command.words[1:]]
-        if command.words[0] in ("rm", "rmdir") and not command.carried and _ALL & set(words):
-            return True
-    return False
-
-
 def _reading(rules: Sequence[Selector], path: str, session: Session) -> bool:
     return _inside(path, session) or _allows(rules, ("Read", "Edit"), path, session)
 
@@ -271,9 +258,7 @@ def _skipped(rule: Selector) -> bool:
     if rule.specifier is not None and rule.specifier.parameter:
         return True
     name = rule.text.partition("(")[0]
-    return ("*" in name or "?" in name or "[" in name) and not (
-        name.startswith("mcp__") and "__" in name[5:]
-    )
+    return has_wildcard(name) and not names_server(name)
 
 
 def _line(
