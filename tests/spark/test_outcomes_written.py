@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,7 +20,9 @@ import pytest
 
 from skilltrace_mlflow.cli._app import run
 from skilltrace_mlflow.cli.scale import command
-from skilltrace_mlflow.databricks.outcomes import KEY, create_table_sql
+from skilltrace_mlflow.databricks.job import RUNS
+from skilltrace_mlflow.databricks.outcomes import COLUMNS, KEY, TableShape, create_table_sql
+from skilltrace_mlflow.databricks.past_runs import PastRuns
 from skilltrace_mlflow.databricks.spark_table import SparkTable
 from tests.sources.table_rows import arrow_table
 from tests.spark.test_at_scale import SKILLS, TRACES, here
@@ -137,6 +140,51 @@ def test_a_changed_verdict_is_refused_where_the_format_takes_none(
     assert stored(spark, outcomes) == held  # not the new one alone, either
     assert table.merge(new) == 1
     assert table.merge(new) == 0
+
+
+def test_a_table_of_an_older_version_is_widened_and_columns_of_others_stay(
+    spark: Any, schema: str
+) -> None:
+    optional = [column for column in COLUMNS if not column.required]
+    older = TableShape(columns=tuple(c for c in COLUMNS if c.required), key=KEY, compared=())
+    spark.sql(create_table_sql("scale.older", older, using="PARQUET"))
+    spark.sql("ALTER TABLE scale.older ADD COLUMNS (team STRING)")
+    values = ", ".join({"INT": "1", "TIMESTAMP": "now()"}.get(c.type, "'x'") for c in older.columns)
+    spark.sql(f"INSERT INTO scale.older VALUES ({values}, 'ours')")  # noqa: S608 - ours
+    table = SparkTable("scale.older", spark=spark)
+    (old,) = table.read()
+    assert all(old[column.name] is None for column in optional)
+    assert scale(str(TRACES), "--table", "scale.older") == 1
+    assert set(spark.table("scale.older").columns) == {*(c.name for c in COLUMNS), "team"}
+    rows = table.read()
+    assert [row["team"] for row in rows if row["trace_id"] == "x"] == ["ours"]
+    assert all(row["details"] for row in rows if row["trace_id"] != "x")
+    assert scale(str(TRACES), "--table", "scale.older") == 1
+    assert len(table.read()) == len(rows)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "UTC"])
+def test_a_watermark_is_the_same_moment_in_every_zone(
+    spark: Any, schema: str, monkeypatch: pytest.MonkeyPatch, zone: str
+) -> None:
+    """Spark has a zone, and so has the machine; on that night clocks were set forward in Europe."""
+    moment = datetime(2026, 3, 29, 1, 30, tzinfo=timezone.utc)
+    spark.sql(create_table_sql("scale.outcomes_runs", RUNS, using="PARQUET"))
+    table = SparkTable("scale.outcomes_runs", RUNS, spark=spark)
+    values: dict[str, Any] = {"STRING": "x", "BIGINT": 0, "INT": 0, "TIMESTAMP": moment}
+    row = {column.name: values[column.type] for column in RUNS.columns}
+    before = spark.conf.get("spark.sql.session.timeZone")
+    spark.conf.set("spark.sql.session.timeZone", zone)
+    monkeypatch.setenv("TZ", "Pacific/Auckland")
+    time.tzset()
+    try:
+        assert table.merge([{**row, "scope": '["traces", ["demo"]]'}]) == 1
+        runs = PastRuns.of(table.read(), "traces")
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", before)
+        monkeypatch.undo()
+        time.tzset()
+    assert runs.watermark(["demo"]) == moment
 
 
 @pytest.mark.parametrize(
