@@ -6,6 +6,8 @@ maps the class to an exit code; nothing else does.
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "ConfigurationError",
     "EvaluationError",
@@ -23,8 +25,23 @@ class SkillTraceError(Exception):
     exit_code = 2
 
     def _render_traceback_(self) -> list[str]:
-        """What a notebook shows (IPython asks for it): what the command line says, no more."""
-        return [f"error: {line}" for line in str(self).splitlines() or [type(self).__name__]]
+        """What a notebook shows (IPython asks for it): what the command line says, no more, and
+        with the names of parameters instead of options.
+        """
+        lines = str(self).splitlines() or [type(self).__name__]
+        return [f"error: {_OPTION.sub(_as_parameter, line)}" for line in lines]
+
+
+# A whole command of the shell stays as it is.
+_OPTION = re.compile(
+    r"(?:\b(?:skilltrace-mlflow|mlflow|databricks) [a-z]|\b(?:trace|mlflow)-eval )[^;,()]*"
+    r"|(?<![\w-])--(?P<name>[a-z][a-z0-9-]*)"
+)
+
+
+def _as_parameter(found: re.Match[str]) -> str:
+    name = found["name"]
+    return found[0] if name is None else f"`{name.replace('-', '_')}`"
 
 
 class InputError(SkillTraceError):

@@ -92,7 +92,7 @@ def trace_eval(
     if own and not allow_custom:
         raise ConfigurationError(
             f"{manifest.path or manifest.name}: {own[0]!r} is a function of your own; allow it to "
-            "run with --allow-custom (allow_custom=True), or take it out of the manifest"
+            "run with --allow-custom if you trust it, or take it out of the manifest"
         )
     target = replace(Target.of(manifest, test_id), strict_prompts=strict_prompts)
     single = isinstance(traces, str | os.PathLike | Session)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from skilltrace_mlflow.comparison.records import records_of
+from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.metrics import compute_metrics
 from skilltrace_mlflow.report.svg import bars, histogram, number
 from skilltrace_mlflow.report.trends import figure_over_runs, pass_rate_over_runs
@@ -131,3 +135,68 @@ def test_every_value_falls_into_one_bar() -> None:
 )
 def test_numbers_are_short(value: float, text: str) -> None:
     assert number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("name one with --tracking-uri or X", "name one with `tracking_uri` or X"),
+        ("--timeout 5: the time was up", "`timeout` 5: the time was up"),
+        (
+            "name one with --trace, or list them with skilltrace-mlflow list-traces --local",
+            "name one with `trace`, or list them with skilltrace-mlflow list-traces --local",
+        ),
+        ("(trace-eval --log made it); --no-llm leaves it", None),
+        ("a file of mlflow--x and git -q --long", "a file of mlflow--x and git -q `long`"),
+    ],
+)
+def test_an_error_speaks_of_parameters_in_a_notebook(said: str, shown: str | None) -> None:
+    wanted = "(trace-eval --log made it); `no_llm` leaves it" if shown is None else shown
+    assert InputError(said)._render_traceback_() == [f"error: {wanted}"]
+    assert str(InputError(said)) == said
+
+
+def test_a_kernel_shows_results_and_errors_as_a_person_reads_them(tmp_path: Path) -> None:
+    skill = Path(__file__).parents[2] / "examples" / "skills" / "bronze-ingestion"
+    cells = [
+        "from pathlib import Path\n"
+        "from skilltrace_mlflow import trace_eval\n"
+        f"skill = Path({str(skill)!r})\n"
+        "found = trace_eval(skill, skill / 'traces' / 'demo-failing.jsonl')\nfound",
+        "found.results[0].session",
+        "from skilltrace_mlflow.metrics import compute_metrics as figures\n"
+        "figures(found.results[0].session)",
+        "found.report('report.html')",
+        "trace_eval('no-such-skill', 'x.jsonl')",
+        "trace_eval(skill, 'no-such-file.jsonl')",
+    ]
+    code = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    made = [{**code, "id": f"c{number}", "source": cell} for number, cell in enumerate(cells)]
+    written = {"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    book = nbformat.reads(json.dumps(written), as_version=4)
+    client = NotebookClient(
+        book,
+        timeout=120,
+        allow_errors=True,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path)}},
+    )
+    client.execute()
+    pages = [
+        Page(output["data"]["text/html"]).text
+        for cell in book.cells
+        for output in cell.outputs
+        if output["output_type"] == "execute_result"
+    ]
+
+    assert "FAILED" in pages[0]
+    assert "Bash" in pages[1]
+    assert "tool calls" in pages[2]
+    assert (tmp_path / "report.html").is_file()
+    errors = [o for cell in book.cells for o in cell.outputs if o["output_type"] == "error"]
+    assert len(errors) == 2
+    for error in errors:
+        assert len(error["traceback"]) == 1
+        assert error["traceback"][0].startswith("error: ")
+        assert "Traceback" not in error["traceback"][0]
+        assert " --" not in error["traceback"][0]
