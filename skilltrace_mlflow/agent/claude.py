@@ -18,6 +18,7 @@ from skilltrace_mlflow.agent._guard import Guard
 from skilltrace_mlflow.agent._place import environment
 from skilltrace_mlflow.agent._processes import end_attempt
 from skilltrace_mlflow.agent._result import captured, ended_as
+from skilltrace_mlflow.agent.options import AgentOptions
 from skilltrace_mlflow.agent.protocol import End, Run, Task
 
 __all__ = ["ClaudeAgent"]
@@ -26,6 +27,8 @@ __all__ = ["ClaudeAgent"]
 # in any case. The CLI refuses an unknown one before it sends anything.
 _OPTIONAL = ("--max-budget-usd", "--max-turns", "--strict-mcp-config")
 _UNKNOWN = re.compile(r"unknown option '(--[a-z-]+)'")
+# What the CLI says of an MCP server that it could not reach.
+_NO_SERVER = ("failed", "needs-auth")
 # The CLI tries a refused key ten times, for minutes. It will not get better.
 _REFUSALS = 3
 _POLL = 0.1
@@ -108,6 +111,7 @@ class _Call:
         self.refused = 0
         self.printed = 0
         self.unkept: OSError | None = None
+        self.not_ready: str | None = None
 
     def run(self) -> Run:
         task = self.task
@@ -134,6 +138,8 @@ class _Call:
         writer.start()
         try:
             early = self._wait(process, started)
+            if self.not_ready is not None:  # also where it was quicker than we look
+                early = ("setup_failed", self.not_ready)
         finally:
             # Also after a good end: a command left in the background is somebody's, too.
             end_attempt(process.pid, str(base), grace=3.0)
@@ -142,7 +148,7 @@ class _Call:
             self.agent.guard.watch(base)
         if self.unkept is not None:
             raise self.unkept
-        if self.last_word:
+        if self.last_word and self.not_ready is None:
             early = None
         end, reason = ended_as(early, self.result, process.returncode, self._said().strip())
         return captured(
@@ -182,6 +188,8 @@ class _Call:
                 return "killed", f"it printed over {_MOST_PRINTED:,} bytes"
             if self.unkept is not None:
                 return "killed", "what it prints cannot be kept"
+            if self.not_ready is not None:
+                return "setup_failed", self.not_ready
             if self.task.stop.is_set():
                 return "interrupted", "the run was interrupted"
             if self.refused >= _REFUSALS:
@@ -210,6 +218,7 @@ class _Call:
         kind = (line.get("type"), line.get("subtype"))
         if kind == ("system", "init") and self.init is None:
             self.init = line
+            self.not_ready = _dead_servers(line, self.task.options)
         elif kind == ("system", "api_retry"):
             self.refused += line.get("error_status") in (401, 403)
         elif kind[0] == "result":
@@ -220,6 +229,20 @@ class _Call:
             self.last_word = False
 
     _result_at = 0.0
+
+
+def _dead_servers(init: Mapping[str, Any], options: AgentOptions) -> str | None:
+    """Which of the MCP servers that the attempt was to have did not start, in words. Without them
+    it would say nothing about the agent.
+    """
+    named = (options.mcp_config or {}).get("mcpServers") or {}
+    servers = init.get("mcp_servers")
+    for server in servers if isinstance(servers, list) else ():
+        if isinstance(server, dict) and server.get("status") in _NO_SERVER:
+            name = server.get("name")
+            if isinstance(name, str) and name in named:
+                return f"agent.mcp_config: the server {name!r} is not there: {server['status']}"
+    return None
 
 
 def _write(process: subprocess.Popen[bytes], prompt: str) -> None:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.errors import ConfigurationError
+from skilltrace_mlflow.expectations.documents import show
+from skilltrace_mlflow.expectations.explain import find_problems
 
 __all__ = ["PERMISSION_MODES", "AgentOptions", "agent_options"]
 
@@ -35,6 +37,40 @@ _OF_A_PARENT = (
     "CLAUDE_CODE_TMPDIR",
 )
 _LISTS = ("allowed_tools", "disallowed_tools", "skills", "setup", "teardown")
+_TEXTS = {"type": "array", "items": {"type": "string"}}
+# What decides what the agent may do. The CLI leaves a whole settings file with a slip in it out
+# without a word, and the attempt would be made without its rules.
+_SHAPES: Mapping[str, Mapping[str, Any]] = {
+    "mcp_config": {
+        "type": "object",
+        "properties": {
+            "mcpServers": {"type": "object", "additionalProperties": {"type": "object"}}
+        },
+        "required": ["mcpServers"],
+    },
+    "settings": {
+        "type": "object",
+        "properties": {
+            "permissions": {
+                "type": "object",
+                "properties": {
+                    "allow": _TEXTS,
+                    "ask": _TEXTS,
+                    "deny": _TEXTS,
+                    "additionalDirectories": _TEXTS,
+                    "defaultMode": {"type": "string"},
+                },
+            },
+            "env": {"type": "object", "additionalProperties": {"type": ["string", "number"]}},
+            "hooks": {
+                "type": "object",
+                "additionalProperties": {"type": "array", "items": {"type": "object"}},
+            },
+            "model": {"type": "string"},
+            "sandbox": {"type": "object"},
+        },
+    },
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +117,10 @@ class AgentOptions:
         }
         return passed | {name: value for name, value in self.env.items() if value is not None}
 
+    def lacking(self, outside: Mapping[str, str]) -> tuple[str, ...]:
+        """The variables that `env` lets pass and that are not set here."""
+        return tuple(sorted(k for k, v in self.env.items() if v is None and k not in outside))
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON values, without what `env` holds: a run's plan keeps no secrets."""
         shown: dict[str, Any] = {}
@@ -121,8 +161,12 @@ def _value(key: str, value: Any, folder: Path) -> Any:
         return _folder(f"agent.{key}", folder, value)
     if key == "skills":
         return tuple(_skill(f"agent.{key}", folder, item) for item in _listed(value))
-    if key in ("mcp_config", "settings"):
-        return value if isinstance(value, Mapping) else _json(f"agent.{key}", folder, value)
+    if key in _SHAPES:
+        where = f"agent.{key}"
+        if not isinstance(value, Mapping):
+            where, value = f"{where}: {value}", _json(where, folder, value)
+        _require_shape(where, value, _SHAPES[key])
+        return value
     if key == "env":
         if isinstance(value, Mapping):
             return {name: None if text is None else str(text) for name, text in value.items()}
@@ -130,6 +174,12 @@ def _value(key: str, value: Any, folder: Path) -> Any:
     if key == "timeout":
         return float(value)
     return tuple(_listed(value)) if key in _LISTS else value
+
+
+def _require_shape(where: str, value: Any, schema: Mapping[str, Any]) -> None:
+    found = [f"{where}: {show(path)}: {text}" for path, text, _ in find_problems(value, schema)]
+    if found:
+        raise ConfigurationError(*found)
 
 
 def _listed(value: Any) -> Sequence[Any]:

@@ -10,7 +10,7 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
@@ -189,8 +189,9 @@ class Runner:
         try:
             run_commands(options.teardown, place, env, what="teardown")
         except SetupError as error:  # the agent has done its part
-            (task.record / "teardown.txt").write_text(f"{error}\n", encoding="utf-8")
-        return run
+            run = replace(run, notes=(*run.notes, str(error)))
+        notes = [f"agent.env: {name} is not set here" for name in options.lacking(os.environ)]
+        return replace(run, notes=(*run.notes, *notes))
 
 
 @contextlib.contextmanager

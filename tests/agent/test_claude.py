@@ -173,6 +173,18 @@ def test_interrupted(attempt: Callable[..., Run], server: Serve) -> None:
     assert attempt("Go on", stop_after=1.5).end == "interrupted"
 
 
+def test_without_its_server_an_attempt_says_nothing(
+    attempt: Callable[..., Run], server: Serve
+) -> None:
+    server([Script(match="Go on", steps=(say("Done."),))])
+    servers = {"sql": {"command": "/nonexistent/server", "args": []}}
+    done = attempt("Go on", mcp_config={"mcpServers": servers})
+    assert (done.end, done.reason) == (
+        "setup_failed",
+        "agent.mcp_config: the server 'sql' is not there: failed",
+    )
+
+
 def test_without_a_binary(attempt: Callable[..., Run]) -> None:
     done = attempt("Go on", binary="/nonexistent/claude")
     assert done.end == "missing_binary"

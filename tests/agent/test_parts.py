@@ -113,10 +113,17 @@ def test_what_a_given_up_attempt_has_cost_counts(tmp_path: Path) -> None:
         ("{workspace: nowhere}", "agent.workspace"),
         ("{skills: [nowhere]}", "agent.skills"),
         ("{settings: nowhere.json}", "agent.settings"),
+        ("{settings: {permissions: 7}}", r"agent.settings: permissions: got the number 7"),
+        ("{settings: {permissions: {deny: Read}}}", r"agent.settings: permissions.deny: .*list"),
+        ("{settings: {hooks: [x]}}", r"agent.settings: hooks"),
+        ("{settings: odd.json}", r"agent.settings: odd.json: permissions"),
+        ("{mcp_config: {x: {command: y}}}", "agent.mcp_config: .*mcpServers"),
+        ("{mcp_config: {mcpServers: {x: y}}}", "agent.mcp_config: mcpServers.x"),
     ],
 )
 def test_slips_in_the_agent_block_are_named(tmp_path: Path, agent: str, place_of_it: str) -> None:
     (tmp_path / "manifest.yaml").write_text(f"skill: {{name: s}}\nagent: {agent}\n")
+    (tmp_path / "odd.json").write_text('{"permissions": []}')
     with pytest.raises(ConfigurationError, match=place_of_it):
         agent_options(load_manifest(tmp_path).agent, folder=tmp_path)
 

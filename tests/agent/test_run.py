@@ -194,9 +194,19 @@ def test_setup_teardown_and_keep(
     claude: str, server: Serve, skills: Callable[..., Path], place: Path, temporary: Path
 ) -> None:
     server([RETURNS])
-    agent = {"setup": "echo ready > state.txt", "teardown": ["cp state.txt over.txt"], "git": True}
+    agent = {
+        "setup": "echo ready > state.txt",
+        "teardown": ["cp state.txt over.txt", "echo broken; exit 4"],
+        "git": True,
+        "env": ["NOT_SET_HERE"],
+    }
     folder = skills([CASES[1]], agent=agent)
     assert cli(arguments(folder, place, "--keep")) == 0
+    # The agent has done its part; what went wrong around it is said all the same.
+    assert lines(place)[0]["notes"] == [
+        "agent.teardown: 'echo broken; exit 4' ended with 4: broken",
+        "agent.env: NOT_SET_HERE is not set here",
+    ]
     (kept,) = temporary.glob("skilltrace-agent-*")
     assert (kept / "workspace" / "over.txt").read_text() == "ready\n"
     assert (kept / "workspace" / ".git").is_dir()
