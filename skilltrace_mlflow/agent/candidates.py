@@ -12,6 +12,8 @@ from typing import Any, Literal
 from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.expectations import Manifest, merge_expectations, parse_expectations
+from skilltrace_mlflow.expectations.documents import show
+from skilltrace_mlflow.expectations.explain import find_problems
 from skilltrace_mlflow.expectations.names import did_you_mean
 from skilltrace_mlflow.proposals import yaml_files
 from skilltrace_mlflow.score import score_session
@@ -22,6 +24,26 @@ __all__ = ["FILE", "Candidate", "Candidates", "Status", "checks_of", "now", "ope
 FILE = "candidates.yaml"
 Status = Literal["pending", "approved", "rejected", "promoted"]
 _STATUSES = ("pending", "approved", "rejected", "promoted")
+_MAYBE_TEXT = {"type": ["string", "null"]}
+_MAYBE_MAPPING = {"type": ["object", "null"]}
+# People edit the file; keys that are not ours stay as they are.
+_SHAPE: Mapping[str, Any] = {
+    "type": "object",
+    "properties": {
+        "id": {"type": ["string", "integer"]},
+        "prompt": {"type": "string", "minLength": 1},
+        "response": _MAYBE_TEXT,
+        "created_at": _MAYBE_TEXT,
+        "trace": {**_MAYBE_MAPPING, "additionalProperties": {"type": "string"}},
+        "expectations": _MAYBE_MAPPING,
+        "figures": _MAYBE_MAPPING,
+        "checks": {"type": ["array", "null"], "items": {"type": "object"}},
+        "reviewer": _MAYBE_TEXT,
+        "reviewed_at": _MAYBE_TEXT,
+        "note": _MAYBE_TEXT,
+    },
+    "required": ["prompt"],
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,9 +192,15 @@ def _candidate(path: Path, item: Any) -> Candidate:
             f"{path}: candidate {values['id']!r}: status {status!r}; "
             f"{did_you_mean(str(status), _STATUSES)}"
         )
+    found = next(iter(find_problems(values, _SHAPE)), None)
+    if found is not None:
+        where, message, _ = found
+        raise ConfigurationError(
+            f"{path}: candidate {values['id']!r}: {f'{show(where)}: ' if where else ''}{message}"
+        )
     known = set(Candidate.__dataclass_fields__)
     kept = {key: value for key, value in values.items() if key in known and value is not None}
-    return Candidate(**{**kept, "id": str(values["id"]), "prompt": str(values.get("prompt", ""))})
+    return Candidate(**{**kept, "id": str(values["id"])})
 
 
 def _plain(value: Any) -> Any:

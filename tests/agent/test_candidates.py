@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -13,7 +14,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from skilltrace_mlflow.agent.candidates import Candidates
 from skilltrace_mlflow.cli._app import run as cli
+from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.proposals import yaml_files
 from tests.agent.model_server import ModelServer, Script
 from tests.agent.test_run import GOOD, lines
@@ -300,6 +303,30 @@ def test_comments_in_candidates_stay(folder: Path) -> None:
     path.write_text("# looked at on Mondays\n" + path.read_text())
     assert call(folder, "review", "--approve=x", "--reviewer=ana") == 0
     assert path.read_text().startswith("# looked at on Mondays\ncandidates:\n  - id: x\n")
+
+
+@pytest.mark.parametrize(
+    ("written", "place"),
+    [
+        ("prompt: null", "prompt"),
+        ("prompt: [a]", "prompt"),
+        ("note: x", "prompt"),
+        ("{prompt: p, trace: tr-1}", "trace"),
+        ("{prompt: p, trace: {trace_id: 5}}", "trace.trace_id"),
+        ("{prompt: p, expectations: [x]}", "expectations"),
+        ("{prompt: p, figures: x}", "figures"),
+        ("{prompt: p, checks: [5]}", "checks[0]"),
+        ("{prompt: p, note: {a: 1}}", "note"),
+        ("{prompt: p, status: maybe}", "status 'maybe'"),
+    ],
+)
+def test_slips_in_candidates_are_named(tmp_path: Path, written: str, place: str) -> None:
+    path = tmp_path / "candidates.yaml"
+    values = {"id": "x", "status": "approved", **yaml.safe_load(written)}
+    path.write_text(yaml.safe_dump({"candidates": [values]}))
+    with pytest.raises(ConfigurationError, match=f"candidate 'x': .*{re.escape(place)}") as told:
+        Candidates(path)
+    assert "\n" not in str(told.value)
 
 
 def test_two_at_once_lose_nothing(tmp_path: Path) -> None:
