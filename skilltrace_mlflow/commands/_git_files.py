@@ -86,6 +86,8 @@ def _uses(sub: str, words: list[str]) -> Iterator[dict[str, Any]]:
         target = target or posixpath.basename((operands or [""])[0]).removesuffix(".git")
         if target:
             yield {"kind": "write", "path": target, "below": True}
+    elif sub == "init" and operands:
+        yield {"kind": "folder", "path": operands[0]}
     elif sub in _SHOWING or sub == "add":
         for word in [*operands, *paths]:
             path = word.partition(":")[2] if sub in ("show", "cat-file") and ":" in word else word

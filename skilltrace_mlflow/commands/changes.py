@@ -26,7 +26,7 @@ _IN_PLACE = re.compile(r"-\w*i|inplace")
 _OUTPUT = re.compile(r"-\w*o")
 _NAMES_OUTPUT = re.compile(rf"(?:^|\s)(?:{OUTPUT_OPTION.pattern})(?:=|\s+)\S*[/.]")
 _GIT = frozenset(
-    "rm mv restore checkout stash reset clean apply am clone worktree".split()  # noqa: SIM905
+    "rm mv restore checkout stash reset clean apply am clone init worktree".split()  # noqa: SIM905
 )
 _GIT_WITH_OUTPUT = frozenset(("diff", "log", "show", "format", "archive"))
 _TO_NOWHERE = re.compile(r"[\d&]?>&[12](?=[\s;&|)'\"]|$)|[\d&]?>>?\s*/dev/null(?=[\s;&|)'\"]|$)")

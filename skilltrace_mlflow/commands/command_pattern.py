@@ -262,6 +262,8 @@ def _behind(part: _Part, program: str, command: Command) -> bool | None:
     words = command.words
     if _in_program_text(part, program, command):
         return None
+    if program.startswith("%%"):
+        return False  # a tool's program text, that is no shell's
     start: int | None = 1
     if is_known(program):
         start = runs_operands(words)

@@ -173,6 +173,10 @@ PROGRAMS: Mapping[str, FileProgram] = {
     "truncate": FileProgram(operands="write*", valued="-s --size", reads="-r --reference"),
     "mkdir": FileProgram(operands="folder*", valued="-m --mode"),
     "mkfifo": FileProgram(operands="write*", valued="-m"),
+    "venv": FileProgram(operands="folder*", valued="--prompt"),
+    "virtualenv": FileProgram(operands="folder*", valued="-p --python --prompt"),
+    "script": FileProgram(operands="write", valued="-c --command -E -I -O -B -T -t -m -o"),
+    "rename": FileProgram(operands="text edit*", valued="-e"),
     "patch": FileProgram(
         operands="edit read",
         valued="-p -d -D -F -g -B -V -Y -z --strip --directory --fuzz",

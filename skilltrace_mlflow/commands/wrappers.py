@@ -7,6 +7,7 @@ an option is not known, both readings are given (its next word may be its value 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -367,14 +368,17 @@ def _xargs(words: list[str], stdin: str | None) -> list[Carried]:
 
 
 def _parallel(words: list[str], stdin: str | None) -> list[Carried]:
-    """GNU parallel joins its words and gives them to a shell."""
+    """GNU parallel joins its words and gives them to a shell, once for every argument."""
     at = next((i for i, word in enumerate(words) if word.startswith(":::")), len(words))
-    found: list[Carried] = [
-        " ".join(tail).replace(UNKNOWN_WORDS, UNKNOWN).replace("{}", UNKNOWN)
-        for tail in _prefixed("parallel", words[:at])
-    ]
-    if not found:
-        found.extend(words[at + 1 :] or ([stdin] if stdin is not None else []))
+    lines = [" ".join(tail) for tail in _prefixed("parallel", words[:at])]
+    if not lines:
+        return list(words[at + 1 :] or ([stdin] if stdin is not None else []))
+    found: list[Carried] = []
+    for line in lines:
+        for given in words[at + 1 :][:20] or [UNKNOWN]:
+            given = given if given == UNKNOWN else shlex.quote(given)
+            filled = line.replace("{}", given) if "{}" in line or given == UNKNOWN else ""
+            found.append((filled or f"{line} {given}").replace(UNKNOWN_WORDS, UNKNOWN))
     return found
 
 

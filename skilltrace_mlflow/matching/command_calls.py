@@ -184,7 +184,8 @@ def _may_hold(line: Line, sql: SqlPattern) -> bool:
 
 def _may_hold_any(line: Line) -> bool:
     """Whether a line may hold a statement of which it shows no word."""
-    return "$" in line.text or "`" in line.text or hands_over_sql(line.text)
+    text = line.text
+    return "$" in text or "`" in text or "\\u00" in text or hands_over_sql(text)
 
 
 class _Sql(dict[int, tuple[SqlText, ...]]):

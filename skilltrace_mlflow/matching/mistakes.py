@@ -66,7 +66,11 @@ def refuse_mistaken(text: str, *, program: bool = False) -> None:
             f"no tool is called {name!r}; those of MCP servers have two underscores: did you mean "
             f"{hint!r}?"
         )
-    if name in _CATEGORIES and name not in TOOLS and not program:
+    if name.startswith(MCP_PREFIX) and name.endswith("__"):
+        raise ParameterError(
+            f"{stripped!r} names no tool: {name[:-2]} is every tool of that server"
+        )
+    if name in _CATEGORIES and name not in TOOLS and (not program or "_" in name):
         raise ParameterError(f"{name!r} is a category, no tool; category_limits counts those")
 
 

@@ -8,7 +8,8 @@ may stand behind others (`VACUUM RETAIN 0 HOURS` is `VACUUM t RETAIN 0 HOURS`). 
 for any text, `*` or `...` alone for a word or more. Capitals that begin no statement (`CROSS JOIN`)
 are looked for anywhere in one. String literals and comments never count.
 
-Names that are filled in (`${x}`, `{{ x }}`, `IDENTIFIER(:x)`, `:name`) may be any.
+Names that are filled in (`${x}`, `{{ x }}`, `IDENTIFIER(:x)`, `:name`) may be any, and so may a
+name that is the end of the pattern's (`users` of `prod.users`).
 """
 
 from __future__ import annotations
@@ -37,10 +38,11 @@ _CAPITAL_LIST = (  # which in small letters are programs, or words of the shell
     "SET SHUTDOWN START STOP SYNC UNCACHE UNLOCK UNSET VALUES WITH"
 )
 _SKIPPED_LIST = (
-    "ALL CASCADE CONCURRENTLY EXISTS EXTERNAL FOREIGN GLOBAL IF IGNORE LIVE LOCAL MANAGED "
-    "MATERIALIZED NOT ONLY OR OVERWRITE RECURSIVE REPLACE RESTRICT STREAMING TEMP TEMPORARY "
-    "TRANSIENT UNLOGGED VIRTUAL"
+    "ALL CASCADE CONCURRENTLY DELAYED EXISTS EXTERNAL FOREIGN GLOBAL HIGH_PRIORITY IF IGNORE LIVE "
+    "LOCAL LOW_PRIORITY MANAGED MATERIALIZED NOT ONLY OR OVERWRITE QUICK RECURSIVE REPLACE "
+    "RESTRICT STREAMING TEMP TEMPORARY TRANSIENT UNLOGGED VIRTUAL"
 )
+_MODIFIERS = frozenset({"DELAYED", "HIGH_PRIORITY", "IGNORE", "LOW_PRIORITY", "ONLY", "QUICK"})
 _SAME = {"SCHEMA": "DATABASE", "SCHEMAS": "DATABASES"}
 _OPENER_LIST = "; ( ) } BEGIN TRY CATCH THEN ELSE DO LOOP AS ANALYZE ATOMIC REPEAT GO EXECUTE"
 _VERBS = frozenset(_VERB_LIST.split())
@@ -78,12 +80,14 @@ _ELSEWHERE = {
     "DBLINK", "DBLINK_EXEC", "EXTERNAL_QUERY", "OPENQUERY", "OPENROWSET", "REMOTE_QUERY",
 }  # fmt: skip
 # What clients and notebooks read for themselves: %sql, \\c name, DELIMITER //.
-_EXECUTES_NAME = re.compile(r"\bEXECUTE\s+IMMEDIATE\b")
+_EXECUTES_NAME = re.compile(r"\bEXECUTE\s+IMMEDIATE\b|\bPREPARE\s+\w+\s+FROM\b")
 _GLUE = ("(", ")", "||", "+", ",", "CONCAT", "FROM", "IMMEDIATE", "N", "SP_EXECUTESQL")
 _NOT_SQL = re.compile(r"^[ \t]*(?:\\[^\n]*$|DELIMITER\b[^\n]*$)", re.MULTILINE | re.IGNORECASE)
 _MAGIC = re.compile(r"^\ufeff?\s*(?:%%?sql\b)?")
 _HINT = re.compile(r"/\*\+.*?\*/", re.DOTALL)
 _FILLED_IN = re.compile(r"\$\{[^{}]*\}|\{\{[^{}]*\}\}")
+# A text that is nothing but one: `{{ sql }}`, `$query`, `:statement`.
+_PLACEHOLDER = re.compile(r"\s*(?:\{\{[^{}]*\}\}|[$:@]\{?\w+\}?|\{\w+\}|<\w+>|\?)\s*;?\s*")
 _GEXEC = re.compile(r"\\gexec\b")
 _GAP = re.compile(r"(?<![.\w])\.\.\.(?![.\w])|…")
 _MYSQL_EXECUTED = re.compile(r"/\*!\d*(.*?)\*/", re.DOTALL)
@@ -102,6 +106,8 @@ class SqlPattern:
 
     def find(self, sql: SqlText, depth: int = 0) -> CommandMatch | None:
         """The first statement that the pattern means, or may mean; None if there is none."""
+        if _PLACEHOLDER.fullmatch(sql.text):
+            return CommandMatch(met=None, command=_short(sql.text), parser="sqlglot")
         if "{" in sql.text:
             sql = SqlText(text=_FILLED_IN.sub(_filled, sql.text), dialect=sql.dialect)
         folded = sql.text.upper()
@@ -139,19 +145,24 @@ class SqlPattern:
         if not stream[at].plain:
             return False
         words, index, doubtful = self.words, 0, False
+        last = at  # the place before this one, modifiers such as ONLY aside
         item = 1 if words[0] in ("GRANT", "REVOKE") else 2  # where a list can begin
         while at < len(stream):
             token = stream[at]
             pair = words[index - 1 : index + 1] if index else ()
-            left_out = pair in _OPTIONAL and _means(pair[0], stream[at - 1])
+            left_out = pair in _OPTIONAL and _means(pair[0], stream[last])
             if left_out and not _means(pair[1], token) and _is_name(token):
                 index += 1
             elif _means(words[index], token) or (
                 index and words[index] == "*" and words[0] != "SELECT" and _is_name(token)
             ):
+                last = at
                 index, at = index + 1, at + 1
             elif not index:
                 return False
+            elif size := _end_of_name(words, index, stream, at):
+                index, at = index + 2 * size[0] - 1, at + 2 * size[1] - 1
+                doubtful = True
             elif stream[at + 1 : at + 2] and stream[at + 1].word == "." and words[index - 1] != ".":
                 at += 2  # a qualifier: DELETE FROM main.users is DELETE FROM users
             elif token.word == UNKNOWN:
@@ -161,6 +172,7 @@ class SqlPattern:
             elif token.plain and (
                 token.word in _SKIPPED or (stream[at - 1].word, token.word) in _OPTIONAL
             ):
+                last = last if token.word in _MODIFIERS else at
                 at += 1
             elif words[index] in _CLAUSES and (clause := _clause(stream, at, words[index])):
                 at = clause
@@ -171,6 +183,33 @@ class SqlPattern:
             if index == len(words):
                 return None if doubtful else True
         return False
+
+
+def _end_of_name(
+    words: Sequence[str], index: int, stream: Sequence[Token], at: int
+) -> tuple[int, int] | None:
+    """How many parts the pattern's name and the statement's have, where the latter is the end of
+    the former: `users` may be `prod.users`, as a statement before or the connection says."""
+    if words[index - 1] == "." or stream[at - 1].word == ".":
+        return None
+    wanted = _parts_of_name(words, index)
+    found = _parts_of_name([token.word for token in stream[at : at + 8]], 0)
+    if len(wanted) == 1:
+        return None
+    if len(found) >= len(wanted):
+        return None
+    tokens_of_name = stream[at : at + 2 * len(found) : 2]
+    same = all(map(_means, wanted[-len(found) :], tokens_of_name))
+    return (len(wanted), len(found)) if same else None
+
+
+def _parts_of_name(words: Sequence[str], at: int) -> list[str]:
+    """The parts of a qualified name from a place on: `main`, `prod`, `users`."""
+    parts = [words[at]]
+    while at + 2 < len(words) and words[at + 1] == ".":
+        at += 2
+        parts.append(words[at])
+    return parts
 
 
 def parse_sql_pattern(text: str) -> SqlPattern | None:
@@ -260,7 +299,7 @@ def _executed_literals(stream: Sequence[Token]) -> Iterator[str]:
                 break
             elif following.word not in _GLUE:
                 parts.append(UNKNOWN)
-        if token.word == "IMMEDIATE" or any(part != UNKNOWN for part in parts):
+        if token.word == "IMMEDIATE" or prepares or any(part != UNKNOWN for part in parts):
             yield "".join(parts)
         yield from (part for part in parts if part != UNKNOWN)
 
@@ -286,7 +325,8 @@ def _starts(stream: Sequence[Token]) -> Iterator[int]:
         fresh = opener in _OPENERS and not (opener in _SOFT and _is_expression(stream, index))
         # FROM a INSERT INTO b, as Hive and Spark have it
         action = head == "ALTER" and opener not in ("ON", "NO", "REFERENCES")  # ON DELETE CASCADE
-        if fresh or action or (head == "FROM" and word == "INSERT"):
+        behind_condition = head in ("IF", "WHILE")  # T-SQL has no THEN
+        if fresh or action or behind_condition or (head == "FROM" and word == "INSERT"):
             yield index
         if fresh and (opener not in _SOFT or word == "ALTER"):
             head = word

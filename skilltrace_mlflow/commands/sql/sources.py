@@ -65,14 +65,16 @@ _NAME_PART = re.compile(r"[a-z\d]+")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _TEXT = re.compile(r"(?:--?[\w-]+=)?(\S+\s.*)", re.DOTALL)  # a word of several words
 _CLIENT_NAMES = re.compile(
-    r"(?i:\b(?:" + "|".join(map(re.escape, CLIENTS)) + r")\b|-enc|\biex\b)"
+    r"(?i:\b(?:" + "|".join(map(re.escape, CLIENTS)) + r"|dbshell|dbconsole)\b|-enc|\biex\b)"
     r"|\b(?:curl|wget|http|https|xh)\b.*(?i:statement|query|sql)",
     re.DOTALL,
 )
 # A line that has none of these as a whole word names no client.
 _CLIENT_WORDS = frozenset(re.split(r"\W", name)[0] for name in CLIENTS) | {
-    "iex", "curl", "wget", "http", "https", "xh",
+    "iex", "curl", "wget", "http", "https", "xh", "dbshell", "dbconsole",
 }  # fmt: skip
+_FIELD = re.compile(r"\w+:?")
+_SHELL_OF_A_FRAMEWORK = frozenset({"dbconsole", "dbshell"})
 _PLAIN_WORDS = re.compile(r"\w+", re.ASCII)
 
 
@@ -197,14 +199,18 @@ def _of_commands(commands: Sequence[Command]) -> Iterator[SqlText]:
         program = program_of(command.words[0])
         client = CLIENTS.get(program)
         language = code_language(program)
-        if language is not None:
+        if language is not None and not _SHELL_OF_A_FRAMEWORK.intersection(command.words):
             for part in (*command.words[1:], command.stdin or ""):
                 for text in sql_in_code(part, language):
                     yield SqlText(text=text)
         elif program in ("curl", "http", "https", "wget", "xh"):
             for body in (*command.words[1:], command.stdin or ""):
-                for text in _body(body):
+                for text in _posted(body):
                     yield SqlText(text=text)
+            if UNKNOWN in command.words and any("sql/statements" in w for w in command.words):
+                yield SqlText(text=UNKNOWN)  # curl …/sql/statements -d "$BODY"
+        elif _SHELL_OF_A_FRAMEWORK.intersection(command.words) and command.stdin is not None:
+            yield SqlText(text=command.stdin)  # python manage.py dbshell <<< …
         if client is not None:
             for text in _given(command, client):
                 yield SqlText(text=text, dialect=client.dialect)
@@ -258,6 +264,15 @@ def _unwrapped(text: str) -> Iterator[str]:
     """The SQL in an option's value: itself, or what a JSON body holds under its usual keys."""
     body = list(_body(text))
     yield from body or [text]
+
+
+def _posted(word: str) -> Iterator[str]:
+    """The SQL in a request's body, or in one of the fields that httpie takes apart."""
+    key, sign, value = word.partition("=")
+    if sign and _words(key) & _KEYS and _FIELD.fullmatch(key):
+        yield value
+    else:
+        yield from _body(word)
 
 
 def _body(text: str) -> Iterator[str]:
