@@ -32,6 +32,7 @@ _MOST_ROWS = 200
 _MOST_REASONS = 8
 _MOST_NODES = 60
 _LONGEST_CELL = 300
+_LONGEST_NAME = 40
 # Words as well as marks: neither colour nor a symbol alone says what a verdict is.
 _MARKS = {"pass": "✓ pass", "fail": "✗ fail", "unknown": "? unknown", "error": "! error"}
 _COLOURS = {
@@ -102,7 +103,9 @@ def _matrix(evaluation: Evaluation) -> str:
         by_name = {outcome.check: outcome for outcome in result.judged}
         cells = (_outcome(by_name.get(name)) for name in names)
         whole = _mark(str(result.verdict), result.error or "")
-        rows.append((f"<th>{_text(tests[id(result)])}</th>", whole, *cells))
+        name = tests[id(result)]
+        style = ' style="white-space:nowrap"' if len(name) <= _LONGEST_NAME else ""
+        rows.append((f"<th{style}>{_text(name)}</th>", whole, *cells))
     if len(evaluation.results) > len(shown):
         rest = f"… and {counted(len(evaluation.results) - len(shown), 'more test')}"
         rows.append((f"<th>{rest}</th>",))
@@ -164,7 +167,8 @@ def _table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]]) -> 
     heads = "".join(f"<th>{_text(name, 60)}</th>" for name in head)
     top = f"<thead><tr>{heads}</tr></thead>" if head else ""
     body = "".join(f"<tr>{''.join(row)}</tr>" for row in rows)
-    return f"<table><caption>{_text(caption)}</caption>{top}<tbody>{body}</tbody></table>"
+    table = f"<table><caption>{_text(caption)}</caption>{top}<tbody>{body}</tbody></table>"
+    return f'<div style="overflow-x:auto">{table}</div>'  # many checks are wider than a cell
 
 
 def _cell(text: str, depth: int = 0) -> str:
