@@ -63,17 +63,19 @@ class Person:
         return shown
 
     def worked_with_claude(self, recording: str, number: int) -> Path:
-        """Leave a session of Claude Code's in the project, the newest one."""
+        """Leave a session of Claude Code's in the project, of that day of a month."""
         folder = self.home / ".claude" / "projects" / project_slug(self.project)
         folder.mkdir(parents=True, exist_ok=True)
         rows = map(json.loads, (TRACES / recording).read_text(encoding="utf-8").splitlines())
         cwd = str(self.project)
-        file = folder / f"{number * 8}-1111-4111-8111-111111111111.jsonl"
+        file = folder / f"{str(number) * 8}-1111-4111-8111-111111111111.jsonl"
         lines = []
         for row in rows:
             changed = {**row, "sessionId": file.stem} if "sessionId" in row else dict(row)
             if "cwd" in changed:
                 changed["cwd"] = cwd
+            if "timestamp" in changed:
+                changed["timestamp"] = f"2026-11-{number:02}{changed['timestamp'][10:]}"
             content = changed.get("message", {}).get("content")
             if isinstance(content, str):
                 changed["message"]["content"] = f"{content} My key is {SECRET}."

@@ -5,14 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from skilltrace_mlflow.report.terminal.console import printed
 from skilltrace_mlflow.report.terminal.lines import cells, grid, wrapped
 from skilltrace_mlflow.text import one_line
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["traces_table"]
 
