@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from skilltrace_mlflow.checks import Outcome, Verdict
-from skilltrace_mlflow.report._found import problems, what_happened
-from skilltrace_mlflow.report._names import WHOLE_TEST
+from skilltrace_mlflow.report._words import WHOLE_TEST, problems, what_happened
 from skilltrace_mlflow.results import Evaluation, TestResult
 from skilltrace_mlflow.text import counted, one_line
 

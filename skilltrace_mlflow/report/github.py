@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import PurePath
 
 from skilltrace_mlflow.checks import Verdict
-from skilltrace_mlflow.report._found import problems, what_happened
+from skilltrace_mlflow.report._words import problems, what_happened
 from skilltrace_mlflow.report.table import headline
 from skilltrace_mlflow.results import Evaluation, TestResult
 from skilltrace_mlflow.text import label, one_line

@@ -17,10 +17,9 @@ from skilltrace_mlflow.report._attempts import (
     attempts_summary,
     triggering_summary,
 )
-from skilltrace_mlflow.report._found import problems, what_happened
-from skilltrace_mlflow.report._names import labels
 from skilltrace_mlflow.report._problems import top_reasons
 from skilltrace_mlflow.report._summary import sentence
+from skilltrace_mlflow.report._words import labels, problems, what_happened
 from skilltrace_mlflow.report.table import headline
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.text import one_line

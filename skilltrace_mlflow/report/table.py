@@ -21,8 +21,7 @@ from skilltrace_mlflow.report._attempts import (
     attempts_summary,
     triggering_summary,
 )
-from skilltrace_mlflow.report._found import problems
-from skilltrace_mlflow.report._names import labels
+from skilltrace_mlflow.report._words import labels, problems
 from skilltrace_mlflow.report.terminal.console import print_parts, printed, terminal_width
 from skilltrace_mlflow.report.terminal.groups import (
     LONGEST,

@@ -11,7 +11,7 @@ import pytest
 
 from skilltrace_mlflow.checks import Outcome, Verdict, get_check, run_check
 from skilltrace_mlflow.report import to_html, to_json, to_junit, to_markdown
-from skilltrace_mlflow.report._found import what_happened
+from skilltrace_mlflow.report._words import what_happened
 from skilltrace_mlflow.results import Evaluation, TestResult
 from skilltrace_mlflow.session import FileOperation, Session, SkillUse, SubAgent
 from tests.builders import make_call, make_session

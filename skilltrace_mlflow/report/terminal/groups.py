@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.checks import Outcome, Verdict
-from skilltrace_mlflow.report._found import WORST_FIRST, missed, what_happened
-from skilltrace_mlflow.report._names import WHOLE_TEST
+from skilltrace_mlflow.report._words import WHOLE_TEST, WORST_FIRST, missed, what_happened
 from skilltrace_mlflow.report.terminal.lines import cells, hanging
 from skilltrace_mlflow.results import Evaluation, TestResult
 from skilltrace_mlflow.text import counted, one_line

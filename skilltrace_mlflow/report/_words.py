@@ -1,15 +1,30 @@
-"""What did not pass, and the words for it, for every format that names it."""
+"""The words of every format: what results are called, what did not pass, and why."""
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.results import Evaluation, TestResult
-from skilltrace_mlflow.text import one_line
+from skilltrace_mlflow.text import label, one_line
 
-__all__ = ["WORST_FIRST", "missed", "problems", "what_happened"]
+__all__ = ["WHOLE_TEST", "WORST_FIRST", "labels", "missed", "problems", "what_happened"]
+
+WHOLE_TEST = "(whole test)"
+"""Stands for the check's name where no check is meant."""
 
 WORST_FIRST = {Verdict.FAIL: 0, Verdict.ERROR: 1, Verdict.UNKNOWN: 2, Verdict.PASS: 3}
 _NOTHING_ASKED = "nothing was expected of this test, so nothing was judged"
+
+
+def labels(results: Sequence[TestResult], *, limit: int = 120) -> dict[int, str]:
+    """The name of each result, by its `id()`; the attempt is shown where there are several."""
+    attempts = Counter(result.test_id for result in results)
+    return {
+        id(r): label(r.test_id, r.attempt, attempts=attempts[r.test_id], limit=limit)
+        for r in results
+    }
 
 
 def problems(evaluation: Evaluation) -> list[tuple[TestResult, Outcome]]:
