@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -364,7 +365,7 @@ def test_mlflow_that_is_not_installed_is_one_of_the_findings(
     assert (last.state, last.way_out) == ("missing", "pip install skilltrace-mlflow")
 
 
-def test_on_a_terminal_each_finding_is_a_line_in_colour(project: Path) -> None:
+def test_on_a_terminal_what_is_missing_stands_out(project: Path) -> None:
     terminal = Terminal(80)
     code = subprocess.run(
         [sys.executable, "-m", "skilltrace_mlflow", "doctor", "--tracking-uri", "sqlite:///n.db"],
@@ -375,8 +376,16 @@ def test_on_a_terminal_each_finding_is_a_line_in_colour(project: Path) -> None:
         timeout=120,
         check=False,
     ).returncode
-    lines = terminal.text().splitlines()
+    colour = re.compile(r"\x1b\[[0-9;]*m")
+    # What is longer than a line goes on below, indented.
+    lines = [line for line in terminal.text().splitlines() if colour.sub("", line)[:1] != " "]
     assert code == 1
-    assert len(lines) == 5
-    assert lines[0].startswith("\x1b[32mok")
-    assert lines[2].startswith("\x1b[31mmissing")
+    assert [colour.sub("", line).split()[1] for line in lines] == [
+        "claude",
+        "autolog",
+        "store",
+        "experiment",
+        "sessions",
+    ]
+    assert lines[0].startswith("ok")
+    assert lines[2].startswith("\x1b[1;31mmissing")

@@ -23,13 +23,18 @@ COMMANDS: dict[str, click.Command] = {
 
 
 def shown() -> list[str]:
-    """Lines of `bash` blocks, and of indented text of a notebook, that call one of ours."""
+    """Lines of `bash` blocks, and of indented text of a notebook, that call one of ours: with the
+    values of their variables, and without what is done where they fail.
+    """
     found = []
     for path in SHOWN:
         text = path.read_text(encoding="utf-8").replace("\\\n", " ")
+        values = dict(re.findall(r'^(\w+)="([^"]*)"$', text, re.MULTILINE))
         for line in text.splitlines():
-            words = re.sub(r"^\s*#( MAGIC)?\s*", "", line).strip()
+            words = re.sub(r"^\s*#( MAGIC)?\s*", "", line).strip().partition(" || ")[0]
             if words.partition(" ")[0] in COMMANDS and "`" not in words:
+                for name, value in values.items():
+                    words = words.replace(f"${name}", value)
                 found.append(words)
     return sorted(set(found))
 
