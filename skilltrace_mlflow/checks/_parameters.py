@@ -461,15 +461,12 @@ def lift(bans: Sequence[str], exceptions: Sequence[str]) -> tuple[tuple[str, ...
 def unfold(value: Any, main: str) -> tuple[Any, float, tuple[str, ...]]:
     """A short or long form as (the value under `main`, its threshold, the path to it).
 
-    The long form is a mapping with the key `main`; everything else is the short form. Raises
-    ParameterError where `main` holds a single value.
+    The long form is a mapping with the key `main`; everything else is the short form.
     """
     if isinstance(value, Mapping) and set(value) <= {main, "threshold"}:
         inner = value.get(main)
-        if isinstance(inner, (Mapping, list, tuple)):
+        if isinstance(inner, (Mapping, list, tuple)):  # {limits: 5} limits a tool of that name
             return inner, float(value.get("threshold", 1.0)), (main,)
-        if main in value:  # no tool is called so, and a limit on it would always be kept
-            raise ParameterError(f"{main} holds the names and their values", path=(main,))
     return value, 1.0, ()
 
 

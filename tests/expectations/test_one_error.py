@@ -123,7 +123,6 @@ CASE = "test_cases:\n  - id: a\n    "
 WAYS_OUT = {
     TE + "tool_limits: {limits: {Bash: 3}, Read: 1}": "4:38: |Read: unknown key|known: limits,",
     TE + "tool_limits: {limits: [Bash]}": "4:27: |limits: got a list of 1|a mapping",
-    TE + "tool_limits: {limits: 3}": "4:27: |limits holds the names and their values",
     TE + "required_tools: {tools: Read}": "4:29: |tools: got the text|write [Read]",
     TE + "required_tools: Read, Grep": "4:21: |write [Read, Grep]",
     TE + "banned_tools: 'rm -rf: now'": "4:19: |write ['rm -rf: now']",
