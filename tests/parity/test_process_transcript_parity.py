@@ -52,8 +52,9 @@ FLAG = "the tracer drops is_error, and the result's text proves neither success 
 # messages without text is nowhere.
 USAGE = "the turn ends without text: the usage of its last messages is not in the trace"
 
-# WebFetch asks a model; Claude Code states what that used in its transcript, the trace nowhere.
-SIDE = "what WebFetch asked a model is not in the trace"
+# WebFetch and WebSearch ask a model; Claude Code states what that used in its transcript, the trace
+# nowhere.
+SIDE = "what WebFetch or WebSearch asked a model is not in the trace"
 
 ALLOWED: dict[str, dict[str, str]] = {
     "demo-subagent": {
@@ -86,7 +87,9 @@ ALLOWED: dict[str, dict[str, str]] = {
         "token_budget": SUBAGENT,
         "tool_sequence": SUBAGENT,
     },
+    "newest-budget-2.1.332": {"token_budget": USAGE},
     "newest-errors-2.1.332": {"token_budget": USAGE},
+    "newest-search-2.1.332": {"token_budget": SIDE},
     "newest-structured-2.1.332": {"token_budget": USAGE},
     "newest-web-2.1.332": {"token_budget": SIDE},
     "newest-denials-2.1.330": {"file_existence": FLAG},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -118,7 +119,8 @@ def test_side_requests_are_among_the_recordings() -> None:
         for session in sessions(folder)
         if any(step.agent == OUTSIDE for step in session.steps)
     ]
-    assert {"newest-compact-2.1.332", "newest-web-2.1.332"} <= set(beyond)
+    sides = {f"newest-{name}-2.1.332" for name in ("compact", "autocompact", "web", "search")}
+    assert sides <= set(beyond)
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
@@ -162,3 +164,34 @@ def test_an_empty_session_file_is_an_error_and_not_listed() -> None:
         assert path not in find_sessions(path.parent)
         with pytest.raises(InputError, match="is empty"):
             parse_transcript(path)
+
+
+@pytest.mark.parametrize("folder", STATED, ids=lambda path: path.name)
+def test_a_result_behind_its_transcript_agrees_with_it(folder: Path, tmp_path: Path) -> None:
+    """`cat SESSION.jsonl result.json`: the line of `--output-format json` as the last one."""
+    last = {outcome["session_id"]: outcome for outcome in results(folder)}
+    copy = Path(shutil.copytree(folder, tmp_path / folder.name))
+    for path in find_sessions(folder):
+        alone = parse_transcript(path)
+        outcome = last[alone.session_id or ""]
+        longer = copy / path.relative_to(folder)
+        with longer.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(outcome) + "\n")
+        both = parse_transcript(longer)
+        assert both.usage == alone.usage
+        assert both.usage_complete == alone.usage_complete
+        assert session_cost(both) == pytest.approx(session_cost(alone))
+        assert [c.id for c in both.tool_calls] == [c.id for c in alone.tool_calls]
+        said = {denial["tool_use_id"] for denial in outcome["permission_denials"]}
+        denied = {call.id for call in both.tool_calls if call.outcome == "denied"}
+        assert said <= denied == {c.id for c in alone.tool_calls if c.outcome == "denied"}
+        kinds = {"error_max_turns": "turn_limit", "error_max_budget_usd": "budget_limit"}
+        expected = kinds.get(outcome["subtype"]) or (
+            "cut_off" if outcome["is_error"] else "finished"
+        )
+        assert both.ending.kind == expected
+        # The entries begin before the prompt is sent and end before the result is printed.
+        took = outcome["duration_ms"] / 1000
+        assert (both.duration_seconds or 0) >= took
+        if len(results(folder)) == 1 and not folder.name.startswith("newest-kill"):
+            assert alone.duration_seconds == pytest.approx(took, abs=max(1.0, took / 4))
