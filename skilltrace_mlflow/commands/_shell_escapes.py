@@ -56,12 +56,15 @@ def _vim(words: Sequence[str]) -> Iterator[str]:
 
 
 def _git(words: Sequence[str]) -> Iterator[str]:
-    for setting in _behind(words, ("-c",)):
-        name, _, value = setting.partition("=")
-        if name.lower().endswith(_GIT_SETTINGS):
-            yield value.lstrip("!")
-    if "difftool" in words:
-        yield from _behind(words, ("-x", "--extcmd"))
+    at = 0
+    while at < len(words) and words[at].startswith("-"):  # in front of the subcommand
+        if words[at] == "-c" and at + 1 < len(words):
+            name, _, value = words[at + 1].partition("=")
+            if name.lower().endswith(_GIT_SETTINGS):
+                yield value.lstrip("!")
+        at += 2 if words[at] in ("-C", "-c", "--git-dir", "--work-tree", "--namespace") else 1
+    if words[at : at + 1] == ["difftool"]:
+        yield from _behind(words[at:], ("-x", "--extcmd"))
 
 
 def _behind(words: Sequence[str], options: Sequence[str]) -> Iterator[str]:
