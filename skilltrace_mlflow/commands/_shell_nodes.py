@@ -25,6 +25,7 @@ __all__ = [
     "source_of",
     "text_of",
     "unescaped",
+    "unmasked",
 ]
 
 _ESCAPE = re.compile(r"\\(\n|.)", re.DOTALL)
@@ -50,6 +51,12 @@ EXPRESSIONS = {
     "array",
 }
 
+# Characters beyond the first plane, and those that stand for them while a text is parsed.
+_UNSAFE = re.compile("[\ue100-\uf8ff\U00010000-\U0010ffff]")
+_FIRST_STAND_IN, _MOST_STAND_INS = 0xE100, 0xF8FF - 0xE100
+_STAND_INS: dict[str, str] = {}
+_ORIGINALS: dict[int, str] = {}
+_LOCK = threading.Lock()
 _THREAD = threading.local()  # a parser is not to be shared between threads
 
 
@@ -70,8 +77,34 @@ def _new_parser() -> Any:
 
 def parse(text: str) -> Node:
     """The root of a text's syntax tree; the parser has to be available."""
-    root: Node = _parser().parse(text.encode("utf-8", "replace")).root_node
+    root: Node = _parser().parse(_masked(text).encode("utf-8", "replace")).root_node
     return root
+
+
+def _masked(text: str) -> str:
+    """A text with a stand-in for every character that the grammar's scanner cannot take.
+
+    It asks a table of the C library about each character, without a look whether that is so long:
+    beyond the first plane that kills the process now and then. `unmasked` gives them back.
+    """
+    if text.isascii() or not _UNSAFE.search(text):
+        return text
+    return _UNSAFE.sub(lambda match: _stand_in(match.group()), text)
+
+
+def _stand_in(char: str) -> str:
+    with _LOCK:
+        known = _STAND_INS.get(char)
+        if known is None and len(_STAND_INS) < _MOST_STAND_INS:
+            known = _STAND_INS[char] = chr(_FIRST_STAND_IN + len(_STAND_INS))
+            _ORIGINALS[ord(known)] = char
+    return known or "\ufffd"
+
+
+def unmasked(data: bytes) -> str:
+    """The text of a part of what was parsed."""
+    text = data.decode("utf-8", "replace")
+    return text if text.isascii() or not _ORIGINALS else text.translate(_ORIGINALS)
 
 
 def available() -> bool:
@@ -88,7 +121,7 @@ def last_command(node: Node) -> Node:
 
 def text_of(node: Node) -> str:
     """The source of a node."""
-    return (node.text or b"").decode("utf-8", "replace")
+    return unmasked(node.text or b"")
 
 
 def between(node: Node, end: int, child: Node) -> bytes:
@@ -103,7 +136,7 @@ def source_of(node: Node) -> str:
 
 def plain_text(data: bytes) -> str:
     """The text between double quotes, escapes resolved."""
-    text = data.decode("utf-8", "replace")
+    text = unmasked(data)
     return _QUOTED_ESCAPE.sub(lambda m: "" if m.group(1) == "\n" else m.group(1), text)
 
 

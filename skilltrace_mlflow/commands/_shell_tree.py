@@ -20,6 +20,7 @@ from skilltrace_mlflow.commands._shell_nodes import (
     parse,
     source_of,
     text_of,
+    unmasked,
 )
 from skilltrace_mlflow.commands._shell_output import LONGEST, bounded, output_of
 from skilltrace_mlflow.commands._shell_segments import KEYWORDS
@@ -398,7 +399,7 @@ class Walk(Words):
             return ""
         from skilltrace_mlflow.commands.wrappers import program_of
 
-        text = (node.text or b"")[source_from - node.start_byte :].decode("utf-8", "replace")
+        text = unmasked((node.text or b"")[source_from - node.start_byte :])
         program = program_of(words[0])
         self.define(program, words)
         named = [self.files[n] for n in map(_file_name, words[1:]) if n in self.files]
