@@ -162,6 +162,8 @@ def _spark(master: str, path: Path) -> Callable[[], int]:
         SparkSession.builder.master(master)
         .config("spark.ui.enabled", "false")
         .config("spark.ui.showConsoleProgress", "false")
+        # Left to itself the JVM takes another collector with one core than with two.
+        .config("spark.driver.extraJavaOptions", "-XX:+UseParallelGC")
         # Small files are not read together: as many tasks as files, as with large ones.
         .config("spark.sql.files.openCostInBytes", "1g")
         .getOrCreate()
