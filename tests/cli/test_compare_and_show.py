@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
-from skilltrace_mlflow.cli._app import run
 from skilltrace_mlflow.comparison.run_results import RESULTS_ARTIFACT
 from skilltrace_mlflow.report import to_jsonl
 from skilltrace_mlflow.results import Evaluation
+from tests.cli.calling import Call
 from tests.report.evaluations import demo, outcome, recordings
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "skills" / "bronze-ingestion"
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    def run_it(*arguments: object) -> tuple[int, str, str]:
-        code = run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return run_it
 
 
 @pytest.fixture(scope="module")

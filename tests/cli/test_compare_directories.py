@@ -2,29 +2,16 @@
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from skilltrace_mlflow.cli._app import run
 from skilltrace_mlflow.comparison.compare import FigureComparison
 from skilltrace_mlflow.report.comparison import figure_rows
+from tests.cli.calling import Call
 
 TRACES = Path(__file__).resolve().parents[2] / "examples" / "skills" / "bronze-ingestion" / "traces"
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    def run_it(*arguments: object) -> tuple[int, str, str]:
-        code = run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        assert "Traceback" not in captured.err
-        return code, captured.out, captured.err
-
-    return run_it
 
 
 def session(path: Path, prompt: str | None, calls: int = 1) -> None:

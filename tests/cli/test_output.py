@@ -10,20 +10,19 @@ import logging
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 import pytest
 
 from skilltrace_mlflow.cli._app import _COMMANDS, run
+from tests.cli.calling import Call
 from tests.report.evaluations import recordings
 
 SKILL = Path(__file__).resolve().parents[2] / "examples" / "skills" / "bronze-ingestion"
 (GOOD,) = (recordings() / "demo-good").glob("*.jsonl")
 RESULTS = {".txt", ".json", ".jsonl", ".xml", ".md", ".html"}
 
-Call = Callable[..., tuple[int, str, str]]
 
 CASES: dict[str, tuple[list[object], set[str]]] = {
     "trace-eval": (["trace-eval", SKILL, "--trace", GOOD], RESULTS),
@@ -51,17 +50,6 @@ def command_of(name: str) -> click.Command:
 def options(command: click.Command) -> dict[str, click.Option]:
     found = (item for item in command.params if isinstance(item, click.Option))
     return {flag: item for item in found for flag in item.opts}
-
-
-@pytest.fixture
-def call(capsys: pytest.CaptureFixture[str]) -> Call:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        code = run([str(argument) for argument in arguments])
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture(autouse=True)
