@@ -194,8 +194,6 @@ def _end_of_name(
         return None
     wanted = _parts_of_name(words, index)
     found = _parts_of_name([token.word for token in stream[at : at + 8]], 0)
-    if len(wanted) == 1:
-        return None
     if len(found) >= len(wanted):
         return None
     tokens_of_name = stream[at : at + 2 * len(found) : 2]
