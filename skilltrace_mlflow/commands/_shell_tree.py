@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from skilltrace_mlflow.commands._shell_escapes import command_of_setting
 from skilltrace_mlflow.commands._shell_nodes import (
     EXPRESSIONS,
     available,
@@ -48,6 +49,11 @@ _MOST_CALLS = 200
 _UNKNOWN_LINE = re.compile(rf"^{UNKNOWN}+$", re.MULTILINE)
 _BACKQUOTED = re.compile(r"(?<!\\)`((?:[^`\\]|\\.)*)`", re.DOTALL)
 _FILE_IN_WORD = re.compile(r"^-f|[\s=@]")
+# Files that a program reads without being told to, of those that a line may have written itself.
+_READ_UNASKED = {
+    **dict.fromkeys(("make", "gmake"), ("Makefile", "makefile", "GNUmakefile")),
+    "just": ("justfile", "Justfile", ".justfile"),
+}
 _OPEN = set(f"{UNKNOWN}{UNKNOWN_WORDS}*?[{{")  # a word that stands for others, or for none known
 _SHELL_NAMES = {*SHELLS, "source", "."}
 
@@ -326,11 +332,18 @@ class Walk(Words):
         if name is None or name.type != "variable_name":
             return
         key = text_of(name)
+        self.setting(name, text)
         if any(child.type == "+=" for child in node.children):
             text = self.variables.get(key, UNKNOWN) + text
         if self.conditional and self.variables.get(key) != text:
             text = UNKNOWN_WORDS
         self.variables[key] = text if len(text) <= LONGEST else UNKNOWN_WORDS
+
+    def setting(self, name: Node | None, value: str) -> None:
+        """Read a variable's value as a command line where a program will run it."""
+        line = None if name is None else command_of_setting(text_of(name), value)
+        if line is not None:
+            self.script(line, carried=True, stdin=None)
 
     def loop(self, node: Node, stdin: str | None) -> str:
         """A for loop, once for each of its values where these are known and few."""
@@ -376,7 +389,7 @@ class Walk(Words):
                 # X=1 cmd: for that command only
                 value = child.child_by_field_name("value")
                 if value is not None:
-                    self.words_of(value)
+                    self.setting(child.child_by_field_name("name"), self.words_of(value))
                 source_from = child.end_byte
             elif child.type == "herestring_redirect":
                 stdin = "".join(self.words_of(part) for part in child.named_children) + "\n"
@@ -402,7 +415,8 @@ class Walk(Words):
         text = unmasked((node.text or b"")[source_from - node.start_byte :])
         program = program_of(words[0])
         self.define(program, words)
-        named = [self.files[n] for n in map(_file_name, words[1:]) if n in self.files]
+        unasked = _READ_UNASKED.get(program, ())
+        named = [self.files[n] for n in (*map(_file_name, words[1:]), *unasked) if n in self.files]
         if program == "tee" and stdin is not None:
             for word in words[1:]:
                 self.files[posixpath.normpath(word)] = stdin

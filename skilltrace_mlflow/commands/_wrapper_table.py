@@ -159,8 +159,29 @@ _LAUNCHERS: Mapping[str, Prefix] = {
     "rr record": Prefix(), "heaptrack": Prefix(valued="-o"),
     "bwrap": Prefix(), "runc exec": Prefix(operands=1), "crictl exec": Prefix(operands=1),
     "gnome-terminal": Prefix(), "wezterm start": Prefix(valued="--cwd --workspace --class"),
+    "rustup run": Prefix(flags="--install", operands=1),
+    "ip vrf exec": Prefix(operands=1), "composer exec": Prefix(),
+    "podman unshare": Prefix(), "docker unshare": Prefix(), "buildah unshare": Prefix(),
+    "buildah run": Prefix(valued="-v --volume --user --workingdir -e --env", operands=1),
+    "bun run": Prefix(valued="--cwd --filter -c --config", flags="--bun -b --silent --watch --hot"),
+    "wezterm cli spawn": Prefix(valued="--cwd --pane-id --window-id --domain-name --workspace"),
+    **{
+        f"gh {name} ssh": Prefix(
+            valued="-c -d -R --codespace --config --profile --repo --server-port", joins=True
+        )
+        for name in ("codespace", "cs")
+    },
     "ctr task exec": Prefix(operands=1), "daemonize": Prefix(valued="-c -e -o -p -l -u"),
 }  # fmt: skip
+
+_DOCKER_RUN = Prefix(
+    valued="-e -u -w -v -p -h -l -m --env --user --workdir --volume --publish --name --network "
+    "--net --mount --entrypoint --env-file --label --memory --cpus --platform --pull --restart "
+    "--hostname --add-host --device --gpus --ulimit --tmpfs --cap-add --cap-drop --ipc --pid "
+    "--security-opt --shm-size --log-driver --expose --dns",
+    flags="-i -t -it -ti -d -P --interactive --tty --detach --rm --privileged --init --read-only",
+    operands=1,
+)
 
 PREFIXES: Mapping[str, Prefix] = {
     **_LAUNCHERS,
@@ -295,15 +316,8 @@ PREFIXES: Mapping[str, Prefix] = {
         flags="-i -t -it -ti -d --interactive --tty --detach --privileged",
         operands=1,
     ),
-    "docker run": Prefix(
-        valued="-e -u -w -v -p -h -l -m --env --user --workdir --volume --publish --name --network "
-        "--net --mount --entrypoint --env-file --label --memory --cpus --platform --pull --restart "
-        "--hostname --add-host --device --gpus --ulimit --tmpfs --cap-add --cap-drop --ipc --pid "
-        "--security-opt --shm-size --log-driver --expose --dns",
-        flags="-i -t -it -ti -d -P --interactive --tty --detach --rm --privileged --init "
-        "--read-only",
-        operands=1,
-    ),
+    "docker run": _DOCKER_RUN,
+    "docker container run": _DOCKER_RUN,
     "docker compose exec": Prefix(
         valued="-e -u -w --env --user --workdir --index", flags="-T -d --no-TTY", operands=1
     ),
@@ -339,6 +353,8 @@ TEXT_OPTION: Mapping[str, tuple[str, ...]] = {
     "fly": ("-C", "--command"),
     "flyctl": ("-C", "--command"),
     "gcloud": ("--command",),
+    "man": ("-P", "--pager"),
+    **dict.fromkeys(("nc", "ncat", "netcat"), ("-c", "-e", "--exec", "--sh-exec")),
     "nix-shell": ("--run", "--command"),
     "nodemon": ("-x", "--exec"),
     "npm": ("-c", "--call"),

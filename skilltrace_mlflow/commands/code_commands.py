@@ -25,7 +25,9 @@ __all__ = ["INTERPRETERS", "calls_shell", "code_language", "commands_in_code", "
 
 INTERPRETERS: Mapping[str, str] = {
     "R": "r", "Rscript": "r", "amm": "scala", "awk": "awk", "bun": "javascript",
-    "deno": "javascript", "gawk": "awk", "ipython": "python", "ipython3": "python",
+    "deno": "javascript", "elixir": "elixir", "emacs": "lisp", "emacsclient": "lisp",
+    "gawk": "awk", "groovy": "groovy", "iex": "elixir", "ipython": "python",
+    "ipython3": "python", "jshell": "java", "jupyter": "python", "kotlin": "kotlin",
     "lua": "lua", "luajit": "lua", "mawk": "awk", "node": "javascript", "nodejs": "javascript",
     "perl": "perl", "php": "php", "pypy": "python", "pyspark": "python", "python": "python",
     "ruby": "ruby", "scala": "scala", "spark-shell": "scala", "spark-submit": "python",
@@ -39,12 +41,20 @@ _RUNNER_LIST = (
     "system popen popen2 popen3 popen4 getoutput getstatusoutput check_call check_output execv "
     "execve execvp execvpe execl execle execlp execlpe spawnl spawnlp spawnv spawnvp posix_spawn "
     "create_subprocess_shell create_subprocess_exec execsync execfile execfilesync spawn spawnsync "
-    "shell_exec passthru proc_open pcntl_exec execa execacommand system2 qx"
+    "shell_exec passthru proc_open pcntl_exec execa execacommand system2 qx processbuilder"
 )
 _RUNNERS = frozenset(_RUNNER_LIST.split())
-_METHODS = frozenset({"run", "call", "execute", "command", "exec", "open"})
-_BASES = frozenset({"subprocess", "sp", "os", "child_process", "deno", "process", "shelljs", "cp"})
-_BARE = {"exec": frozenset({"javascript", "php", "perl", "ruby", "typescript"})}
+_METHODS = frozenset({"run", "call", "execute", "command", "exec", "open", "cmd"})
+_BASES = frozenset(
+    {"subprocess", "sp", "os", "child_process", "deno", "process", "shelljs", "cp", "system"}
+)
+_BARE = {
+    "exec": frozenset({"javascript", "php", "perl", "ruby", "typescript"}),
+    "command": frozenset({"lisp"}),  # (shell-command "rm x")
+}
+# Languages in which `getRuntime().exec(…)` runs a command, and those in which a text does it itself
+_RUNTIMES = frozenset({"groovy", "java", "kotlin", "scala"})
+_OF_TEXT = {"execute": frozenset({"groovy"}), "!": frozenset({"scala"})}
 _TICKS = frozenset({"perl", "php", "ruby"})  # backquotes run a command
 _QUICK = re.compile(
     r"(?i)\b(?:"
@@ -52,10 +62,11 @@ _QUICK = re.compile(
     + r")\b|\b(?:"
     + "|".join(sorted(_METHODS))
     + r")\s*\("
-    r"|`|%x"
+    r"|`|%x|[\"'\])]\s*\.\s*(?:execute\b|!)|shell-command"
 )
 _PARTS = ("system", "open", "getoutput", "status", "check_", "exec", "spawn", "subproc", "`", "%x",
-          "passthru", "run", "call", "qx", "command")  # fmt: skip
+          "passthru", "run", "call", "qx", "command", "cmd", "Command", "Builder",
+          ".!")  # fmt: skip
 _OUTER_TICKS = re.compile(r"(?:%x|qx)[{(\[]([^})\]\n]*)[})\]]|`([^`\n]+)`")
 _NOTEBOOK = re.compile(r"^(?:#|--|//) MAGIC ?", re.MULTILINE)
 _CELL = re.compile(r"\A\s*%{1,2}(?:(?:script\s+)?(?:ba|z)?sh|system|bash)\b(?P<rest>[\s\S]*)")
@@ -98,6 +109,9 @@ def commands_in_code(code: str, language: str = "") -> Iterator[str]:
         behind = pieces[at + 1]
         if piece == Piece("sign", "$") and behind.kind == "text":
             yield behind.text.replace(UNKNOWN, '"$x"')  # Bun's $`rm x`
+        after = pieces[at + 2].text if at + 2 < len(pieces) and behind.text == "." else ""
+        if piece.kind == "text" and language in _OF_TEXT.get(after, ()):
+            yield piece.text.replace(UNKNOWN, '"$x"')  # Groovy's "rm x".execute()
         if piece.kind != "name" or not _runs(pieces, at, language):
             continue
         if behind == Piece("sign", "("):
@@ -116,6 +130,8 @@ def _runs(pieces: Sequence[Piece], at: int, language: str) -> bool:
     if before in ("def", "function", "sub", "func"):
         return False
     if name in _RUNNERS or (language in _BARE.get(name, ()) and before != "."):
+        return True
+    if name == "exec" and before == "." and language in _RUNTIMES:
         return True
     base = pieces[at - 2].text.lower() if at > 1 and before == "." else ""
     return name in _METHODS and base in _BASES

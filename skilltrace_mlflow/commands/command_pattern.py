@@ -14,7 +14,7 @@ cannot be compared: if it could be the pattern, the answer is None, "cannot tell
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from skilltrace_mlflow.commands._leave_alone import LEAVE_ALONE
@@ -28,7 +28,11 @@ from skilltrace_mlflow.commands.arguments import (
     takes_place_of,
     takes_subcommand,
 )
-from skilltrace_mlflow.commands.code_commands import code_language, commands_in_code
+from skilltrace_mlflow.commands.code_commands import (
+    code_language,
+    commands_in_code,
+    shell_cells,
+)
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
 from skilltrace_mlflow.commands.operands import has_other_names
 from skilltrace_mlflow.commands.other_shells import posix_of_cmd
@@ -269,7 +273,9 @@ def _behind(part: _Part, program: str, command: Command) -> bool | None:
         start = runs_operands(words)
     elif program in LEAVE_ALONE:
         start = None
-    for at in range(start, len(words)) if start is not None else ():
+    if start is None:
+        return None if any(_runs(part, c) is not False for c in _told_to_run(words)) else False
+    for at in range(start, len(words)):
         name = program_of(words[at])
         if same_program(name) == part.program:
             if _words_meet(part, words[at + 1 :]) is not False:
@@ -290,7 +296,9 @@ def _in_program_text(part: _Part, program: str, command: Command) -> bool:
     if language is None:
         return False
     texts = (*command.words[1:], command.stdin or "")
-    lines = (line for text in texts for line in commands_in_code(text, language))
+    lines = [line for text in texts for line in commands_in_code(text, language)]
+    if program.startswith(("ipython", "jupyter")):
+        lines += [line for text in texts for line in shell_cells(text)]
     return any(_runs(part, c) is not False for line in lines for c in read_script(line).commands)
 
 
@@ -321,6 +329,14 @@ def _line_in(words: Sequence[str], at: int) -> Sequence[Command]:
         found = found[1:]
     end = next((i for i, command in enumerate(found) if i and not command.carried), len(found))
     return found[:end]
+
+
+def _told_to_run(words: Sequence[str]) -> Iterator[Command]:
+    """The commands in options of a known program that say that they take some: `--exec='rm x'`."""
+    for at, word in enumerate(words):
+        option = word.partition("=")[0] if "=" in word else words[at - 1]
+        if at and len(option) > 2 and _TAKING.fullmatch(option):
+            yield from _line_in(words, at)
 
 
 def _runs(part: _Part, command: Command) -> bool | None:

@@ -170,6 +170,9 @@ def same_kind(program: str, word: str) -> list[str]:
     if program in _ANY_CASE:
         return [word.lower()]
     if _ALIKE.get(program, program) == "kubectl":
+        kinds = word.split(",")
+        if len(kinds) > 1 and not _SAME_KIND.keys().isdisjoint(kinds):
+            return [_SAME_KIND.get(kind, kind) for kind in kinds]  # pods,secrets
         kind, slash, name = word.partition("/")
         if kind in _SAME_KIND:
             return [_SAME_KIND[kind], name] if slash else [_SAME_KIND[kind]]

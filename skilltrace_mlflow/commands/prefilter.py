@@ -114,8 +114,9 @@ def _without_quotes(text: str) -> str:
 @lru_cache(maxsize=512)
 def _word(name: str) -> re.Pattern[str]:
     version = r"(?:[23](?:\.\d+)?)?" if name in ("pip", "python") else ""
-    # env -Srm: attached to an option
-    start = r"(?:(?<![A-Za-z0-9_])|(?<=[\s'\"]-[A-Za-z]))"
+    # env -Srm: attached to an option; printf 'ls\nrm x': behind an escape
+    escaped = r"(?<=\\[abefnrtv])|(?<=\\[0-7]{3})|(?<=\\x[0-9A-Fa-f]{2})|(?<=\\[0-7]{2})"
+    start = rf"(?:(?<![A-Za-z0-9_])|(?<=[\s'\"]-[A-Za-z])|{escaped})"
     return re.compile(rf"{start}{re.escape(name)}{version}(?![A-Za-z0-9_])")
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from skilltrace_mlflow.commands._shell_escapes import escapes
+from skilltrace_mlflow.commands._shell_escapes import command_of_setting, escapes
 from skilltrace_mlflow.commands._wrapper_table import (
     CARRIERS,
     PREFIXES,
@@ -42,6 +42,9 @@ _RUNNING = {"attach", "debug", "exec", "run", "shell", "ssh", "x"}
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _PYTHON = re.compile(r"(?:python|pypy|py$)[\d.]*")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=", re.DOTALL)
+_SSH_SETTING = re.compile(
+    r"(?i)-o\s*(?:proxy|local|remote|knownhosts)command[\s=]+(?P<line>.+)", re.DOTALL
+)
 _SSH_VALUED = {f"-{letter}" for letter in "bBcDEeFIiJLlmOopQRSWw"}
 
 
@@ -96,6 +99,8 @@ def carried(command: Command) -> list[Carried]:
         found.extend(rest[2:])
     elif program == "aws":
         found.extend(_documents(rest))
+    elif program == "env":
+        found.extend(_settings(rest))
     elif UNKNOWN in program or UNKNOWN_WORDS in program:
         found.extend(_values(rest, ("-c",)))  # $SHELL -c '...'
     if program in TYPED_INTO or (program == "sudo" and {"-s", "-i", "--shell"} & set(rest)):
@@ -279,10 +284,12 @@ def _tails(words: Sequence[str], prefix: Prefix) -> list[tuple[str, ...]]:
 
 def _shell(words: list[str], stdin: str | None) -> list[Carried]:
     text_follows = False
+    read: list[Carried] = []
     index = 0
     while index < len(words):
         word = words[index]
         if word in ("--rcfile", "--init-file"):
+            read.extend(_file(words[index + 1], None) if words[index + 1 :] else [])
             index += 2
             continue
         if word.startswith(("-", "+")) and len(word) > 1:
@@ -295,10 +302,10 @@ def _shell(words: list[str], stdin: str | None) -> list[Carried]:
         break
     operands = words[index:]
     if text_follows:
-        return [operands[0].replace(UNKNOWN_WORDS, UNKNOWN)] if operands else []
+        return [*read, *(word.replace(UNKNOWN_WORDS, UNKNOWN) for word in operands[:1])]
     if not operands or "-s" in words:
-        return [stdin] if stdin is not None else []
-    return _file(operands[0], stdin)
+        return [*read, *([stdin] if stdin is not None else [])]
+    return [*read, *_file(operands[0], stdin)]
 
 
 def _file(name: str, stdin: str | None) -> list[Carried]:
@@ -334,6 +341,10 @@ def _ssh(words: list[str], stdin: str | None) -> list[Carried]:
         if word == UNKNOWN_WORDS and not host:
             found.extend(_ssh(words[index + 1 :], stdin))  # $SSH_OPTS, or else the host
         if word.startswith("-") and len(word) > 1:
+            whole = "".join(words[index : index + 2]) if word == "-o" else word
+            setting = _SSH_SETTING.match(whole)
+            if setting is not None:
+                found.append(setting["line"])
             takes = f"-{word[-1]}" in _SSH_VALUED and not any(
                 f"-{letter}" in _SSH_VALUED for letter in word[1:-1]
             )
@@ -445,6 +456,15 @@ def _documents(words: list[str]) -> list[Carried]:
 
 def _flock(words: list[str]) -> list[Carried]:
     return [*_tails(words, Prefix(valued="-w -E --timeout --conflict-exit-code", operands=1))]
+
+
+def _settings(words: list[str]) -> Iterator[str]:
+    """The command lines among the assignments of `env`."""
+    for word in words:
+        name, sign, value = word.partition("=")
+        line = command_of_setting(name, value) if sign else None
+        if line is not None:
+            yield line
 
 
 def _values(words: list[str], options: tuple[str, ...]) -> list[Carried]:

@@ -26,8 +26,9 @@ _ARGUMENTS = ("args", "arguments", "argv")
 # Names of arguments, in small letters alone: a line for a shell, whatever the tool's name says; a
 # program where that says that it runs something; a line where it says that it is a shell, or types.
 _LINE_KEYS = ("command", "cmd", "commandline", "cmdline", "shellcommand")
-_PROGRAM_KEYS = ("program", "executable", "bashcommand", "argv")
-_SHELL_KEYS = ("script", "input", "text", "code", "keys", "line", "shell")
+_PROGRAM_KEYS = ("program", "executable", "bashcommand", "argv", "line")
+_FILE_KEYS = ("file", "binary", "path")  # a program, where arguments stand beside it
+_SHELL_KEYS = ("script", "input", "text", "code", "keys", "shell")
 _CODE_KEYS = ("code", "source", "cellsource", "snippet", "cell", "script")
 _LISTS = ("commands", "scripts", "lines")
 _WITHIN = ("params", "parameters", "options", "request", "input", "arguments", "args", "payload")
@@ -113,21 +114,26 @@ def _command_text(call: ToolCall) -> str | None:
         return shlex.join(line) if line and _are_words(line) else None
     if not call.input:
         return None
-    own = call.name.rsplit("__", 1)[-1]
     arguments = _by_plain_name(call.input)
-    found = _line_of(own, arguments)
-    return found if found is not None else _code_lines(own, arguments)
+    found = _line_of(call.name, arguments)
+    return found if found is not None else _code_lines(call.name.rsplit("__", 1)[-1], arguments)
 
 
-def _line_of(own: str, arguments: Mapping[str, Any]) -> str | None:
-    """The line in the arguments of a tool of that name, without its server's."""
+def _line_of(name: str, arguments: Mapping[str, Any]) -> str | None:
+    """The line in the arguments of a tool of that name; its server's may say that it is a shell."""
+    server, _, own = name.rpartition("__")
+    runs = _RUNS.search(own) is not None
     shell = _SHELL.search(own) is not None
     types = _TYPES.search(own) is not None
     keys: tuple[str, ...] = _LINE_KEYS
-    if shell or types or _RUNS.search(own):
+    if shell or types or runs:
         keys += _PROGRAM_KEYS
+    if runs and any(arguments.get(key) for key in _ARGUMENTS):
+        keys += _FILE_KEYS
     if shell or types:
         keys += _SHELL_KEYS
+    elif runs and _SHELL.search(server):
+        keys += ("script",)
     for key in keys:
         given = arguments.get(key)
         if isinstance(given, str) and (key != "shell" or " " in given):
@@ -136,11 +142,11 @@ def _line_of(own: str, arguments: Mapping[str, Any]) -> str | None:
             if types and key == "keys":
                 return "\n".join(given)
             return shlex.join([*given, *(_plain_words(arguments) if key != "argv" else ())])
-    several = list(_several(own, arguments))
+    several = list(_several(name, arguments))
     return "\n".join(several) if several else None
 
 
-def _several(own: str, arguments: Mapping[str, Any]) -> Iterator[str]:
+def _several(name: str, arguments: Mapping[str, Any]) -> Iterator[str]:
     """The lines of a list of commands, each a text, words, or a mapping as of one call."""
     for key in _LISTS:
         given = arguments.get(key)
@@ -150,7 +156,7 @@ def _several(own: str, arguments: Mapping[str, Any]) -> Iterator[str]:
             elif item and _are_words(item):
                 yield shlex.join(item)
             elif isinstance(item, Mapping):
-                line = _line_of(own, _by_plain_name(item))
+                line = _line_of(name, _by_plain_name(item))
                 if line is not None:
                     yield line
 

@@ -33,6 +33,9 @@ def banned(tool: str, given: dict[str, Any], entry: str = "rm -rf") -> str:
         ("mcp__dc__interact_with_process", {"pid": 4, "input": "rm -rf x\n"}),
         ("mcp__win__run_powershell", {"script": "Remove-Item x -Recurse -Force"}),
         ("mcp__win__cmd", {"command": "rd /s /q x"}),
+        ("mcp__ssh__exec", {"host": "h", "script": "set -e\nrm -rf x"}),
+        ("mcp__x__execute", {"line": "rm -rf x"}),
+        ("mcp__x__spawn", {"file": "rm", "args": ["-r", "-f", "x"]}),
         ("mcp__x__execute", {"code": "Remove-Item x -Recurse -Force", "language": "powershell"}),
     ],
 )
