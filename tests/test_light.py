@@ -36,6 +36,10 @@ COMMANDS = {
     "triggers": ["triggers", str(SKILL / "traces")],
     "init": ["init", "new-skill"],
     "expect --append": ["expect", "new-skill", "--append", "--trace", GOOD],
+    "expect --redact": [
+        *("expect", "new-skill", "--append", "--redact", "--trace", FAILING),
+        *("--test-id", "kept"),
+    ],
     "schema": ["schema", "ground-truth"],
 }
 NEEDING_MLFLOW = {

@@ -20,7 +20,7 @@ EXIT_USAGE = 2
 EXIT_UNKNOWN = 3
 _LONGEST_MESSAGE = 300
 # Dependencies that the light installation leaves out (docs/dependencies.md), by what is imported.
-_LEFT_OUT = ("mlflow", "pandas", "databricks", "detect_secrets", "requests", "tenacity")
+_LEFT_OUT = ("mlflow", "pandas", "databricks", "tenacity")
 
 # Name on the command line: (module in this package, help in one line). Kept here so that the list
 # of commands can be printed without importing any of them.

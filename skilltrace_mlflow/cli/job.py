@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from skilltrace_mlflow import __version__
 from skilltrace_mlflow.cli._common import colourful, note, write_result
 from skilltrace_mlflow.cli._options import store_options
 from skilltrace_mlflow.errors import ConfigurationError
@@ -31,6 +32,7 @@ __all__ = ["command"]
     epilog="Example: skilltrace-job --skills-dir skills --experiment /Shared/agents "
     "--table main.skills.outcomes",
 )
+@click.version_option(__version__, prog_name="skilltrace-job")
 @click.option(
     "--skills-dir",
     metavar="DIR",

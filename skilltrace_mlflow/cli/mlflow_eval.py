@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from skilltrace_mlflow import __version__
 from skilltrace_mlflow.cli._common import (
     EXIT_INTERRUPTED,
     emit,
@@ -33,6 +34,7 @@ __all__ = ["command"]
 @click.command(
     epilog="Example: skilltrace-mlflow mlflow-eval my-skill --include-traces --experiment traces",
 )
+@click.version_option(__version__, prog_name="mlflow-eval")
 @click.argument("skill")
 @click.option(
     "--promote",

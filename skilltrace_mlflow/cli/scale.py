@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import click
 
+from skilltrace_mlflow import __version__
 from skilltrace_mlflow.cli._common import write_result
 
 __all__ = ["command"]
@@ -18,6 +19,7 @@ __all__ = ["command"]
     epilog="Example: skilltrace-scale main.traces.agents_trace_unified --skill my-skill "
     "--table main.skilltrace.outcomes",
 )
+@click.version_option(__version__, prog_name="skilltrace-scale")
 @click.argument("source")
 @click.option("--skill", required=True, metavar="NAME", help="The skill whose expectations hold.")
 @click.option("--skills-dir", default="", metavar="DIR", help="Where skills are.")
