@@ -124,7 +124,9 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
 
     `Read(path)` and `Edit(path)` mean command lines as well: whatever names the file for reading or
     for changing it, also where Claude Code itself does not look (`sh -c`, `xxd`, `tar`); a search
-    through a wider folder, and a name composed at run time, may be a hit and are `unknown`.
+    through a wider folder, a name composed at run time, one that program text holds
+    (`python -c "open('.env')"`) and one on another machine (`ssh`, a container) may be a hit and
+    are `unknown`. A name to read that is nothing but a variable (`cat "$f"`) is out of sight.
 
     Seen: command lines of Bash and PowerShell and of other servers' tools with a `command`.
     PowerShell and cmd, wherever they run, are read as they read themselves: no letter case,

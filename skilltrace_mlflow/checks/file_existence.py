@@ -75,8 +75,9 @@ def file_existence(session: Session, parameters: ExpectedFiles) -> Outcome:
     same.
 
     Unknown: a call whose end is not recorded, a name composed at run time, a command that
-    writes into a folder (`tar -x`, `cp -r`), the same path in another directory that the session
-    worked in.
+    writes into a folder (`tar -x`, `cp -r`), one that may not have run (`a || touch b`, behind an
+    `exit`) or ran elsewhere (`ssh`, a container), program text that names the file (`python -c`),
+    the same path in another directory that the session worked in.
 
     Out of sight: what programs and scripts write by themselves (`python build.py`, `make`).
     """
@@ -88,7 +89,11 @@ def file_existence(session: Session, parameters: ExpectedFiles) -> Outcome:
         verdicts = {path: any_matches(patterns, path, session.cwd) for path in written}
         found = sorted(path for path, verdict in verdicts.items() if verdict)
         met = [(item, meets(patterns, item)) for item in shell]
-        found = found or sorted(item.use.path for item, verdict in met if verdict and _one(item))
+        found = found or sorted(
+            item.use.path
+            for item, verdict in met
+            if verdict and _one(item) and not item.use.perhaps
+        )
         if found:
             findings.append(Finding(text=f"{name}: {found[0]}", met=True))
             continue

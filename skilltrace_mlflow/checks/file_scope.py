@@ -97,8 +97,9 @@ def file_scope(session: Session, parameters: FileScope) -> Outcome:
 
     Unknown: a target wider than the pattern (`rm -rf *`, `mv infra old`, `git stash`, `tar -x`,
     `patch -p1`, `find -delete`), a name composed at run time, a call whose end is not recorded, a
-    tool of an MCP server whose name says that it writes, the same path in another directory that
-    the session worked in.
+    tool of an MCP server whose name says that it writes, a command on another machine or in a
+    container, a forbidden file that program text names (`python -c "open('infra/a', 'w')"`), the
+    same path in another directory that the session worked in.
 
     Out of sight: what programs and scripts write by themselves (`python build.py`, `make`), and
     what git takes from other commits when it switches branches, pulls or merges.
@@ -153,7 +154,7 @@ def _allowed(
         if path is None or inside(path, session.cwd) is not True
     ]
     for item in touched:
-        if item.use.kind != "folder":
+        if item.use.kind != "folder" and not item.use.spoken:
             _place(item, inside, verdicts, open_)
     outside = [path for path, verdict in verdicts.items() if verdict is False]
     if outside:

@@ -12,7 +12,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-__all__ = ["COPYING", "FORMATTERS", "OUTPUT_OPTION", "named_inputs", "named_outputs", "rewritten"]
+from skilltrace_mlflow.commands._program_text import pieces_of
+from skilltrace_mlflow.commands.code_commands import code_language
+
+__all__ = [
+    "COPYING",
+    "FORMATTERS",
+    "OPENS_FILES",
+    "OUTPUT_OPTION",
+    "named_inputs",
+    "named_outputs",
+    "paths_in_code",
+    "rewritten",
+]
 
 # By program and subcommand: options one of which has to be given; none where it always rewrites,
 # and the options that keep it from it.
@@ -49,6 +61,11 @@ OUTPUT_OPTION = re.compile(
 )
 _INPUT_OPTION = re.compile(r"--[\w-]*file")
 _PATH = re.compile(r"[\w.~@%+,/-]*(?:/[\w.~@%+,/-]*|\w\.\w{1,5})|\.\w[\w.-]*")
+OPENS_FILES = re.compile(
+    r"\bopen\b|[Rr]ead|[Ww]rite|\bFile\b|\bPath\b|\bfs\b|unlink|remove|rmtree|copy|move|rename|load"
+    r"|save|to_(?:csv|json|parquet|excel|pickle)|>>?\s*\""
+)
+"""A word that program text has which reads or changes files by their names."""
 _DOWNLOADING = {"pip": ("download", "wheel"), "pip3": ("download", "wheel"), "gh": ("download",)}
 
 
@@ -85,12 +102,34 @@ def named_outputs(program: str, words: Sequence[str]) -> Iterator[str]:
     if at is None or len(operands) < at + 3:
         return
     target = operands[-1]
-    if ":" not in target.split("/")[0]:  # another machine's, a bucket's
+    if not _is_elsewhere(target):
         yield target
 
 
+def _is_elsewhere(path: str) -> bool:
+    """Whether a path is another machine's, or a bucket's."""
+    return ":" in path.split("/")[0]
+
+
+def paths_in_code(program: str, words: Sequence[str], stdin: str | None) -> Iterator[str]:
+    """The literals of a program's text that look like paths, where it opens files at all."""
+    language = code_language(program)
+    if language is None:
+        return
+    for text in (*words, stdin or ""):
+        if OPENS_FILES.search(text) is None:
+            continue
+        for piece in pieces_of(text, language):
+            if piece.kind == "text" and _PATH.fullmatch(piece.text):
+                yield piece.text
+
+
 def named_inputs(words: Sequence[str]) -> Iterator[str]:
-    """The paths that a command is given in an option that ends with `file`."""
+    """The paths that a command is given to read: in an option that ends with `file`, or to copy."""
+    operands = [word for word in words if not word.startswith("-")]
+    at = next((i for i, word in enumerate(operands[:3]) if word in COPYING), None)
+    if at is not None:
+        yield from (word for word in operands[at + 1 : -1] if not _is_elsewhere(word))
     for index, word in enumerate(words):
         name, sign, value = word.partition("=")
         if _INPUT_OPTION.fullmatch(name) is None or OUTPUT_OPTION.fullmatch(name) is not None:

@@ -55,6 +55,7 @@ _READ_UNASKED = {
     "just": ("justfile", "Justfile", ".justfile"),
 }
 _OPEN = set(f"{UNKNOWN}{UNKNOWN_WORDS}*?[{{")  # a word that stands for others, or for none known
+_ENDING = ("exit", "return")  # what follows does not run
 _SHELL_NAMES = {*SHELLS, "source", "."}
 
 
@@ -112,7 +113,9 @@ class Walk(Words):
         root = parse(text)
         if root.has_error:
             self.valid = False
+        outside = self.within
         output = "".join(self.visit(child, stdin) for child in root.named_children)
+        self.within = outside
         if carried:
             self.folder = folder  # another shell's
         self.carried -= carried
@@ -157,6 +160,9 @@ class Walk(Words):
         conditional = kind in _CONDITIONAL
         self.conditional += conditional
         outputs = []
+        condition = node.child_by_field_name("condition") if conditional else None
+        if condition is not None and text_of(condition) == "false":
+            self.within = (*self.within, "otherwise")  # which `visit` takes back
         for child in node.named_children:
             if child.type in EXPRESSIONS:
                 self.value(child)
@@ -422,11 +428,18 @@ class Walk(Words):
                 self.files[posixpath.normpath(word)] = stdin
         elif named and stdin is None and program not in _SHELL_NAMES:
             stdin = bounded("\n".join(named))  # cat x.sh | sh, psql -f x.sql
+        outside = self.within
+        if words[0] in self.bodies:  # the function, and no program of that name
+            self.within = (*outside, "otherwise")
         self.add(tuple(words), " ".join(text.split()), stdin)
+        self.within = outside
         if program in ("cd", "pushd", "popd"):
             self.move(program, [word for word in words[1:] if word not in ("--", "-P", "-L")])
         if words[0] in self.bodies:
             return self.call(words[0], words[1:], stdin)
+        ends = program in _ENDING or (program == "exec" and len(words) > 1)
+        if ends and not self.conditional:
+            self.within = (*self.within, "otherwise")
         return output_of(words, stdin, read=bool(named))
 
     def substitution(self, node: Node, stdin: str | None = None) -> str:
@@ -468,7 +481,7 @@ class Walk(Words):
 
     def add(self, words: tuple[str, ...], source: str, stdin: str | None) -> None:
         from skilltrace_mlflow.commands.other_shells import other_shell
-        from skilltrace_mlflow.commands.wrappers import carried
+        from skilltrace_mlflow.commands.wrappers import carried, moves_to, runs_where
 
         while words and words[0] in KEYWORDS:  # the grammar does not know `time { …; }`
             words = words[1:]
@@ -486,6 +499,10 @@ class Walk(Words):
         )
         self.found.append(command)
         self.found.extend(other_shell(command, self.files) or ())
+        outside, folder = self.within, self.folder
+        self.within = (*outside, *runs_where(words))
+        self.folder = posixpath.normpath(posixpath.join(folder, moves_to(words)))
+        self.folder = "" if self.folder == "." else self.folder
         for item in (*carried(command), *self.known(words)):
             if isinstance(item, str):
                 self.script(item, carried=True, stdin=None if item == stdin else stdin)
@@ -498,6 +515,7 @@ class Walk(Words):
                 else:
                     self.valid = False
                 self.carried -= 1
+        self.within, self.folder = outside, folder
 
     def known(self, words: tuple[str, ...]) -> Iterator[str]:
         """Scripts that the line itself wrote and now runs; what its aliases stand for."""

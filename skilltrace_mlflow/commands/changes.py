@@ -8,7 +8,13 @@ from __future__ import annotations
 
 import re
 
-from skilltrace_mlflow.commands._named_files import COPYING, FORMATTERS, OUTPUT_OPTION
+from skilltrace_mlflow.commands._named_files import (
+    COPYING,
+    FORMATTERS,
+    OPENS_FILES,
+    OUTPUT_OPTION,
+)
+from skilltrace_mlflow.commands.code_commands import INTERPRETERS
 from skilltrace_mlflow.commands.file_programs import PROGRAMS
 from skilltrace_mlflow.commands.prefilter import Line
 from skilltrace_mlflow.commands.shell import read_script
@@ -21,7 +27,7 @@ _GLUED = re.compile(r"-[A-Za-z](\w+)", re.ASCII)
 # cd /repo && …: by far the most common way to move
 _PLAIN_MOVE = re.compile(r"cd (/[\w./-]*\w) && ([^()]*)", re.DOTALL)
 _SINGLE_AND = re.compile(r"(?<![&>])&(?![&>\d])")
-_CHANGING = ("prefix", "write", "edit", "delete", "folder", "copy")
+_CHANGING = ("prefix", "write", "open", "edit", "delete", "folder", "copy")
 _IN_PLACE = re.compile(r"-\w*i|inplace")
 _OUTPUT = re.compile(r"-\w*o")
 _NAMES_OUTPUT = re.compile(rf"(?:^|\s)(?:{OUTPUT_OPTION.pattern})(?:=|\s+)\S*[/.]")
@@ -43,10 +49,12 @@ def _always() -> frozenset[str]:
     names -= {"uniq", "xxd", *_WITH_OUTPUT}
     words = {word for word in _WORDS.findall(" ".join(names)) if len(word) > 1}  # not of g++
     return frozenset(words) | {
-        *COPYING, "wheel", "7z", "bsdtar", "convert", "dd", "ffmpeg", "magick", "tar", "unzip",
+        *COPYING, "wheel", "7z", "bsdtar", "convert", "cpio", "dd", "ffmpeg", "magick", "tar",
+        "unzip",
     }  # fmt: skip
 
 
+_INTERPRETERS = frozenset(_WORDS.findall(" ".join(INTERPRETERS)))
 _WITH_OUTPUT = frozenset(("sort", "shuf", "iconv", "tree", "du"))
 _WITH_IN_PLACE = frozenset(("sed", "perl", "ruby", "awk", "gawk", "yq"))
 _ALWAYS = _always()
@@ -76,7 +84,9 @@ def may_change_files(line: Line) -> bool:
         return True
     # what every option that names the output has
     telling = "-o" in bare or "-dest" in bare or "-target-dir" in bare
-    return telling and _NAMES_OUTPUT.search(bare) is not None
+    if telling and _NAMES_OUTPUT.search(bare) is not None:
+        return True
+    return not _INTERPRETERS.isdisjoint(words) and OPENS_FILES.search(line.text) is not None
 
 
 def _words_may_change(line: Line, words: list[str]) -> bool:

@@ -2,10 +2,11 @@
 
 One row a program, read off its manual: `operands` says what the words that are no options are, in
 order, the last entry with `*` standing for all further ones. A role is `read`, `list` (a folder's
-names), `write`, `delete`, `edit` (read and written), `folder` (made), `-` (no file) or `text` (a
-script or pattern, which falls away where one of `scripted` gives it). `valued` are the options that
-take the next word, `reads` and `writes` those of them that name a file. `below` are the options
-that reach everything below a folder (`*`: always).
+names), `write`, `delete`, `edit` (read and written), `open` (a database, read and perhaps written),
+`folder` (made), `-` (no file) or `text` (a script or pattern, which falls away where one of
+`scripted` gives it). `valued` are the options that take the next word, `reads` and `writes` those
+of them that name a file. `below` are the options that reach everything below a folder (`*`:
+always).
 
 Programs share a row only where they share their options: the word behind a letter that takes none
 (`cat -n FILE`) is a file, and one that is taken for a value is seen by nobody.
@@ -65,7 +66,7 @@ PROGRAMS: Mapping[str, FileProgram] = {
     "file": FileProgram(operands="read*", valued="-e -F -P", reads="-f -m --files-from"),
     "stat": FileProgram(operands="read*", valued="-c --format --printf"),
     "wc": FileProgram(operands="read*", reads="--files0-from"),
-    "sqlite3": FileProgram(operands="read*", valued="-cmd -newline -nullvalue -separator"),
+    "sqlite3": FileProgram(operands="open -*", valued="-cmd -newline -nullvalue -separator"),
     "head": FileProgram(operands="read*", valued="-n -c --lines --bytes"),
     "tail": FileProgram(operands="read*", valued="-n -c --lines --bytes -s --pid"),
     "cut": FileProgram(operands="read*", valued="-d -f -c -b --delimiter --fields"),
@@ -149,14 +150,39 @@ PROGRAMS: Mapping[str, FileProgram] = {
     **_rows("vim vi nvim nano emacs ed ex code subl micro", FileProgram(operands="edit*")),
     **_rows("bash sh zsh dash", FileProgram(operands="read -*", valued="-c -o -O", scripted="-c")),
     **_rows("python python3", FileProgram(operands="read -*", valued="-m -c -W -X", scripted="-c")),
+    "ruby": FileProgram(operands="read -*", valued="-e -r -I", scripted="-e"),
     **_rows(
-        "node ruby deno bun",
-        FileProgram(operands="read -*", valued="-c -e -p -r -I", scripted="-c -e -p"),
+        "node deno bun",
+        FileProgram(
+            operands="read -*",
+            valued="-c -e -p -r -I",
+            reads="--env-file --env-file-if-exists",
+            scripted="-c -e -p",
+        ),
     ),
+    **_rows(
+        "gpg gpg2",
+        FileProgram(
+            operands="read*",
+            valued="-r -u --recipient --local-user --passphrase --homedir --keyserver",
+            reads="--passphrase-file",
+            writes="-o --output",
+        ),
+    ),
+    "age": FileProgram(operands="read*", valued="-r", reads="-R -i --identity", writes="-o"),
+    "dotenv": FileProgram(reads="-f -e --file"),
+    **_rows(
+        "pg_dump pg_dumpall mysqldump",
+        FileProgram(
+            valued="-h -p -U -d -n -t -j -Z -F -u --host --port",
+            writes="-f --file -r --result-file",
+        ),
+    ),
+    **_rows("trash trash-put rmtrash rip", FileProgram(operands="delete*", below="*")),
     "perl": FileProgram(operands="text read*", valued="-e -E -I -M", scripted="-e -E -pe -ne -ie"),
     "curl": FileProgram(
         valued="-H -X -A -e -u -b -w -m -x -d -F --data --data-binary --header --request --user "
-        "--form --url --max-time --retry --data-raw --data-urlencode --proxy --cookie",
+        "--form --url --max-time --retry --data-raw --data-urlencode --proxy --cookie --output-dir",
         reads="-T --upload-file -K --config --cacert -E --cert --key",
         writes="-o --output -c --cookie-jar -D --dump-header",
     ),

@@ -21,7 +21,12 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from skilltrace_mlflow.commands._git_files import git_uses
-from skilltrace_mlflow.commands._named_files import named_inputs, named_outputs, rewritten
+from skilltrace_mlflow.commands._named_files import (
+    named_inputs,
+    named_outputs,
+    paths_in_code,
+    rewritten,
+)
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command, Redirect
 from skilltrace_mlflow.commands.file_programs import PROGRAMS, FileProgram
 from skilltrace_mlflow.commands.shell import read_line
@@ -33,6 +38,7 @@ Kind = Literal["read", "list", "write", "delete", "folder"]
 
 _DEVICES = re.compile(r"/dev/(?!shm/)|/proc/self/fd/")
 _FIND_VALUED = re.compile(r"-(?:name|iname|path|ipath|wholename|regex|lname)$")
+_EITHER: tuple[Kind, Kind] = ("read", "write")
 _OPERATIONS = ("-exec", "-execdir", "-ok", "-okdir")
 
 
@@ -41,7 +47,9 @@ class FileUse:
     """One path that a command names, and what becomes of it.
 
     `below`: so does everything below it. `inside` is what is meant instead if the path is a folder
-    (`cp a b` writes `b/a` then). `certain` is false where the command may leave it alone.
+    (`cp a b` writes `b/a` then). `certain` is false where the command may leave it alone, or where
+    it runs on another machine; `perhaps` where the command itself may not have run (`a || b`).
+    `spoken`: a text in a program's text, that names the file if it is one's name at all.
     """
 
     kind: Kind
@@ -49,6 +57,8 @@ class FileUse:
     below: bool = False
     inside: str | None = None
     certain: bool = True
+    perhaps: bool = False
+    spoken: bool = False
 
     @property
     def unknown(self) -> bool:
@@ -77,20 +87,22 @@ def uses_of_redirect(redirect: Redirect) -> Iterator[FileUse]:
     if redirect.path:
         kinds: list[Kind] = [*(["read"] if redirect.reads else [])]  # type: ignore[list-item]
         kinds += ["write"] if redirect.writes else []
-        yield from _placed(
-            (FileUse(kind=kind, path=redirect.path) for kind in kinds), redirect.folder
-        )
+        uses = (FileUse(kind=kind, path=redirect.path) for kind in kinds)
+        yield from _placed(uses, redirect.folder, redirect.within)
 
 
 def uses_of(command: Command) -> Iterator[FileUse]:
     """What one command does with files; paths relative to where its line began."""
-    yield from _placed(_uses(command.words, command.stdin), command.folder)
+    yield from _placed(_uses(command.words, command.stdin), command.folder, command.within)
 
 
-def _placed(uses: Iterable[FileUse], folder: str) -> Iterator[FileUse]:
+def _placed(uses: Iterable[FileUse], folder: str, within: frozenset[str]) -> Iterator[FileUse]:
+    away, perhaps = "elsewhere" in within, "otherwise" in within
     for use in uses:
         if _DEVICES.match(use.path) or use.path in ("", "-"):
             continue
+        if away or perhaps:
+            use = replace(use, certain=use.certain and not away, perhaps=perhaps)
         if not folder:
             yield use
             continue
@@ -125,12 +137,17 @@ def _uses(words: Sequence[str], stdin: str | None) -> Iterator[FileUse]:
         yield from _xargs(rest, stdin)
     elif program in ("ffmpeg", "convert", "magick"):
         yield from (FileUse(kind="write", path=word, certain=False) for word in rest[-1:])
+    elif program == "cpio":
+        yield from _cpio(rest)
     elif program in PROGRAMS:
         yield from _by_table(program, rest, PROGRAMS[program])
     else:
         for path in (*rewritten(program, rest), *named_outputs(program, rest)):
             yield FileUse(kind="write", path=path, below=True, certain=False)
         yield from (FileUse(kind="read", path=path, certain=False) for path in named_inputs(rest))
+    for path in paths_in_code(program, rest, stdin):
+        for kind in _EITHER:
+            yield FileUse(kind=kind, path=path, certain=False, spoken=True)
 
 
 def _find(words: list[str]) -> Iterator[FileUse]:
@@ -187,6 +204,14 @@ def _tar(words: list[str]) -> Iterator[FileUse]:
         yield FileUse(kind="read", path=archive)
     if extracts:
         yield FileUse(kind="write", path=target, below=True, certain=False)
+
+
+def _cpio(words: list[str]) -> Iterator[FileUse]:
+    row = FileProgram(valued="-D -E -F -H -I -O -R -C -M --directory", reads="-I", writes="-O")
+    found = _operands(words, row)
+    folders = [*found.values.get("-D", ()), *found.values.get("--directory", ()), *found.words]
+    if {"-i", "-p", "--extract", "--pass-through"} & set(found.flags):
+        yield FileUse(kind="write", path=next(iter(folders), "."), below=True, certain=False)
 
 
 def _xargs(words: list[str], stdin: str | None) -> Iterator[FileUse]:
@@ -259,6 +284,9 @@ def _by_table(program: str, words: list[str], row: FileProgram) -> Iterator[File
         yield from _copies(program, found, below)
         return
     in_place = _edits_in_place(program, found.flags, words)
+    if program == "touch" and {"-c", "--no-create"} & set(found.flags):
+        yield from (FileUse(kind="write", path=word, certain=False) for word in found.words)
+        return
     roles = row.operands.split()
     operands = list(found.words)
     if set(row.scripted.split()) & set(found.flags):
@@ -277,6 +305,9 @@ def _by_table(program: str, words: list[str], row: FileProgram) -> Iterator[File
         role = role.rstrip("*")
         if role in ("-", "text"):
             continue
+        if role == "open":
+            yield FileUse(kind="read", path=word)
+            yield FileUse(kind="write", path=word, certain=False)
         if role == "prefix":
             yield FileUse(kind="write", path=word + "*", certain=False)
         if role == "edit" or in_place:
@@ -307,7 +338,8 @@ def _downloads(program: str, found: _Operands) -> Iterator[FileUse]:
             return
     elif program != "wget" or "-O" in found.values or "--output-document" in found.values:
         return
-    folders = [*found.values.get("-P", ()), *found.values.get("--directory-prefix", ())]
+    named = ("-P", "--directory-prefix", "--output-dir")
+    folders = [folder for option in named for folder in found.values.get(option, ())]
     for word in found.words:
         name = posixpath.basename(urlsplit(word if "//" in word else f"//{word}").path)
         yield FileUse(kind="write", path=posixpath.join(*folders[:1], name or "index.html"))

@@ -25,7 +25,15 @@ from skilltrace_mlflow.commands._wrapper_table import (
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command
 from skilltrace_mlflow.commands.operands import OWN_SUBCOMMANDS
 
-__all__ = ["carried", "is_known", "is_shell_program", "program_of", "runs_operands"]
+__all__ = [
+    "carried",
+    "is_known",
+    "is_shell_program",
+    "moves_to",
+    "program_of",
+    "runs_operands",
+    "runs_where",
+]
 
 Carried = tuple[str, ...] | str
 
@@ -121,6 +129,38 @@ def carried(command: Command) -> list[Carried]:
         if _RUNNING & set(rest[:at]):
             found.append(tuple(rest[at + 1 :]))
     return [item for item in dict.fromkeys(found) if item and item != words]
+
+
+_AWAY = {
+    "adb", "ansible", "autossh", "colima", "fly", "flyctl", "heroku", "limactl", "lxc", "mosh",
+    "multipass", "pdsh", "pssh", "salt", "ssh", "tsh", "vagrant",
+}  # fmt: skip
+_AWAY_BY = {
+    "aws": ("ssm", "ecs"), "az": ("vm", "container"), "docker": ("run", "exec", "container"),
+    "docker-compose": ("run", "exec"), "gcloud": ("ssh",), "gh": ("codespace", "cs"),
+    "incus": ("exec",), "kubectl": ("exec", "run", "debug", "rsh"), "minikube": ("ssh",),
+    "nomad": ("exec", "alloc"), "devcontainer": ("exec",), "crictl": ("exec",),
+}  # fmt: skip
+_LATER = {"at", "batch", "crontab"}
+
+
+def runs_where(words: Sequence[str]) -> tuple[str, ...]:
+    """What is to be said of the place of what a command runs: on another machine or in a container
+    (`elsewhere`), at another time (`otherwise`)."""
+    program = program_of(words[0])
+    if program in _LATER:
+        return ("otherwise",)
+    first = (SYNONYMS.get(program, program).split() or [""])[0]
+    subs = _AWAY_BY.get(first, ())
+    if program in _AWAY or any(word in subs for word in words[1:6]):
+        return ("elsewhere",)
+    return ()
+
+
+def moves_to(words: Sequence[str]) -> str:
+    """The directory in which a command runs what it carries, relative to its own: `env -C DIR`."""
+    options = {"env": ("-C", "--chdir"), "sudo": ("-D", "--chdir")}.get(program_of(words[0]), ())
+    return next((text for text in _values(list(words[1:]), options) if isinstance(text, str)), "")
 
 
 def is_shell_program(program: str) -> bool:

@@ -51,6 +51,11 @@ _WHOLE = re.compile(
 _PATH_NAME = re.compile(
     r"path|file|source|destination|target|^(?:src|dst|dest|from|to|uri|p)$", re.I
 )
+# The files that a patch changes, in the forms of diff and of `apply_patch`.
+_PATCHED = re.compile(
+    r"^(?:(?:---|\+\+\+) (?:[ab]/)?|\*\*\* (?:Update|Add|Delete) File: )(?!/dev/null)(\S[^\t\n]*)",
+    re.M,
+)
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[-.]")
 
 
@@ -63,9 +68,11 @@ def mcp_uses(name: str, given: Mapping[str, Any] | None) -> Iterator[FileUse]:
     if row is not None:
         for key, kind in row.items():
             value = given.get(key)
-            for path in value if isinstance(value, list) else [value]:
-                if isinstance(path, str):
-                    yield FileUse(kind=kind, path=path, below=kind == "delete")
+            for item in value if isinstance(value, list) else [value]:
+                paths = _paths(item, 1) if isinstance(item, Mapping) else [item]
+                for path in paths:
+                    if isinstance(path, str):
+                        yield FileUse(kind=kind, path=path, below=kind == "delete")
         if any(isinstance(given.get(key), (str, list)) for key in row):
             return
     if _WRITING.search(tool):
@@ -76,6 +83,9 @@ def mcp_uses(name: str, given: Mapping[str, Any] | None) -> Iterator[FileUse]:
                 below=_WHOLE.search(tool) is not None,
                 certain=False,
             )
+        for text in given.values():
+            for path in _PATCHED.findall(text) if isinstance(text, str) else ():
+                yield FileUse(kind="write", path=path, certain=False)
 
 
 def _paths(given: Mapping[str, Any], depth: int) -> Iterator[str]:
