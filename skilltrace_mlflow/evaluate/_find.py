@@ -30,7 +30,7 @@ from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.load import load_file
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 from skilltrace_mlflow.sources.mlflow.stored import StoredTraces, has_root, may_be_claude_code
-from skilltrace_mlflow.sources.mlflow.tags import TEST_TAG, said_skill, said_test
+from skilltrace_mlflow.sources.mlflow.tags import TEST_TAG, copied_from, said_skill, said_test
 from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace
 from skilltrace_mlflow.sources.session_json import is_whole
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
@@ -271,7 +271,9 @@ class Finder:
     def _of_trace(self, case: TestCase, trace: Any, method: str) -> Attempt:
         """One turn together with its background agents."""
         if not is_claude_code_trace(trace):
-            raise TraceNotFoundError(f"trace {trace.info.trace_id} is not a Claude Code trace")
+            original = copied_from(trace.info.tags)
+            what = "a Claude Code trace" if original is None else f"but MLflow's copy of {original}"
+            raise TraceNotFoundError(f"trace {trace.info.trace_id} is not {what}")
         return self._found(case, StoredTraces(traces=(trace,)), method)
 
     def _found(self, case: TestCase, turns: StoredTraces, method: str) -> Attempt:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import mlflow
@@ -16,6 +17,7 @@ from mlflow.genai.scorers import Scorer, scorer
 
 from skilltrace_mlflow._internals import forget_active_run
 from skilltrace_mlflow.evaluate._rows import Row
+from skilltrace_mlflow.sources.mlflow.tags import COPY_TAG
 
 __all__ = ["log_rows", "make_trace", "rounds", "run_scorers"]
 
@@ -35,11 +37,14 @@ def rounds(rows: Iterable[Row]) -> list[list[Row]]:
     return calls
 
 
-def log_rows(rows: Sequence[Row], run_id: str, *, stopped: Callable[[], bool]) -> None:
+def log_rows(
+    rows: Sequence[Row], run_id: str, *, copies: set[str], stopped: Callable[[], bool]
+) -> None:
     """Let MLflow log the items of `rows` under the run; traces are all there or all missing.
 
-    Rows without a trace learn the id of the one that MLflow makes for them. Raises whatever MLflow
-    raises; some items may be logged then.
+    Rows without a trace learn the id of the one that MLflow makes for them; `copies` those of the
+    copies that MLflow makes of traces. Raises whatever MLflow raises; some items may be logged
+    then.
     """
     with_trace = rows[0].trace is not None
     by_trace = {row.trace_id: row for row in rows}
@@ -49,9 +54,10 @@ def log_rows(rows: Sequence[Row], run_id: str, *, stopped: Callable[[], bool]) -
         if trace is None or stopped():
             return []
         if with_trace:
-            # A store that cannot link traces gets copies of them; their verdicts are logged on the
-            # originals afterwards.
+            # What is not linked is copied; its verdicts are logged on the original afterwards.
             row = by_trace.get(trace.info.trace_id)
+            if row is None:
+                copies.add(trace.info.trace_id)
             return [] if row is None else row.feedbacks()
         row = by_key[inputs["test_id"], inputs["attempt"]]
         row.trace_id = trace.info.trace_id
@@ -73,18 +79,29 @@ def log_rows(rows: Sequence[Row], run_id: str, *, stopped: Callable[[], bool]) -
     _evaluate(data, [verdicts], run_id)
 
 
-def run_scorers(rows: Sequence[Row], scorers: Sequence[Scorer], run_id: str) -> None:
-    """Let MLflow run scorers of its own (models as judges) on rows that all have traces."""
+def run_scorers(
+    rows: Sequence[Row], scorers: Sequence[Scorer], run_id: str, *, copies: set[str]
+) -> None:
+    """Let MLflow run scorers of its own (models as judges) on rows that all have traces; `copies`
+    are as those of `log_rows`.
+    """
+    known = {row.trace_id for row in rows}
+
+    def learn(trace: Any = None) -> list[Feedback]:
+        if trace is not None and trace.info.trace_id not in known:
+            copies.add(trace.info.trace_id)
+        return []
+
     data = [
         {
-            "trace": row.trace,
+            "trace": _marked(row.trace),
             "inputs": row.inputs,
             "outputs": _outputs(row),
             "expectations": dict(row.found.case.response_expectations),
         }
         for row in rows
     ]
-    _evaluate(data, list(scorers), run_id)
+    _evaluate(data, [*scorers, scorer(learn, name="skilltrace", timeout=0)], run_id)
 
 
 def make_trace(row: Row) -> None:
@@ -126,4 +143,10 @@ def _outputs(row: Row) -> Any:
 def _slim(trace: Trace) -> Trace:
     """The trace without its inner spans: MLflow digests rows as text, and reads only the root."""
     root = [span for span in trace.data.spans if span.parent_id is None]
-    return Trace(info=trace.info, data=TraceData(spans=root))
+    return Trace(info=_marked(trace).info, data=TraceData(spans=root))
+
+
+def _marked(trace: Trace) -> Trace:
+    """The trace with a tag that only a copy of it will have in the store."""
+    tags = {**trace.info.tags, COPY_TAG: trace.info.trace_id}
+    return Trace(info=replace(trace.info, tags=tags), data=trace.data)

@@ -23,7 +23,7 @@ class ModelJudges:
     """Runs `scorers` on the rows of one run; `notes` say what stopped them.
 
     With `resumed`, what the run holds already is not asked for again; with `of_any_run`, nor what
-    stands on the trace from another one.
+    stands on the trace from another one. `copies` takes the ids of copies that MLflow makes.
     """
 
     scorers: Sequence[Scorer]
@@ -31,6 +31,7 @@ class ModelJudges:
     store: RunStore
     resumed: bool = False
     of_any_run: bool = False
+    copies: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
     def judge(self, rows: Iterable[Row]) -> None:
@@ -45,7 +46,7 @@ class ModelJudges:
                 continue
             before = {made.assessment_id for _, made in self._feedbacks(left)}
             try:
-                run_scorers(left, self.scorers, self.store.run_id)
+                run_scorers(left, self.scorers, self.store.run_id, copies=self.copies)
             except Exception as error:  # one judge's trouble is no reason to lose the verdicts
                 self.notes.append(
                     f"model-based scorers stopped ({type(error).__name__}: {first_line(error)})"

@@ -79,6 +79,7 @@ class EvaluationRun:
     attempts: list[Attempt] = field(default_factory=list)
     outcomes: list[tuple[Outcome, ...]] = field(default_factory=list)
     metrics: dict[str, float] = field(default_factory=dict)
+    copies: set[str] = field(default_factory=set)
     named: bool = False
 
     def run(self) -> None:
@@ -104,6 +105,7 @@ class EvaluationRun:
         self._log_rows(store)
         self._tell_apart(store)
         self._models(store)
+        self._replace_copies(store)
         self.deadline.require("the assessments were verified")
         self.incomplete += complete(self.rows, store)
         self.notes += tag_traces(self.rows, self._results(), store)
@@ -318,7 +320,7 @@ class EvaluationRun:
             for rows in [*rounds(here), *([bare] if bare else [])]:
                 self.deadline.require("all rows were logged")
                 try:
-                    log_rows(rows, store.run_id, stopped=lambda: self.stopped)
+                    log_rows(rows, store.run_id, copies=self.copies, stopped=lambda: self.stopped)
                 except Exception as error:  # whatever stopped MLflow: what it left out is logged
                     self.notes.append(
                         f"mlflow.genai.evaluate stopped ({type(error).__name__}: "
@@ -365,6 +367,7 @@ class EvaluationRun:
             store=store,
             resumed=self.resumed,
             of_any_run=self.only_new,
+            copies=self.copies,
         )
         judges.judge(reversed(rows.values()))
         self.notes += judges.notes
@@ -373,6 +376,16 @@ class EvaluationRun:
             extra = said.get(index, judges.missing())
             merged = (*self.outcomes[index], *extra)
             self.outcomes[index] = tuple(sorted(merged, key=lambda outcome: outcome.check))
+
+    def _replace_copies(self, store: RunStore) -> None:
+        """Nothing is to be in the experiment twice. What stays bears a tag and is no evidence."""
+        try:
+            store.replace_copies(self.copies, {row.trace_id for row in self.rows if row.trace_id})
+        except STORE_ERRORS as error:
+            self.notes.append(
+                f"{len(self.copies)} copies that MLflow made of traces stay in the experiment: "
+                f"{first_line(error)}"
+            )
 
     def _close(self, store: RunStore) -> None:
         results = self._results()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -138,12 +137,28 @@ class RunStore:
             assessment=assessment,
         )
 
-    def link(self, trace_ids: Sequence[str]) -> None:
-        """Make traces part of the run; stores without links (files) are left as they are."""
+    def link(self, trace_ids: Sequence[str]) -> bool:
+        """Make traces part of the run; False for a store without links (files), which is left as
+        it is.
+        """
         for start in range(0, len(trace_ids), _PAGE):
             part = list(trace_ids[start : start + _PAGE])
-            with contextlib.suppress(NotImplementedError):
+            try:
                 self.patiently(self.client.link_traces_to_run, part, self.run_id)
+            except NotImplementedError:
+                return False
+        return True
+
+    def replace_copies(self, copies: Iterable[str], originals: Iterable[str]) -> None:
+        """Make the originals part of the run and delete MLflow's copies of them, which stay where a
+        store has no links: there they are all that the run's page can show.
+        """
+        doubled = sorted(copies)
+        if not doubled or not self.link(sorted(originals)):
+            return
+        for start in range(0, len(doubled), _PAGE):
+            part = doubled[start : start + _PAGE]
+            self.patiently(self.client.delete_traces, self.experiment_id, trace_ids=part)
 
     def assessments(self, trace_ids: Iterable[str]) -> dict[str, list[Assessment]]:
         """All assessments on these traces, and on every other trace of the run.

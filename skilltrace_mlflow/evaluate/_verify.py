@@ -7,6 +7,7 @@ happens too: the same verdict twice.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Sequence
 
@@ -61,7 +62,7 @@ def complete(rows: Sequence[Row], store: RunStore) -> tuple[str, ...]:
             missing = _missing(rows, store)
             if not missing:
                 return ()
-            store.link(sorted({row.trace_id for row, _ in missing if row.trace_id}))
+            _link(missing, store)
             for row, item in missing:
                 _log(row, item, store)
         except STORE_ERRORS as error:
@@ -76,6 +77,12 @@ def complete(rows: Sequence[Row], store: RunStore) -> tuple[str, ...]:
         f"{row.trace_id or '(none)'}" + (f" ({problem})" if problem else "")
         for row, item in missing
     )
+
+
+def _link(missing: Iterable[tuple[Row, Item]], store: RunStore) -> None:
+    """Show these traces on the run's page; a verdict stands on its trace without that as well."""
+    with contextlib.suppress(*STORE_ERRORS):
+        store.link(sorted({row.trace_id for row, _ in missing if row.trace_id}))
 
 
 def _missing(rows: Sequence[Row], store: RunStore) -> list[tuple[Row, Item]]:

@@ -21,6 +21,7 @@ from skilltrace_mlflow.sources.mlflow.tags import (
     JUDGED_TEST,
     SKILL_TAG,
     TEST_TAG,
+    copied_from,
 )
 
 if TYPE_CHECKING:
@@ -153,6 +154,8 @@ class TraceStore:
 
     def _remember(self, info: TraceInfo) -> None:
         tags = info.tags
+        if copied_from(tags) is not None:
+            return
         session_id = info.trace_metadata.get("skilltrace.session") or info.trace_metadata.get(
             "mlflow.trace.session"
         )

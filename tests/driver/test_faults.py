@@ -25,11 +25,15 @@ import pytest
 import yaml
 from mlflow.tracking import MlflowClient
 
-from skilltrace_mlflow.errors import EvaluationError
+from skilltrace_mlflow.checks import Verdict
+from skilltrace_mlflow.cli._app import run
+from skilltrace_mlflow.errors import EvaluationError, InputError
 from skilltrace_mlflow.evaluate import Interrupted, evaluate_skill, unfinished
 from skilltrace_mlflow.evaluate._deadline import Deadline
 from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore
 from skilltrace_mlflow.results import Evaluation
+from skilltrace_mlflow.sources.mlflow.tags import COPY_TAG
+from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace, session_from_trace
 from tests.driver.faulty_proxy import Fault, FaultyProxy, Rule, every, share
 from tests.driver.stores import Server, copy_store, free_port, use_store, verdicts, write_skill
 from tests.driver.traces import log_turn
@@ -48,6 +52,13 @@ EXPECTED = sorted(
 
 @pytest.fixture(scope="module")
 def proxy(server: Server) -> Iterator[FaultyProxy]:
+    with FaultyProxy(server.url).running() as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def new_proxy(server: Server) -> Iterator[FaultyProxy]:
+    """For what MLflow remembers of an address as long as the process lives."""
     with FaultyProxy(server.url).running() as proxy:
         yield proxy
 
@@ -82,6 +93,7 @@ def assert_complete(evaluation: Evaluation, server: Server) -> None:
     with use_store(server.url, "Default"):
         assert verdicts(evaluation) == EXPECTED
         run = mlflow.get_run(str(evaluation.run_id))
+        assert len(held(evaluation)) == TRACES
     assert evaluation.incomplete == ()
     assert evaluation.exit_code == 1  # one case fails on purpose
     assert run.info.status == "FINISHED"
@@ -89,7 +101,14 @@ def assert_complete(evaluation: Evaluation, server: Server) -> None:
     assert run.data.metrics["tool_count/mean"] == pytest.approx(1 - 1 / TRACES)
 
 
+def held(evaluation: Evaluation) -> list[mlflow.entities.Trace]:
+    """All traces of an evaluation's experiment."""
+    place = str(evaluation.experiment_id)
+    return list(MlflowClient().search_traces(locations=[place], max_results=100))
+
+
 ASSESSMENTS = "/assessments"
+LINKS = "/traces/link-to-run"
 
 
 @pytest.mark.parametrize(
@@ -130,6 +149,64 @@ def test_assessments_that_mlflow_gave_up_on_are_logged_again(
     with proxy.doing(rule), within(60):
         evaluation = evaluate_skill(skill, include_traces=True, tracking_uri=proxy.url, timeout=60)
     assert_complete(evaluation, server)
+
+
+def test_copies_that_mlflow_makes_of_unlinked_traces_do_not_stay(
+    new_proxy: FaultyProxy, server: Server, skill: Path
+) -> None:
+    """MLflow copies a trace into its own experiment if it could not link it, and judges the copy:
+    counted as one more trace of the skill, without the calls, it would pass any ban.
+    """
+    with new_proxy.doing(every(1, Fault(status=400), path=LINKS, most=TRACES)), within(60):
+        evaluation = evaluate_skill(
+            skill, include_traces=True, tracking_uri=new_proxy.url, timeout=60
+        )
+        assert sum(new_proxy.faults.values()) == TRACES
+    assert_complete(evaluation, server)
+    with use_store(server.url, "Default"):
+        place = [str(evaluation.experiment_id)]
+        of_run = MlflowClient().search_traces(locations=place, run_id=evaluation.run_id)
+        assert len(of_run) == TRACES
+        assert not any(COPY_TAG in trace.info.tags for trace in of_run)
+
+
+def test_a_copy_that_must_stay_is_no_evidence(
+    new_proxy: FaultyProxy,
+    server: Server,
+    skill: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with new_proxy.doing(every(1, Fault(status=400), path=LINKS)), within(60):
+        evaluation = evaluate_skill(
+            skill, include_traces=True, tracking_uri=new_proxy.url, timeout=60
+        )
+    assert evaluation.exit_code == 1
+    with use_store(server.url, "Default"):
+        assert verdicts(evaluation) == EXPECTED
+        originals = {result.trace_id for result in evaluation.results}
+        copies = [trace for trace in held(evaluation) if trace.info.trace_id not in originals]
+        assert len(copies) == TRACES
+        assert {trace.info.tags[COPY_TAG] for trace in copies} == originals
+        one = copies[0]
+        assert not is_claude_code_trace(one)
+        with pytest.raises(InputError, match=f"copy of {one.info.tags[COPY_TAG]}"):
+            session_from_trace(one)
+        assert is_claude_code_trace(mlflow.get_trace(one.info.tags[COPY_TAG]))
+
+    place = mlflow.get_experiment(str(evaluation.experiment_id)).name
+    listed = ["list-traces", "--experiment", place, "--tracking-uri", server.url]
+    assert run([*listed, "--format", "json"]) == 0
+    assert {row["id"] for row in json.loads(capsys.readouterr().out)} == originals
+
+    # By the prompt, the original is found again; named, the copy is refused.
+    cases = [{**case, "metadata": {}} for case in _cases(skill)]
+    cases.append({"id": "named", "metadata": {"trace_id": one.info.trace_id}})
+    again = write_skill(tmp_path / "again" / "demo", manifest=MANIFEST, cases=cases)
+    found = evaluate_skill(again, include_traces=True, tracking_uri=server.url, experiment=place)
+    assert {result.trace_id for result in found.results[:-1]} == originals
+    assert "MLflow's copy of" in " ".join(found.results[-1].notes)
+    assert found.results[-1].verdict is Verdict.UNKNOWN
 
 
 def test_a_server_that_refuses_everything_is_waited_for_once(

@@ -12,6 +12,7 @@ from typing import Any
 
 from skilltrace_mlflow.sources.mlflow._wire import SpanView, TraceView
 from skilltrace_mlflow.sources.mlflow.names import TURN_ATTRIBUTE, USAGE
+from skilltrace_mlflow.sources.mlflow.tags import copied_from
 
 __all__ = [
     "AGENT_ID_TAG",
@@ -79,7 +80,9 @@ UNSURE = Generation(name="MLflow Claude Code tracing", own_directory=False)
 
 
 def detect(trace: TraceView) -> Generation | None:
-    """The writer of a trace, None if it does not come from Claude Code."""
+    """The writer of a trace, None if it does not come from Claude Code itself."""
+    if copied_from(trace.tags) is not None:
+        return None
     root = trace.root
     if root is not None and TURN_ATTRIBUTE in root.raw:
         return IMPORTED

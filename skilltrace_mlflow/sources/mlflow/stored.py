@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.mlflow._generation import AGENT_ID_TAG
+from skilltrace_mlflow.sources.mlflow.tags import copied_from
 from skilltrace_mlflow.sources.mlflow.trace import session_from_trace
 
 if TYPE_CHECKING:
@@ -104,8 +105,10 @@ class StoredTraces:
 
 def may_be_claude_code(info: TraceInfo) -> bool:
     """Whether a trace whose spans are not there may be of Claude Code: not if its name is known and
-    is another program's.
+    is another program's, or it is a copy that MLflow made.
     """
+    if copied_from(info.tags) is not None:
+        return False
     name: str | None = info.tags.get("mlflow.traceName")
     return not name or AGENT_ID_TAG in info.tags or name.startswith("claude_code")
 

@@ -3,6 +3,10 @@
 An evaluation writes `skilltrace.test_id` and `skilltrace.skill` where nobody has, so that people
 see them on MLflow's pages. Such words of its own must never decide what is judged the next time: a
 second tag with the same text (`JUDGED_TEST`, `JUDGED_SKILL`) tells them from what somebody said.
+
+`mlflow.genai.evaluate` copies a trace that it cannot link to its run, into the same experiment and
+with the tags: where a store knows no links, and where the one request for it failed. `COPY_TAG`
+tells such copies, which hold a part of the spans, from evidence.
 """
 
 from __future__ import annotations
@@ -10,10 +14,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 __all__ = [
+    "COPY_TAG",
     "JUDGED_SKILL",
     "JUDGED_TEST",
     "SKILL_TAG",
     "TEST_TAG",
+    "copied_from",
     "judged_tags",
     "said_skill",
     "said_test",
@@ -23,6 +29,12 @@ TEST_TAG = "skilltrace.test_id"
 SKILL_TAG = "skilltrace.skill"
 JUDGED_TEST = "skilltrace.judged_as"
 JUDGED_SKILL = "skilltrace.judged_skill"
+COPY_TAG = "skilltrace.copy_of"
+
+
+def copied_from(tags: Mapping[str, str]) -> str | None:
+    """The id of the trace that this one is MLflow's copy of, None if it is none."""
+    return tags.get(COPY_TAG) or None
 
 
 def said_test(tags: Mapping[str, str]) -> str | None:

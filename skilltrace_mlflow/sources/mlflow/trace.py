@@ -25,6 +25,7 @@ from skilltrace_mlflow.sources.mlflow._generation import (
 )
 from skilltrace_mlflow.sources.mlflow._imported import session_of_turns
 from skilltrace_mlflow.sources.mlflow._wire import TraceView, read_trace
+from skilltrace_mlflow.sources.mlflow.tags import copied_from
 
 __all__ = ["is_claude_code_trace", "is_of_another_program", "session_from_trace"]
 
@@ -81,7 +82,9 @@ def _of_writers(
 
 
 def is_claude_code_trace(trace: Any) -> bool:
-    """Whether a trace was made from a Claude Code session; False for what is no trace at all."""
+    """Whether a trace was made from a Claude Code session; False for what is no trace at all, and
+    for a copy that MLflow made of one.
+    """
     try:
         return detect(read_trace(trace)) is not None
     except InputError:
@@ -89,11 +92,15 @@ def is_claude_code_trace(trace: Any) -> bool:
 
 
 def is_of_another_program(trace: Any) -> bool:
-    """Whether a trace is whole and its root is some other program's: no evidence, and no damage."""
+    """Whether a trace is whole and its root is some other program's: no evidence, and no damage.
+    So is MLflow's copy of a trace.
+    """
     try:
         view = read_trace(trace)
     except InputError:
         return False
+    if copied_from(view.tags) is not None:
+        return True
     root = view.root
     if root is None or AGENT_ID_TAG in view.tags or root.name.startswith("claude_code"):
         return False
@@ -119,6 +126,12 @@ def _views(trace: Any) -> list[TraceView]:
 def _generation_of(view: TraceView) -> Generation:
     generation = detect(view)
     if generation is None:
+        original = copied_from(view.tags)
+        if original is not None:
+            raise InputError(
+                f"trace {view.id}: MLflow's copy of {original}, made by an evaluation; "
+                "it may lack spans, so name the original"
+            )
         root = view.root
         name = repr(root.name) if root else "missing"
         raise InputError(
