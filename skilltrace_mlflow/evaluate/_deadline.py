@@ -6,7 +6,7 @@ import ctypes
 import sys
 import threading
 import time
-from collections.abc import Container
+from collections.abc import Container, Iterator
 from concurrent.futures import thread as _pool
 from types import FrameType
 
@@ -26,6 +26,9 @@ _NAMES = (
 # The code of a pool's worker and of a task in it, to be told from its stack.
 _WORKER = _pool._worker.__code__
 _TASK = _pool._WorkItem.run.__code__
+# In the names of SQLAlchemy's modules and of those of MLflow's stores that use it; of the import
+# system.
+_LOCKING = ("sqlalchemy", "importlib")
 _abandoned: list[threading.Thread] = []
 
 
@@ -60,7 +63,8 @@ def abandon(since: Container[threading.Thread] = ()) -> None:
     """Make the threads of an evaluation that is over end at their next step.
 
     Left alone they would go on writing when their server answers again, into whichever store is
-    the active one by then. A thread that waits for an answer ends when it comes or times out.
+    the active one by then. A thread that waits for an answer ends when it comes or times out, one
+    in a transaction or an import behind that.
     `since` are the threads that were there before the evaluation, and are none of its own.
     """
     _abandoned.extend(
@@ -96,6 +100,8 @@ def settle(deadline: Deadline, *, most: float = 120.0) -> None:
 
 def _end() -> None:
     for thread in _busy():
+        if _holds_a_lock(sys._current_frames().get(thread.ident or 0)):
+            continue
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
         )
@@ -117,8 +123,22 @@ def _busy() -> list[threading.Thread]:
 
 def _idle(frame: FrameType | None) -> bool:
     """Whether a thread's stack is that of a pool's worker with nothing to do."""
-    codes = set()
-    while frame is not None:
-        codes.add(frame.f_code)
-        frame = frame.f_back
+    codes = {held.f_code for held in _stack(frame)}
     return _WORKER in codes and _TASK not in codes
+
+
+def _holds_a_lock(frame: FrameType | None) -> bool:
+    """Whether a thread is in an import, or in a request to a database (not to a server).
+
+    Both end by themselves. Ended from outside, one would leave the module locked and the other the
+    database, for everybody in this process. Whatever opens and closes a session is on the stack as
+    long as that is open.
+    """
+    names = (str(held.f_globals.get("__name__", "")) for held in _stack(frame))
+    return any(part in name for name in names for part in _LOCKING)
+
+
+def _stack(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame is not None:
+        yield frame
+        frame = frame.f_back

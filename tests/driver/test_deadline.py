@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
+import sqlalchemy
 
 from skilltrace_mlflow.bounded import HangingCall, call_bounded
 from skilltrace_mlflow.errors import EvaluationError
@@ -84,3 +88,59 @@ def test_one_that_does_not_end_is_said() -> None:
     with pytest.raises(EvaluationError, match="has not ended yet"):
         settle(Deadline(0.5))
     gate.set()
+
+
+def test_a_thread_is_not_ended_in_a_transaction(tmp_path: Path) -> None:
+    """Ended there, its connection would stay open, and keep the file locked for the process."""
+    engine = sqlalchemy.create_engine(f"sqlite:///{tmp_path / 'a.db'}")
+    with engine.begin() as connection:
+        connection.execute(sqlalchemy.text("CREATE TABLE t (x INTEGER)"))
+    began, go_on, after = threading.Event(), threading.Event(), []
+
+    def pause(_: object, __: object) -> None:
+        began.set()
+        for _ in range(500):  # at each step of which an exception could come up
+            if go_on.wait(0.01):
+                return
+
+    sqlalchemy.event.listen(engine, "before_cursor_execute", lambda *a: pause(a, a))
+
+    def work() -> None:
+        with engine.begin() as connection:
+            connection.execute(sqlalchemy.text("INSERT INTO t VALUES (1)"))
+        for _ in range(500):
+            time.sleep(0.01)
+        after.append(1)
+
+    with pytest.raises(HangingCall):
+        call_bounded(work, 0.2, name="evaluate")
+    assert began.wait(5)
+    abandon()
+    with pytest.raises(EvaluationError, match="has not ended yet"):
+        settle(Deadline(0.5))
+    go_on.set()
+    settle(Deadline(10))
+    assert after == []
+    with sqlite3.connect(tmp_path / "a.db", timeout=1) as other:
+        assert other.execute("SELECT count(*) FROM t").fetchone() == (1,)
+        other.execute("INSERT INTO t VALUES (2)")
+
+
+def test_a_thread_is_not_ended_in_an_import(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ended there it would leave the module half done, or locked."""
+    gate = threading.Event()
+    monkeypatch.setattr(threading, "gate_of_this_test", gate, raising=False)
+    code = "import threading\nwhile not threading.gate_of_this_test.wait(0.01): pass\nDONE = True\n"
+    (tmp_path / "slow_module_of_this_test.py").write_text(code, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    name = "slow_module_of_this_test"
+    with pytest.raises(HangingCall):
+        call_bounded(lambda: importlib.import_module(name), 0.2, name="evaluate")
+    abandon()
+    with pytest.raises(EvaluationError, match="has not ended yet"):
+        settle(Deadline(0.5))
+    gate.set()
+    settle(Deadline(10))
+    assert importlib.import_module(name).DONE
