@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
@@ -61,9 +63,7 @@ def test_the_trace_that_went_wrong_shows_its_verdicts_and_what_the_agent_did(
     )
     lines = read(browser, url, "tool_Write", "tool_Bash").splitlines()
     assert lines.count("tool_Bash") == 6
-    button = browser.find_element(By.XPATH, "//button[starts-with(normalize-space(.), 'Assess')]")
-    browser.execute_script("arguments[0].click()", button)
-    lines = WebDriverWait(browser, 120).until(_assessments)
+    lines = _assessments(browser, url)
     found = dict(zip(lines[::2], lines[1::2], strict=True))
     # banned_tools is missing: it stands on the span of the one call that it speaks of.
     assert found == {
@@ -77,8 +77,23 @@ def test_the_trace_that_went_wrong_shows_its_verdicts_and_what_the_agent_did(
     }
 
 
-def _assessments(browser: Chrome) -> list[str]:
-    """Names and values in turn, as the panel lists them; empty while it is not there yet."""
+def _assessments(browser: Chrome, url: str) -> list[str]:
+    """Names and values in turn, as the trace's panel lists them once it was opened.
+
+    A click on a page that is still being put together opens nothing; so the page is read again.
+    """
+    for _ in range(5):
+        read(browser, url, "tool_Write", "tool_Bash", "Assess")
+        with contextlib.suppress(WebDriverException):
+            path = "//button[starts-with(normalize-space(.), 'Assess')]"
+            button = browser.find_element(By.XPATH, path)
+            browser.execute_script("arguments[0].click()", button)
+            return WebDriverWait(browser, 40).until(_listed)
+    shown = browser.find_element(By.TAG_NAME, "body").text
+    raise AssertionError(f"no assessments on {url}:\n{shown}")
+
+
+def _listed(browser: Chrome) -> list[str]:
     text = browser.find_element(By.TAG_NAME, "body").text
     panel = text.rpartition("Add feedback\n")[2]
     feedback, found, _ = panel.partition("\nExpectations (")
