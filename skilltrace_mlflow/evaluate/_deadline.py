@@ -102,6 +102,9 @@ def _end() -> None:
     for thread in _busy():
         if _holds_a_lock(sys._current_frames().get(thread.ident or 0)):
             continue
+        # Asked again as late as can be: the id of a thread that has ended is soon another one's.
+        if not thread.is_alive():
+            continue
         ctypes.pythonapi.PyThreadState_SetAsyncExc(
             ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
         )
