@@ -122,7 +122,8 @@ coverage: $(VENV)/.installed  ## branches of checks, matching, commands and sour
 
 LOWEST = .venv-lowest
 # pandas 2.0 was compiled for NumPy 1 and does not say so.
-LOWEST_TESTS = tests/checks tests/expectations tests/report tests/sources --ignore=tests/report/test_browser.py
+LOWEST_TESTS = tests/checks tests/expectations tests/report tests/sources --ignore=tests/report/test_browser.py \
+	--ignore=tests/report/test_notebook.py
 test-lowest:  ## the tests of the core with the lowest versions that pyproject.toml allows
 	$(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv

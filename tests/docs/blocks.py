@@ -10,7 +10,7 @@ A comment on the line before a block says what else there is to know of it:
 
 Blocks of a page share a folder, which begins as a copy of `examples/` with a home of its own, and
 run in their order. `bash` is run by bash, `python` by Python; `yaml` is read as what its keys say
-it is; `json` and `sql` are parsed.
+it is; `json` and `sql` are parsed; `text` shows what the block before printed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ import yaml
 
 from skilltrace_mlflow.expectations import load_ground_truth, load_manifest
 
-__all__ = ["Block", "Stage", "blocks_of"]
+__all__ = ["Block", "Stage", "blocks_in", "blocks_of", "fences"]
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -39,6 +39,15 @@ _FENCE = re.compile(
     r"(?:^<!-- (?P<mark>[^\n]*?) -->\n\n?)?^```(?P<language>\w*)[^\n]*\n(?P<text>.*?)^```",
     re.MULTILINE | re.DOTALL,
 )
+# What Markdown takes for the begin or end of a block, however it is indented or quoted.
+_ANY_FENCE = re.compile(r"^[ \t>*-]*(?:```|~~~)", re.MULTILINE)
+_MARK = re.compile(r"output|(?:(?:file|exit): [^;]+(?:; |$))*(?:not run: .+)?")
+# A piece of a manifest or a ground truth has one of these at its top.
+_MANIFEST = {"skill", "scorers", "trace_expectations", "quality_gates", "evaluation", "agent"} | {
+    "session_expectations",
+    "test_cases",
+    "trigger_prompts",
+}
 _SECONDS = 240
 
 
@@ -60,15 +69,24 @@ class Block:
 
 def blocks_of(page: Path) -> Iterator[Block]:
     """The fenced blocks of a page, in order."""
-    text = page.read_text(encoding="utf-8")
+    return blocks_in(page.read_text(encoding="utf-8"), page.relative_to(ROOT).as_posix())
+
+
+def blocks_in(text: str, page: str) -> Iterator[Block]:
+    """The fenced blocks of a text, in order."""
     for match in _FENCE.finditer(text):
         yield Block(
-            page=page.relative_to(ROOT).as_posix(),
+            page=page,
             line=text.count("\n", 0, match.start("text")),
             language=match["language"],
             mark=match["mark"] or "",
             text=match["text"],
         )
+
+
+def fences(text: str) -> int:
+    """How many lines of a text begin or end a block, those included that `blocks_in` cannot see."""
+    return len(_ANY_FENCE.findall(text))
 
 
 class Stage:
@@ -94,12 +112,14 @@ class Stage:
     def play(self, block: Block) -> None:
         """Try one block; AssertionError with its page and line where it is not true."""
         where = f"{block.page}:{block.line}"
+        assert _MARK.fullmatch(block.mark), f"{where}: nobody reads the comment {block.mark!r}"
         path = block.said("file")
         if path is not None:
             target = self.folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(block.text, encoding="utf-8")
         if block.said("not run"):
+            self.printed = ""  # nothing, so that no output can be shown of it
             return
         if block.mark == "output":
             _holds(self.printed, block.text, where)
@@ -116,7 +136,7 @@ class Stage:
             json.loads(block.text)
         elif block.language == "sql":
             assert sqlglot.parse(block.text, read="databricks"), where
-        elif not (block.language == "text" and block.page.startswith("docs/reference/")):
+        else:
             raise AssertionError(f"{where}: nothing says how a block {block.language!r} is tried")
 
     def _run(self, command: list[str], block: Block, where: str) -> None:
@@ -135,11 +155,14 @@ class Stage:
         self.printed = done.stdout + done.stderr
 
     def _yaml(self, block: Block, where: str) -> None:
-        """Manifest, test cases or workflow, by its keys; a piece of a manifest is put in one."""
+        """Manifest, test cases or workflow, by its keys; a piece of one is put where it goes."""
         value: Any = yaml.safe_load(block.text)
         assert isinstance(value, dict), where
         if {"jobs", "repos", "runs"} & set(value):
             return
+        if not _MANIFEST & set(value):  # expectations alone: those of a test case
+            value = {"test_cases": [{"id": "a", "inputs": {"prompt": "p"}, "expectations": value}]}
+            block = replace(block, text=yaml.safe_dump(value, allow_unicode=True))
         folder = self.folder / "skills" / "of-the-page"
         folder.mkdir(exist_ok=True)
         (folder / "ground_truth.yaml").write_text("test_cases: [{id: a}]\n")

@@ -1,4 +1,4 @@
-"""Every command that the page on Databricks and the notebooks show exists, with its options."""
+"""Every command that the documents and the notebooks show exists, with its options, run or not."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from skilltrace_mlflow.cli.job import command as job
 from skilltrace_mlflow.cli.scale import command as scale
 
 ROOT = Path(__file__).resolve().parents[2]
-SHOWN = [ROOT / "docs" / "databricks.md", ROOT / "bundle.yml", *(ROOT / "notebooks").glob("*.py")]
+SHOWN = [
+    ROOT / "README.md",
+    *(ROOT / "docs").rglob("*.md"),
+    ROOT / "bundle.yml",
+    *(ROOT / "notebooks").glob("*.py"),
+]
 COMMANDS: dict[str, click.Command] = {
     "skilltrace-mlflow": app,
     "skilltrace-job": job,
@@ -31,7 +36,8 @@ def shown() -> list[str]:
         text = path.read_text(encoding="utf-8").replace("\\\n", " ")
         values = dict(re.findall(r'^(\w+)="([^"]*)"$', text, re.MULTILINE))
         for line in text.splitlines():
-            words = re.sub(r"^\s*#( MAGIC)?\s*", "", line).strip().partition(" || ")[0]
+            words = re.sub(r"^\s*#( MAGIC)?\s*", "", line).strip()
+            words = re.split(r" (?:\|\|?|>) ", words)[0]
             if words.partition(" ")[0] in COMMANDS and "`" not in words:
                 for name, value in values.items():
                     words = words.replace(f"${name}", value)
