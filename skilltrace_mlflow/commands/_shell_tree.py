@@ -10,6 +10,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.commands._shell_escapes import command_of_setting
@@ -89,6 +90,7 @@ class Walk(Words):
         self.redirects: list[Redirect] = []
         self.valid = True
         self.aliases: dict[str, str] = {}
+        self.git_aliases: dict[str, str] = {}
         self.files: dict[str, str] = {}  # written by the line itself
         self.behind: dict[int, list[Node]] = {}  # by command: its words behind a redirection
         self.rounds = 0
@@ -471,6 +473,10 @@ class Walk(Words):
                 name, sign, value = word.partition("=")
                 if sign:
                     self.aliases[name] = value
+        elif program == "git" and "config" in words:
+            for word, value in pairwise(words):
+                if word.startswith("alias."):
+                    self.git_aliases[word[6:]] = value
         elif program == "shift" and self.parameters is not None:
             count = words[1] if len(words) > 1 else "1"
             self.parameters = self.parameters[int(count) :] if count.isdigit() else [UNKNOWN_WORDS]
@@ -530,6 +536,9 @@ class Walk(Words):
             text = self.files.get(posixpath.normpath(word), "") if word else ""
             # lines that another program wrote are as unknown as a script file's
             yield _UNKNOWN_LINE.sub(":", text)
+        sub = self.git_aliases.get(words[1]) if words[1:] and words[0] == "git" else None
+        if sub is not None:
+            yield sub[1:] if sub.startswith("!") else " ".join(["git", sub, *words[2:]])
         alias = self.aliases.pop(words[0], None)  # an alias is not expanded inside itself
         if alias is not None:
             yield " ".join([alias, *words[1:]])

@@ -144,6 +144,7 @@ _LAUNCHERS: Mapping[str, Prefix] = {
     "proto run": Prefix(),
     "tox exec": Prefix(valued="-e -c"),
     "uv tool run": Prefix(valued="--from --with --python -p --index --index-url"),
+    "yarn npm": Prefix(program="npm"),
     "yarn workspace": Prefix(operands=1, program="yarn"),
     "yarn workspaces foreach exec": Prefix(),
     "lerna exec": Prefix(valued="--scope --ignore --concurrency", joins=True),

@@ -28,9 +28,11 @@ INTERPRETERS: Mapping[str, str] = {
     "deno": "javascript", "elixir": "elixir", "emacs": "lisp", "emacsclient": "lisp",
     "gawk": "awk", "groovy": "groovy", "iex": "elixir", "ipython": "python",
     "ipython3": "python", "jshell": "java", "jupyter": "python", "kotlin": "kotlin",
-    "lua": "lua", "luajit": "lua", "mawk": "awk", "node": "javascript", "nodejs": "javascript",
+    "lua": "lua", "luajit": "lua", "mawk": "awk", "mix": "elixir",
+    "node": "javascript", "nodejs": "javascript",
     "perl": "perl", "php": "php", "pypy": "python", "pyspark": "python", "python": "python",
-    "ruby": "ruby", "scala": "scala", "spark-shell": "scala", "spark-submit": "python",
+    "rails": "ruby", "ruby": "ruby", "scala": "scala", "spark-shell": "scala",
+    "spark-submit": "python",
     "sparkR": "r", "ts-node": "javascript", "tsx": "javascript", "uv": "python",
 }  # fmt: skip
 """Programs that run program text from an option or their standard input, with its language."""

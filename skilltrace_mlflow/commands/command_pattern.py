@@ -42,6 +42,7 @@ from skilltrace_mlflow.commands.prefilter import Program
 from skilltrace_mlflow.commands.shell import read_line, read_script
 from skilltrace_mlflow.commands.wrappers import (
     carried,
+    image_command,
     is_known,
     is_shell_program,
     program_of,
@@ -273,8 +274,15 @@ def _behind(part: _Part, program: str, command: Command) -> bool | None:
         start = runs_operands(words)
     elif program in LEAVE_ALONE:
         start = None
+    named, *given = image_command(words) or ("",)
+    if same_program(named) == part.program and _words_meet(part, given) is not False:
+        return None
     if start is None:
         return None if any(_runs(part, c) is not False for c in _told_to_run(words)) else False
+    if start == 1 and code_language(program) is None and not is_shell_program(program):
+        fed = read_script(command.stdin).commands if command.stdin else ()
+        if any(_runs(part, c) is not False for c in fed):
+            return None
     for at in range(start, len(words)):
         name = program_of(words[at])
         if same_program(name) == part.program:

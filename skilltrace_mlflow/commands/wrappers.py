@@ -27,6 +27,7 @@ from skilltrace_mlflow.commands.operands import OWN_SUBCOMMANDS
 
 __all__ = [
     "carried",
+    "image_command",
     "is_known",
     "is_shell_program",
     "moves_to",
@@ -50,6 +51,7 @@ _RUNNING = {"attach", "debug", "exec", "run", "shell", "ssh", "x"}
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
 _PYTHON = re.compile(r"(?:python|pypy|py$)[\d.]*")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=", re.DOTALL)
+_API_PATH = re.compile(r"^/?api/\d[\d.]*/(?:unity-catalog/)?([\w-]+/[a-z][\w-]*)$")
 _SSH_SETTING = re.compile(
     r"(?i)-o\s*(?:proxy|local|remote|knownhosts)command[\s=]+(?P<line>.+)", re.DOTALL
 )
@@ -109,6 +111,8 @@ def carried(command: Command) -> list[Carried]:
         found.extend(_documents(rest))
     elif program == "env":
         found.extend(_settings(rest))
+    elif program == "databricks" and rest[:1] == ["api"]:
+        found.extend(_databricks_api(rest))
     elif UNKNOWN in program or UNKNOWN_WORDS in program:
         found.extend(_values(rest, ("-c",)))  # $SHELL -c '...'
     if program in TYPED_INTO or (program == "sudo" and {"-s", "-i", "--shell"} & set(rest)):
@@ -496,6 +500,30 @@ def _documents(words: list[str]) -> list[Carried]:
 
 def _flock(words: list[str]) -> list[Carried]:
     return [*_tails(words, Prefix(valued="-w -E --timeout --conflict-exit-code", operands=1))]
+
+
+def _databricks_api(words: list[str]) -> Iterator[tuple[str, ...]]:
+    """The command that a call of the API is: `api post /api/2.1/jobs/delete` is `jobs delete`."""
+    for word in words[1:4]:
+        found = _API_PATH.search(word)
+        if found is not None:
+            yield ("databricks", *found[1].split("/"))
+
+
+def image_command(words: Sequence[str]) -> tuple[str, ...]:
+    """The command of an image that is called like its program: `docker run alpine/git push`.
+
+    Empty where it is none: an image without an owner is a base more often than a tool.
+    """
+    program = program_of(words[0])
+    if SYNONYMS.get(program, program) != "docker" or "run" not in words[1:3]:
+        return ()
+    tails = _tails(
+        list(words[words.index("run") + 1 :]), replace(PREFIXES["docker run"], operands=0)
+    )
+    image, *rest = tails[-1] if tails else ("",)
+    name = image.rpartition("/")[2].partition(":")[0].partition("@")[0]
+    return (name, *rest) if "/" in image else ()
 
 
 def _settings(words: list[str]) -> Iterator[str]:

@@ -32,6 +32,7 @@ _PROGRAMS = frozenset(
     }
 )
 _OF_A_PLUGIN = re.compile(r"mcp__plugin_(?P<server>(?:(?!__).)+)(?P<tool>__.+)?", re.DOTALL)
+_OF_A_CONNECTOR = re.compile(r"mcp__claude_ai_(?P<server>(?:(?!__).)+)(?P<tool>__.+)?", re.DOTALL)
 
 
 def refuse_mistaken(text: str, *, program: bool = False) -> None:
@@ -96,10 +97,17 @@ def refuse_half_absolute(text: str) -> None:
 
 
 def also_called(name: str) -> tuple[str, ...]:
-    """The names that a tool of a plugin's server has where the server is set up by itself.
+    """The names that a tool has where its server is set up by itself, of a server that a plugin or
+    an account on claude.ai brings.
 
-    `mcp__plugin_<plugin>_<server>__<tool>` does not say where the plugin's name ends.
+    `mcp__plugin_<plugin>_<server>__<tool>` does not say where the plugin's name ends, and
+    `mcp__claude_ai_<Server>__<tool>` has the server's name as it was typed there.
     """
+    account = _OF_A_CONNECTOR.fullmatch(name)
+    if account is not None:
+        tool = account.group("tool") or ""
+        servers = dict.fromkeys((account.group("server"), account.group("server").lower()))
+        return tuple(f"{MCP_PREFIX}{server}{tool}" for server in servers)
     found = _OF_A_PLUGIN.fullmatch(name)
     if found is None:
         return ()

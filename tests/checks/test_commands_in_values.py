@@ -40,6 +40,7 @@ def banned(entry: str, command: str) -> str:
         "printf 'clean:\\012\\011rm -rf x\\n' | make -f -",
         "cat > Makefile <<'EOF'\nclean:\n\trm -rf x\nEOF\nmake clean",
         "printf 'cd /\\nrm -rf x\\n' | ssh host",
+        "git config alias.p '!rm -rf x' && git p",
         # launchers
         "rustup run nightly rm -rf x",
         "bun run rm -rf x",
@@ -92,3 +93,21 @@ def test_a_command_that_a_known_program_may_run_is_in_doubt(command: str) -> Non
 )
 def test_a_value_that_nothing_runs_is_no_command(entry: str, command: str) -> None:
     assert banned(entry, command) == "pass"
+
+
+@pytest.mark.parametrize(
+    ("entry", "command", "expected"),
+    [
+        ("git push", "git config --global alias.pf 'push --force' && git pf origin main", "fail"),
+        ("git push", "git config alias.pf 'push --force'", "pass"),
+        ("npm publish", "yarn npm publish --tag next", "fail"),
+        ("databricks jobs delete", "databricks api post /api/2.1/jobs/delete --json '{}'", "fail"),
+        ("databricks jobs delete", "databricks api get /api/2.1/jobs/list", "pass"),
+        ("curl", "docker run --rm curlimages/curl:8 -s https://x", "unknown"),
+        ("git push", "docker run -v $PWD:/git alpine/git push origin", "unknown"),
+        ("git push", "docker run alpine/git log", "pass"),
+        ("python", "docker run python:3 pip list", "pass"),
+    ],
+)
+def test_a_command_by_another_way(entry: str, command: str, expected: str) -> None:
+    assert banned(entry, command) == expected

@@ -85,9 +85,10 @@ def test_a_program_that_is_called_as_a_tool_is() -> None:
 PLUGIN = "mcp__plugin_data_tools_my_db__drop_table"
 
 
+@pytest.mark.parametrize("name", [PLUGIN, "mcp__claude_ai_My_DB__drop_table"])
 @pytest.mark.parametrize("text", ["mcp__my_db__drop_table", "mcp__my_db__*", "mcp__my_db"])
-def test_a_server_that_a_plugin_brings_may_be_the_one_that_is_meant(text: str) -> None:
-    session = make_session([make_call(PLUGIN)])
+def test_a_server_that_a_plugin_or_an_account_brings_may_be_meant(text: str, name: str) -> None:
+    session = make_session([make_call(name)])
     outcome = judge("banned_tools", [text], session)
     assert outcome.verdict == "unknown"
     assert "another server" in outcome.rationale

@@ -86,6 +86,7 @@ _NOT_SQL = re.compile(r"^[ \t]*(?:\\[^\n]*$|DELIMITER\b[^\n]*$)", re.MULTILINE |
 _MAGIC = re.compile(r"^\ufeff?\s*(?:%%?sql\b)?")
 _HINT = re.compile(r"/\*\+.*?\*/", re.DOTALL)
 _FILLED_IN = re.compile(r"\$\{[^{}]*\}|\{\{[^{}]*\}\}")
+_TEMPLATE_TAG = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)  # {% if full %}DROP …
 # A text that is nothing but one: `{{ sql }}`, `$query`, `:statement`.
 _PLACEHOLDER = re.compile(r"\s*(?:\{\{[^{}]*\}\}|[$:@]\{?\w+\}?|\{\w+\}|<\w+>|\?)\s*;?\s*")
 _GEXEC = re.compile(r"\\gexec\b")
@@ -110,6 +111,7 @@ class SqlPattern:
             return CommandMatch(met=None, command=_short(sql.text), parser="sqlglot")
         if "{" in sql.text:
             sql = SqlText(text=_FILLED_IN.sub(_filled, sql.text), dialect=sql.dialect)
+            sql = SqlText(text=_TEMPLATE_TAG.sub(" ", sql.text), dialect=sql.dialect)
         folded = sql.text.upper()
         if _EXECUTES_NAME.search(folded):
             folded += self.words[0]  # a statement in a variable: the tokens tell

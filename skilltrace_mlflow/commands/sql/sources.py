@@ -66,13 +66,17 @@ _WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _TEXT = re.compile(r"(?:--?[\w-]+=)?(\S+\s.*)", re.DOTALL)  # a word of several words
 _CLIENT_NAMES = re.compile(
     r"(?i:\b(?:" + "|".join(map(re.escape, CLIENTS)) + r"|dbshell|dbconsole)\b|-enc|\biex\b)"
-    r"|\b(?:curl|wget|http|https|xh)\b.*(?i:statement|query|sql)",
+    r"|\b(?:curl|wget|http|https|xh)\b.*(?i:statement|query|sql|[\"'][A-Z]{4,}\s+[A-Z])",
     re.DOTALL,
 )
 # A line that has none of these as a whole word names no client.
 _CLIENT_WORDS = frozenset(re.split(r"\W", name)[0] for name in CLIENTS) | {
     "iex", "curl", "wget", "http", "https", "xh", "dbshell", "dbconsole",
 }  # fmt: skip
+_STATEMENT = re.compile(r"\s*[A-Z]{4,}\s+[A-Z]")
+_FLOW_VALUE = re.compile(
+    r"""\b(?:sql|query|statement)["']?\s*:\s*(["'])(.+?)\1\s*[,}]""", re.DOTALL
+)
 _FIELD = re.compile(r"\w+:?")
 _SHELL_OF_A_FRAMEWORK = frozenset({"dbconsole", "dbshell"})
 _PLAIN_WORDS = re.compile(r"\w+", re.ASCII)
@@ -271,6 +275,8 @@ def _posted(word: str) -> Iterator[str]:
     key, sign, value = word.partition("=")
     if sign and _words(key) & _KEYS and _FIELD.fullmatch(key):
         yield value
+    elif _STATEMENT.match(word):
+        yield word  # curl http://clickhouse:8123/ -d 'DROP TABLE x'
     else:
         yield from _body(word)
 
@@ -281,6 +287,8 @@ def _body(text: str) -> Iterator[str]:
     try:
         body: Any = json.loads(text, strict=False)
     except (ValueError, RecursionError):
+        # {sql: 'DROP TABLE x'}, as YAML writes it
+        yield from (value for _, value in _FLOW_VALUE.findall(text))
         return
     if isinstance(body, dict):
         yield from _statements(body, everything=False, code=False)
