@@ -31,7 +31,7 @@ from skilltrace_mlflow.sources.mlflow.agents import (
     with_started,
 )
 from skilltrace_mlflow.sources.mlflow.trace import is_of_another_program, session_from_trace
-from skilltrace_mlflow.sources.table_row import trace_of_row, traces_of_span_rows
+from skilltrace_mlflow.sources.table_row import once_each, trace_of_row, traces_of_span_rows
 
 __all__ = ["FILE", "GroupJudge", "Item", "Kind"]
 
@@ -76,6 +76,8 @@ class GroupJudge:
             of = self._of_files if items[0].kind == "file" else self._of_traces
             # One by one: a transcript's results are read from its files, which are gone afterwards.
             return [row for result in of(key, items) for row in self._rows([result])]
+        except SkillTraceError as error:
+            return self._rows([self._error(key, str(error))])
         except Exception as error:  # one group's damage, whatever it is, must not end the job
             reason = f"{type(error).__name__}: {error}"
             return self._rows([self._error(key, reason)])
@@ -139,6 +141,7 @@ class GroupJudge:
             yield self.target.judge(evidence)
 
     def _traces(self, items: Sequence[Item]) -> Iterator[dict[str, Any] | TestResult]:
+        traces: list[dict[str, Any]] = []
         spans = [json.loads(item.payload) for item in items if item.kind == "span"]
         notes = [json.loads(item.payload) for item in items if item.kind == "annotation"]
         if spans:
@@ -147,9 +150,10 @@ class GroupJudge:
             if item.kind == "trace":
                 row = json.loads(item.payload)
                 try:
-                    yield trace_of_row(row)
+                    traces.append(trace_of_row(row))
                 except InputError as error:
                     yield self._error(str(row.get("trace_id") or "?"), str(error))
+        yield from once_each(traces)
 
     def _of_files(self, key: str, items: Sequence[Item]) -> Iterator[TestResult]:
         with tempfile.TemporaryDirectory(prefix="skilltrace-") as folder:

@@ -12,7 +12,7 @@ from typing import Any
 
 from skilltrace_mlflow.errors import InputError
 
-__all__ = ["bare_id", "decoded", "instant", "plain_row"]
+__all__ = ["bare_id", "decoded", "instant", "plain_row", "texts_of"]
 
 # Columns that are maps: Arrow and Spark's JSON hand them over as pairs or key/value objects.
 _MAPS = frozenset(
@@ -48,6 +48,14 @@ def decoded(value: Any) -> Any:
     return value
 
 
+def texts_of(value: Any) -> dict[str, str]:
+    """A map column's entries that are texts, {} for what is no map: wrong types say nothing."""
+    entries = decoded(value)
+    if not isinstance(entries, Mapping):
+        return {}
+    return {str(key): item for key, item in entries.items() if isinstance(item, str)}
+
+
 def instant(value: Any) -> tuple[int, int, str]:
     """A point in time (in microseconds) as something that can be compared whatever its type."""
     if isinstance(value, str):
@@ -70,7 +78,10 @@ def _plain(value: Any, name: str = "") -> Any:
     if isinstance(value, str | int | float | bool | datetime):
         return value
     if isinstance(value, bytes | bytearray):
-        return bytes(value).decode("utf-8", "replace")
+        try:
+            return bytes(value).decode("utf-8")
+        except UnicodeDecodeError:
+            return bytes(value).hex()  # an id in bytes: two of them must not become one
     if name in _MAPS:
         pairs = _pairs(value)
         if pairs is not None:

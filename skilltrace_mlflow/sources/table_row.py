@@ -15,11 +15,12 @@ from typing import Any
 
 from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.session import Session
-from skilltrace_mlflow.sources._table_values import bare_id, decoded, plain_row
+from skilltrace_mlflow.sources._table_values import bare_id, decoded, plain_row, texts_of
 from skilltrace_mlflow.sources.mlflow.trace import session_from_trace
 from skilltrace_mlflow.sources.table_annotations import notes_of_traces
 
 __all__ = [
+    "once_each",
     "plain_row",
     "session_from_row",
     "session_from_rows",
@@ -46,7 +47,7 @@ def session_from_rows(rows: Iterable[Any], *, annotations: Iterable[Any] = ()) -
     if not given:
         raise InputError("no rows given")
     if all("spans" in row for row in given):
-        return session_from_trace([trace_of_row(row) for row in given])
+        return session_from_trace(once_each(trace_of_row(row) for row in given))
     return session_from_trace(traces_of_span_rows(given, annotations=annotations))
 
 
@@ -62,11 +63,53 @@ def trace_of_row(row: Any) -> dict[str, Any]:
     return {
         "info": {
             "trace_id": _trace_id(values),
-            "state": values.get("state") or values.get("status") or "",
-            "trace_metadata": values.get("trace_metadata") or values.get("request_metadata") or {},
-            "tags": values.get("tags") or {},
+            "state": str(values.get("state") or values.get("status") or ""),
+            "trace_metadata": (
+                texts_of(values.get("trace_metadata")) or texts_of(values.get("request_metadata"))
+            ),
+            "tags": texts_of(values.get("tags")),
         },
         "data": {"spans": spans},
+    }
+
+
+def once_each(traces: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Traces as `trace_of_row` gives them, each id once: a table that was appended to twice holds
+    a trace's earlier state beside the later one, in no order. The spans of all its rows count.
+
+    Raises InputError where the rows of one id name several sessions.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    unnamed = []
+    for trace in traces:
+        name = bare_id(trace["info"]["trace_id"])
+        if name == "?":
+            unnamed.append(trace)
+        elif name in found:
+            found[name] = _both(found[name], trace)
+        else:
+            found[name] = trace
+    return [*found.values(), *unnamed]
+
+
+def _both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    infos = [one["info"], other["info"]]
+    sessions = {info["trace_metadata"].get("mlflow.trace.session") for info in infos} - {None}
+    if len(sessions) > 1:
+        raise InputError(
+            f"trace {infos[0]['trace_id']}: is there twice, of sessions "
+            f"{' and '.join(sorted(sessions))}"
+        )
+    # What is under way says less than what ended.
+    first, last = sorted(infos, key=lambda info: info["state"] not in ("", "IN_PROGRESS"))
+    info = {
+        **first,
+        **last,
+        **{place: {**first[place], **last[place]} for place in ("trace_metadata", "tags")},
+    }
+    return {
+        "info": info,
+        "data": {"spans": [*one["data"]["spans"], *other["data"]["spans"]]},
     }
 
 

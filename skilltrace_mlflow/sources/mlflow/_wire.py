@@ -11,7 +11,7 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any
@@ -32,6 +32,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 _JSON_START = re.compile(r'\s*(?:["{\[]|-?\d|true\b|false\b|null\b)')
 # Largest integer that a float holds exactly: beyond it a count is damage, not a count.
 _MAX_COUNT = 2**53
+# In nanoseconds, what is earlier (1973) is a time in another unit: a wrong length, not a length.
+_FIRST_NS = 10**17
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,14 +118,15 @@ class TraceView:
 
     @property
     def root(self) -> SpanView | None:
-        """The span without a parent; the first of them, should there be several."""
+        """The span without a parent; the first of them that has a name, should there be several."""
         roots = self.children.get(None, ())
-        return roots[0] if roots else None
+        return next((span for span in roots if span.name), roots[0] if roots else None)
 
     @property
     def strays(self) -> tuple[SpanView, ...]:
         """The spans beside the root that have no parent at all."""
-        return self.children.get(None, ())[1:]
+        root = self.root
+        return tuple(span for span in self.children.get(None, ()) if span is not root)
 
     @property
     def orphans(self) -> tuple[SpanView, ...]:
@@ -165,13 +168,8 @@ def read_trace(trace: Any) -> TraceView:
         spans.append(span)
     spans.sort(key=lambda s: (s.start_ns, s.order))
     children: dict[str | None, list[SpanView]] = {}
-    seen: set[str] = set()
-    unique = []
-    for span in spans:
-        if span.id in seen:  # a retried export logs a span twice
-            continue
-        seen.add(span.id)
-        unique.append(span)
+    unique = _once_each(spans)
+    for span in unique:
         children.setdefault(span.parent_id, []).append(span)
     metadata = info.get("trace_metadata") or info.get("request_metadata")
     return TraceView(
@@ -182,6 +180,22 @@ def read_trace(trace: Any) -> TraceView:
         spans=tuple(unique),
         children={key: tuple(value) for key, value in children.items()},
     )
+
+
+def _once_each(spans: Sequence[SpanView]) -> list[SpanView]:
+    """Spans by their id once: a retried export, or a table's older state, holds one twice. The
+    whole one of them holds, else the first.
+    """
+    best: dict[str, SpanView] = {}
+    for span in spans:
+        known = best.get(span.id)
+        if known is None or _wholeness(span) > _wholeness(known):
+            best[span.id] = span
+    return sorted(best.values(), key=lambda span: (span.start_ns, span.order))
+
+
+def _wholeness(span: SpanView) -> tuple[int, bool, int]:
+    return -len(span.damaged), span.end_ns is not None, len(span.raw)
 
 
 def _parts(trace: Any) -> tuple[Mapping[str, Any], list[Any]]:
@@ -265,11 +279,29 @@ def _span(item: Any, order: int) -> SpanView | None:
 def _nanoseconds(item: Mapping[str, Any], end: str) -> int | None:
     for key in (f"{end}_time_unix_nano", f"{end}_time_ns", f"{end}_time"):
         value = item.get(key)
-        if isinstance(value, str) and value.isdigit():
+        if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
             value = int(value)
-        if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**63:
+        elif isinstance(value, str | datetime):
+            value = _of_moment(value)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # pandas makes floats of a column in which one value is missing
+        if isinstance(value, int) and not isinstance(value, bool) and _FIRST_NS <= value < 2**63:
             return value
     return None
+
+
+def _of_moment(moment: str | datetime) -> int | None:
+    """Nanoseconds since 1970 of a moment, which is in UTC unless it says otherwise. Spark writes
+    one in JSON as text in ISO 8601. None for what is no moment.
+    """
+    if isinstance(moment, str):
+        try:
+            moment = datetime.fromisoformat(moment.strip().replace("Z", "+00:00"))
+        except ValueError:
+            return None
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+    since = aware - datetime(1970, 1, 1, tzinfo=timezone.utc)
+    return ((since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds) * 1_000
 
 
 def _span_id(value: Any) -> str | None:

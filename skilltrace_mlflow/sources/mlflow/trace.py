@@ -102,7 +102,9 @@ def is_of_another_program(trace: Any) -> bool:
     if copied_from(view.tags) is not None:
         return True
     root = view.root
-    if root is None or AGENT_ID_TAG in view.tags or root.name.startswith("claude_code"):
+    if root is None or not root.name:
+        return False
+    if AGENT_ID_TAG in view.tags or root.name.startswith("claude_code"):
         return False
     return detect(view) is None
 
