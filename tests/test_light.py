@@ -33,6 +33,7 @@ COMMANDS = {
     "validate": ["validate", str(SKILL)],
     "expect": ["expect", "--trace", GOOD],
     "compare": ["compare", "results.jsonl", "results.jsonl"],
+    "convert": ["convert", "results.jsonl", "--format", "markdown"],
     "triggers": ["triggers", str(SKILL / "traces")],
     "init": ["init", "new-skill"],
     "expect --append": ["expect", "new-skill", "--append", "--trace", GOOD],

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 from types import ModuleType
@@ -42,6 +43,12 @@ def test_two_builds_are_equal_byte_for_byte(dist: ModuleType, tmp_path: Path) ->
         "skilltrace_mlflow-9.8.7.tar.gz",
     ]
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+    with tarfile.open(first[1]) as archive:
+        tops = {name.split("/")[1] for name in archive.getnames()}
+    generated = {".gitignore", "PKG-INFO"}
+    assert tops - generated == {
+        *("skilltrace_mlflow", "pyproject.toml", "README.md", "CHANGELOG.md", "LICENSE"),
+    }
     dist.check(first[0], "9.8.7")
     with pytest.raises(AssertionError):
         dist.check(first[0], "9.8.6")
