@@ -52,7 +52,7 @@ _DECLARED = declare(BannedSkills)
 def banned_skills(session: Session, parameters: BannedSkills) -> Outcome:
     """None of the skills was loaded, and none was even asked for.
 
-    Reading a skill's `SKILL.md` with Read loads it, too.
+    Reading a skill's `SKILL.md` loads it, too, with Read as with a command line (`cat`).
 
     Seen: skills that were loaded or asked for by the Skill tool, a slash command, a sub-agent
     or a skill that loads others, and a `SKILL.md` that was read.
@@ -60,8 +60,8 @@ def banned_skills(session: Session, parameters: BannedSkills) -> Outcome:
     Unknown: any skill where the record has gaps, or a call of the Skill tool does not say which
     one it was.
 
-    Out of sight: a skill's text that came into the prompt in other ways (`cat`, an `@`
-    reference, a hook).
+    Out of sight: a skill's text that came into the prompt in other ways (an `@` reference, a
+    hook, a program that opens the file).
     """
     findings = []
     for name in parameters.skills:

@@ -76,8 +76,9 @@ def required_commands(session: Session, parameters: RequiredCommands) -> Outcome
 
     Seen: command lines and SQL as `banned_tools` reads them, behind known launchers too.
 
-    Unknown: what stands behind `||`, what is put together at run time and could be it, what an
-    unknown program may run, and a command that is not found where the record has gaps.
+    Unknown: what stands behind `||` or `exit` or is a function of that name, what is put together
+    at run time and could be it, what an unknown program may run, and a command that is not found
+    where the record has gaps.
 
     Out of sight: the text of script files, and whether the command did what was wanted.
     """

@@ -16,9 +16,9 @@ from skilltrace_mlflow.commands._program_text import pieces_of
 from skilltrace_mlflow.commands.code_commands import code_language
 
 __all__ = [
+    "CHANGES_FILES",
     "COPYING",
     "FORMATTERS",
-    "OPENS_FILES",
     "OUTPUT_OPTION",
     "named_inputs",
     "named_outputs",
@@ -61,11 +61,15 @@ OUTPUT_OPTION = re.compile(
 )
 _INPUT_OPTION = re.compile(r"--[\w-]*file")
 _PATH = re.compile(r"[\w.~@%+,/-]*(?:/[\w.~@%+,/-]*|\w\.\w{1,5})|\.\w[\w.-]*")
-OPENS_FILES = re.compile(
+_OPENS_FILES = re.compile(
     r"\bopen\b|[Rr]ead|[Ww]rite|\bFile\b|\bPath\b|\bfs\b|unlink|remove|rmtree|copy|move|rename|load"
     r"|save|to_(?:csv|json|parquet|excel|pickle)|>>?\s*\""
 )
-"""A word that program text has which reads or changes files by their names."""
+CHANGES_FILES = re.compile(
+    r"[Ww]rite|unlink|[Rr]emove|[Dd]elete|rmtree|[Cc]opy|[Mm]ove|[Rr]ename|[Ss]ave|touch|truncate|dump"
+    r"|to_(?:csv|json|parquet|excel|pickle)|put_contents|>>?\s*\"|[\"'](?:[rb]{0,2}\+|[wax][bt+]*)[\"']"
+)
+"""What program text has in it that changes files by their names, such as the mode of `open`."""
 _DOWNLOADING = {"pip": ("download", "wheel"), "pip3": ("download", "wheel"), "gh": ("download",)}
 
 
@@ -111,17 +115,21 @@ def _is_elsewhere(path: str) -> bool:
     return ":" in path.split("/")[0]
 
 
-def paths_in_code(program: str, words: Sequence[str], stdin: str | None) -> Iterator[str]:
-    """The literals of a program's text that look like paths, where it opens files at all."""
+def paths_in_code(
+    program: str, words: Sequence[str], stdin: str | None
+) -> Iterator[tuple[str, bool]]:
+    """The literals of a program's text that look like paths, where it opens files at all, and
+    whether it may change them."""
     language = code_language(program)
     if language is None:
         return
     for text in (*words, stdin or ""):
-        if OPENS_FILES.search(text) is None:
+        if _OPENS_FILES.search(text) is None:
             continue
+        changes = CHANGES_FILES.search(text) is not None
         for piece in pieces_of(text, language):
             if piece.kind == "text" and _PATH.fullmatch(piece.text):
-                yield piece.text
+                yield piece.text, changes
 
 
 def named_inputs(words: Sequence[str]) -> Iterator[str]:

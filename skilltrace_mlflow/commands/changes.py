@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 
 from skilltrace_mlflow.commands._named_files import (
+    CHANGES_FILES,
     COPYING,
     FORMATTERS,
-    OPENS_FILES,
     OUTPUT_OPTION,
 )
 from skilltrace_mlflow.commands.code_commands import INTERPRETERS
@@ -54,7 +54,7 @@ def _always() -> frozenset[str]:
     }  # fmt: skip
 
 
-_INTERPRETERS = frozenset(_WORDS.findall(" ".join(INTERPRETERS)))
+_INTERPRETERS = frozenset(_WORDS.findall(" ".join((*INTERPRETERS, "python2 python3 pypy3"))))
 _WITH_OUTPUT = frozenset(("sort", "shuf", "iconv", "tree", "du"))
 _WITH_IN_PLACE = frozenset(("sed", "perl", "ruby", "awk", "gawk", "yq"))
 _ALWAYS = _always()
@@ -86,7 +86,7 @@ def may_change_files(line: Line) -> bool:
     telling = "-o" in bare or "-dest" in bare or "-target-dir" in bare
     if telling and _NAMES_OUTPUT.search(bare) is not None:
         return True
-    return not _INTERPRETERS.isdisjoint(words) and OPENS_FILES.search(line.text) is not None
+    return not _INTERPRETERS.isdisjoint(words) and CHANGES_FILES.search(line.text) is not None
 
 
 def _words_may_change(line: Line, words: list[str]) -> bool:

@@ -76,7 +76,7 @@ def file_uses(line: str, tool: str = "Bash") -> tuple[FileUse, ...]:
     found: list[FileUse] = list(script.uses)
     for command in script.commands if script.parser != "powershell" else ():
         # `{}` stands for what find and xargs found: their own reading says so
-        found.extend(use for use in uses_of(command) if "{}" not in use.path)
+        found.extend(use for use in _all_uses(command) if "{}" not in use.path)
     for redirect in script.redirects:
         found.extend(uses_of_redirect(redirect))
     return tuple(dict.fromkeys(found))
@@ -92,7 +92,11 @@ def uses_of_redirect(redirect: Redirect) -> Iterator[FileUse]:
 
 
 def uses_of(command: Command) -> Iterator[FileUse]:
-    """What one command does with files; paths relative to where its line began."""
+    """What one command's words do with files; paths relative to where its line began."""
+    return (use for use in _all_uses(command) if not use.spoken)
+
+
+def _all_uses(command: Command) -> Iterator[FileUse]:
     yield from _placed(_uses(command.words, command.stdin), command.folder, command.within)
 
 
@@ -145,8 +149,8 @@ def _uses(words: Sequence[str], stdin: str | None) -> Iterator[FileUse]:
         for path in (*rewritten(program, rest), *named_outputs(program, rest)):
             yield FileUse(kind="write", path=path, below=True, certain=False)
         yield from (FileUse(kind="read", path=path, certain=False) for path in named_inputs(rest))
-    for path in paths_in_code(program, rest, stdin):
-        for kind in _EITHER:
+    for path, changes in paths_in_code(program, rest, stdin):
+        for kind in _EITHER[: 1 + changes]:
             yield FileUse(kind=kind, path=path, certain=False, spoken=True)
 
 

@@ -53,7 +53,12 @@ def _shown_by_lines(session: Session) -> list[tuple[str, ToolCall]]:
             continue
         for use in file_uses(line.text):
             folder, name = posixpath.split(use.path)
-            if use.kind == "read" and name == "SKILL.md" and posixpath.basename(folder):
+            if (
+                use.kind == "read"
+                and not use.spoken
+                and name == "SKILL.md"
+                and posixpath.basename(folder)
+            ):
                 found.append((posixpath.basename(folder), call))
     return found
 

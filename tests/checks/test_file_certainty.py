@@ -50,6 +50,8 @@ def test_an_expected_file_is_certain(line: str, expected: str) -> None:
         ("curl -O --output-dir infra https://x/a", "fail"),
         ("pg_dump -f infra/a db", "fail"),
         ("trash infra/a", "fail"),
+        ("python3.12 -c \"open('infra/a', 'w')\"", "unknown"),
+        ("python3 -c \"open('infra/a', 'w')\"", "unknown"),
         ("ssh host 'rm infra/a'", "unknown"),
         ("docker exec web rm infra/a", "unknown"),
         ("python -c \"open('infra/a', 'w').write('x')\"", "unknown"),
@@ -122,3 +124,9 @@ def test_tools_of_servers(tool: str, given: dict[str, Any], expected: str) -> No
 )
 def test_a_required_command_that_cannot_have_run(line: str, expected: str) -> None:
     assert verdict("required_commands", ["pytest"], bash(line)) == expected
+
+
+def test_a_skill_that_program_text_names_is_not_loaded_for_that() -> None:
+    line = "python -c \"open('skills/deploy/SKILL.md', 'w').write('x')\""
+    assert verdict("banned_skills", ["deploy"], bash(line)) == "pass"
+    assert verdict("banned_skills", ["deploy"], bash("cat skills/deploy/SKILL.md")) == "fail"
