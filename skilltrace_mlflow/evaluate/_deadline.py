@@ -26,6 +26,8 @@ _NAMES = (
 # The code of a pool's worker and of a task in it, to be told from its stack.
 _WORKER = _pool._worker.__code__
 _TASK = _pool._WorkItem.run.__code__
+# Of a thread that has begun: before and after that, its stack is that of `threading` alone.
+_RUN = threading.Thread.run.__code__
 # In the names of SQLAlchemy's modules and of those of MLflow's stores that use it; of the import
 # system.
 _LOCKING = ("sqlalchemy", "importlib")
@@ -131,13 +133,17 @@ def _idle(frame: FrameType | None) -> bool:
 
 
 def _holds_a_lock(frame: FrameType | None) -> bool:
-    """Whether a thread is in an import, or in a request to a database (not to a server).
+    """Whether a thread is starting or ending, in an import, or in a request to a database (not to a
+    server).
 
-    Both end by themselves. Ended from outside, one would leave the module locked and the other the
-    database, for everybody in this process. Whatever opens and closes a session is on the stack as
-    long as that is open.
+    All of it ends by itself. Ended from outside, the first would leave whoever started the thread
+    waiting for it, the second the module locked and the third the database, for everybody in this
+    process. Whatever opens and closes a session is on the stack as long as that is open.
     """
-    names = (str(held.f_globals.get("__name__", "")) for held in _stack(frame))
+    stack = list(_stack(frame))
+    if not any(held.f_code is _RUN for held in stack):
+        return True
+    names = [str(held.f_globals.get("__name__", "")) for held in stack]
     return any(part in name for name in names for part in _LOCKING)
 
 
