@@ -75,8 +75,11 @@ def command(
     from skilltrace_mlflow.expectations import load_manifest
 
     if listing:
-        for item in monitoring.list_registered(experiment=experiment, tracking_uri=tracking_uri):
+        found = monitoring.list_registered(experiment=experiment, tracking_uri=tracking_uri)
+        for item in found:
             click.echo(_line(item))
+        if not found and not quiet:
+            note("no scorer of this package is registered with the experiment")
         return 0
     manifest = load_manifest(str(skill), skills_dir=skills_dir)
     if stopping:

@@ -113,7 +113,7 @@ def score_at_scale(
     """
     if not 0 <= pass_rate <= 1:
         raise ConfigurationError(f"pass rate {pass_rate:g}: expected 0 to 1")
-    session = spark if spark is not None else active_spark()
+    session = spark if spark is not None else active_spark("scoring at scale")
     target = SparkTable(catalog_name(table.strip()), spark=session) if table.strip() else None
     manifest = load_manifest(skill, skills_dir=skills_dir)
     if target is not None:

@@ -51,7 +51,7 @@ class SparkTable(OutcomeTable):
     def __init__(self, name: str, shape: TableShape = OUTCOMES, *, spark: Any = None) -> None:
         self.name = name
         self.shape = shape
-        self._spark = spark if spark is not None else active_spark()
+        self._spark = spark if spark is not None else _spark_for_table()
 
     def prepare(self) -> None:
         with spark_errors(self.name):
@@ -206,16 +206,24 @@ def first_line(error: Exception) -> str:
     return found[0] if found else text.split("\n", 1)[0]
 
 
-def active_spark() -> Any:
-    """The Spark session that runs here; ConfigurationError where Spark is not installed."""
+def active_spark(what: str, *, otherwise: str = "") -> Any:
+    """The Spark session that runs here. Where Spark is not installed, ConfigurationError says that
+    `what` needs it, and what would do `otherwise`.
+    """
     try:
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise ConfigurationError(
-            "a table of a catalog needs Spark: run this on Databricks, or install "
-            "'skilltrace-mlflow[spark]'; a folder (./outcomes) needs only [delta]"
+            f"{what} needs Spark: run this on Databricks, or install "
+            f"'skilltrace-mlflow[spark]'{otherwise}"
         ) from error
     return SparkSession.builder.getOrCreate()
+
+
+def _spark_for_table() -> Any:
+    return active_spark(
+        "a table of a catalog", otherwise="; a folder (./outcomes) needs only [delta]"
+    )
 
 
 def _is_old(stamp: str, now: datetime) -> bool:

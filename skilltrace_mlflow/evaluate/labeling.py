@@ -5,6 +5,7 @@ Labeling sessions are Databricks' alone.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +54,7 @@ def label_traces(
     `users` are asked to label, `label_schemas` are what they are asked. Raises ConfigurationError
     on another store than a workspace, without the package databricks-agents, for a verdict that
     there is not, and where there is nothing to label; EvaluationError if the workspace does not
-    answer.
+    answer, after which no session is left that holds nothing.
     """
     unknown = sorted(set(verdicts) - {str(verdict) for verdict in Verdict})
     if unknown:
@@ -64,7 +65,7 @@ def label_traces(
     if not uri.startswith("databricks"):
         raise ConfigurationError(
             f"labeling session {name}: labeling sessions are Databricks' alone, and this is "
-            f"{without_password(uri)}; give --tracking-uri databricks, or label in "
+            f'{without_password(uri)}; give tracking_uri="databricks", or label in '
             "MLflow's own trace view"
         )
     if not wanted:
@@ -88,5 +89,12 @@ def label_traces(
                 f"labeling session {name}: the package databricks-agents is needed "
                 "(pip install databricks-agents)"
             ) from None
-        filled: LabelingSession = session.add_traces(traces)
+        try:
+            filled: LabelingSession = session.add_traces(traces)
+        except BaseException:
+            # An empty session would ask people for nothing. What went wrong first is told, whether
+            # or not it can be deleted.
+            with contextlib.suppress(Exception):
+                labeling.delete_labeling_session(session)
+            raise
         return filled

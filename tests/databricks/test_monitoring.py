@@ -170,6 +170,8 @@ def test_registered_on_a_server_and_read_back_it_judges_the_same(
     """The open-source server keeps it; what MLflow starts by itself there must ask a model."""
     experiment_id = mlflow.MlflowClient(tracking_uri=server).create_experiment("watched")
     place = ["--experiment", "watched", "--tracking-uri", server]
+    assert run(["register", "--list", *place]) == 0
+    assert "no scorer of this package" in capsys.readouterr().err
     assert run(["register", str(SKILL), "--sample-rate", "0.5", *place]) == 3
     assert "not started" in capsys.readouterr().err
     assert run(["register", "--list", *place]) == 0

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from skilltrace_mlflow.cli._app import run
 from skilltrace_mlflow.databricks.workspace import export_secrets, workspace
 from skilltrace_mlflow.errors import ConfigurationError
 
@@ -93,3 +94,19 @@ def test_no_profile_is_told_with_the_way_out(
 def test_a_secret_of_another_form_is_refused(text: str) -> None:
     with pytest.raises(ConfigurationError, match="NAME=SCOPE/KEY"):
         export_secrets([text])
+
+
+def test_a_command_without_a_profile_says_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """MLflow's own warning and its page about every way to sign in stay out of it."""
+    for name in ("DATABRICKS_HOST", "DATABRICKS_TOKEN", "DATABRICKS_CONFIG_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("DATABRICKS_CONFIG_FILE", str(tmp_path / "none.cfg"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    place = ["--experiment", "main.traces.agents", "--tracking-uri", "databricks"]
+    assert run(["list-traces", *place]) == 3
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("error: databricks: no Databricks workspace is configured (")
+    assert line.endswith("name a profile with DATABRICKS_CONFIG_PROFILE")
+    assert len(line) < 300

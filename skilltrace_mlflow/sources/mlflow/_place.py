@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 from skilltrace_mlflow._internals import databricks_host
@@ -84,16 +87,32 @@ def sqlite_path(uri: str) -> Path | None:
     return None if name in ("", ":memory:") or name.startswith("file:") else Path(name)
 
 
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """MLflow warns on standard error of what is then told as an error."""
+    logger = logging.getLogger("mlflow.utils.databricks_utils")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
 def _health_url(uri: str) -> str | None:
     if uri.startswith(("http://", "https://")):
         return uri.rstrip("/") + "/health"
     if uri == "databricks" or uri.startswith("databricks://"):
         try:
-            host = databricks_host(uri)
+            with _without_warnings():
+                host = databricks_host(uri)
         except Exception as error:
-            text = (str(error) or type(error).__name__).split("\n", 1)[0]
+            # MLflow goes on about every way to sign in, and the one that does is named here.
+            text = (str(error) or type(error).__name__).split("\n", 1)[0].split(". ", 1)[0]
             raise EvaluationError(
-                f"{uri}: no Databricks workspace is configured ({text}); run databricks auth login"
+                f"{without_password(uri)}: no Databricks workspace is configured ({text}); run "
+                "databricks auth login --host https://<workspace>, or name a profile with "
+                "DATABRICKS_CONFIG_PROFILE"
             ) from None
         return host.rstrip("/") + "/api/2.0/mlflow/experiments/get"
     return None
