@@ -143,3 +143,22 @@ def test_an_agent_that_claude_code_warmed_up_counts_for_no_limit() -> None:
     figures = compute_metrics(make_session(calls=["Read"], subagents=agents)).to_dict()
     assert judge(figures, {"subagents": {"max": 1}}) is Verdict.PASS
     assert judge(figures, {"subagents": {"max": 0}}) is Verdict.FAIL
+
+
+@pytest.mark.parametrize(
+    ("tools", "expectations", "verdict"),
+    [
+        ({"total_calls": 2}, {"banned_tools": ["WebFetch"]}, Verdict.PASS),
+        ({"total_calls": 3}, {"banned_tools": ["WebFetch"]}, Verdict.UNKNOWN),
+        ({"total_calls": 3}, {"tool_limits": {"Bash": 2}}, Verdict.UNKNOWN),
+        ({"by_category": {"bash": 2}}, {"category_limits": {"bash": 2}}, Verdict.PASS),
+        ({"by_category": {"bash": 3}}, {"category_limits": {"bash": 2}}, Verdict.UNKNOWN),
+        ({"by_category": {"web": 2}}, {"category_limits": {"bash": 2}}, Verdict.UNKNOWN),
+        ({"by_category": {"bash": 2, "web": 0}}, {"category_limits": {"bash": 2}}, Verdict.PASS),
+    ],
+)
+def test_counts_of_calls_that_contradict_each_other_leave_it_open(
+    tools: dict[str, Any], expectations: dict[str, Any], verdict: Verdict
+) -> None:
+    metrics = {"tools": {"by_name": {"Bash": 2}, **tools}}
+    assert judge(metrics, expectations) is verdict
