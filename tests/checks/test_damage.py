@@ -115,3 +115,24 @@ def test_damage_turns_nothing_into_a_pass(path: Path, damage: Any) -> None:
             if new == "pass"
         ]
     assert not wrong, f"{len(wrong)} of them: " + "\n".join(wrong[:8])
+
+
+@pytest.mark.parametrize("name", ["failing-bash", "interrupted", "skills", "subagent"])
+def test_a_damaged_last_line_is_said(name: str) -> None:
+    """Behind it stands nothing by whose links to it the gap could be found."""
+    (path,) = (RECORDINGS / name).glob("*.jsonl")
+    lines = path.read_text(encoding="utf-8").rstrip("\n").split("\n")
+    at = max(n for n, line in enumerate(lines) if '"type":"assistant"' in line)
+    entry = json.loads(lines[at])
+    block = {"type": "tool_use", "id": "toolu_last", "input": {"command": "rm -rf x"}}
+    entry["message"]["content"] = [{**block, "name": "Bash"}]
+    whole = json.dumps(entry)
+    nameless = json.dumps({**entry, "message": {**entry["message"], "content": [block]}})
+    del block["type"]
+    typeless = json.dumps({**entry, "message": {**entry["message"], "content": [block]}})
+    ban = [("banned_tools", ["rm -rf", "Bash"])]
+    assert verdicts(parse_transcript([*lines[:at], whole]), ban) == ["fail"]
+    for last in (whole[: len(whole) // 2], nameless, typeless):
+        session = parse_transcript([*lines[:at], last])
+        assert session.incomplete
+        assert verdicts(session, [("banned_tools", ["rm -rf"])]) != ["pass"]
