@@ -120,8 +120,8 @@ def session_id_of(info: TraceInfo) -> str | None:
 
 
 def has_root(trace: Trace) -> bool:
-    """Whether the span that holds all others is there."""
-    return any(span.parent_id is None for span in trace.data.spans)
+    """Whether the span that holds all others is there; without a name nobody knows whose it is."""
+    return any(span.parent_id is None and span.name for span in trace.data.spans)
 
 
 def _state(info: TraceInfo) -> str:
