@@ -6,7 +6,7 @@ import ctypes
 import sys
 import threading
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import thread as _pool
 from types import FrameType
 
@@ -15,7 +15,9 @@ from skilltrace_mlflow.errors import EvaluationError
 
 __all__ = ["Deadline", "abandon", "settle", "unfinished"]
 
-_WAKE = 0.2
+_WAKE = 0.05
+# How long those are waited for that cannot be ended at once.
+_SHORT = 1.0
 _NAMES = (
     "skilltrace-evaluate",
     "skilltrace-find",
@@ -28,6 +30,7 @@ _WORKER = _pool._worker.__code__
 _TASK = _pool._WorkItem.run.__code__
 # Of a thread that has begun: before and after that, its stack is that of `threading` alone.
 _RUN = threading.Thread.run.__code__
+_START = threading.Thread.start.__code__
 # In the names of SQLAlchemy's modules and of those of MLflow's stores that use it; of the import
 # system.
 _LOCKING = ("sqlalchemy", "importlib")
@@ -74,7 +77,11 @@ def abandon(since: Container[threading.Thread] = ()) -> None:
         for thread in threading.enumerate()
         if thread.name.startswith(_NAMES) and thread not in since and thread not in _abandoned
     )
-    _end()
+    left = _busy()
+    end = time.monotonic() + _SHORT
+    while (left := _end(left)) and time.monotonic() < end:
+        time.sleep(_WAKE)
+        left = [thread for thread in left if thread in _busy()]
 
 
 def unfinished() -> bool:
@@ -95,21 +102,23 @@ def settle(deadline: Deadline, *, most: float = 120.0) -> None:
                 "an earlier evaluation of this process, which was given up, has not ended yet (its "
                 "server does not answer); try again later or in another process"
             )
-        _end()  # what a pool's worker does with an exception is to take up its next task
+        _end(_busy())  # what a pool's worker does with an exception is to take up its next task
         time.sleep(_WAKE)
     _abandoned.clear()
 
 
-def _end() -> None:
-    for thread in _busy():
+def _end(threads: Iterable[threading.Thread]) -> list[threading.Thread]:
+    """End these threads where they are; those that cannot be ended there are left, and returned."""
+    left = []
+    for thread in threads:
         if _holds_a_lock(sys._current_frames().get(thread.ident or 0)):
-            continue
-        # Asked again as late as can be: the id of a thread that has ended is soon another one's.
-        if not thread.is_alive():
-            continue
-        ctypes.pythonapi.PyThreadState_SetAsyncExc(
-            ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
-        )
+            left.append(thread)
+        # Asked as late as can be: the id of a thread that has ended is soon another one's.
+        elif thread.is_alive():
+            ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
+            )
+    return left
 
 
 def _busy() -> list[threading.Thread]:
@@ -133,15 +142,18 @@ def _idle(frame: FrameType | None) -> bool:
 
 
 def _holds_a_lock(frame: FrameType | None) -> bool:
-    """Whether a thread is starting or ending, in an import, or in a request to a database (not to a
-    server).
+    """Whether a thread is starting or ending, starts another one, is in an import, or in a request
+    to a database (not to a server).
 
     All of it ends by itself. Ended from outside, the first would leave whoever started the thread
-    waiting for it, the second the module locked and the third the database, for everybody in this
-    process. Whatever opens and closes a session is on the stack as long as that is open.
+    waiting for it (and so would the second: until a new thread runs, CPython keeps it under its
+    starter's id, and ends it instead), the third the module locked and the fourth the database, for
+    everybody in this process. Whatever opens and closes a session is on the stack as long as that
+    is open.
     """
     stack = list(_stack(frame))
-    if not any(held.f_code is _RUN for held in stack):
+    codes = {held.f_code for held in stack}
+    if _RUN not in codes or _START in codes:
         return True
     names = [str(held.f_globals.get("__name__", "")) for held in stack]
     return any(part in name for name in names for part in _LOCKING)

@@ -144,3 +144,18 @@ def test_a_thread_is_not_ended_in_an_import(
     gate.set()
     settle(Deadline(10))
     assert importlib.import_module(name).DONE
+
+
+def test_threads_that_start_others_are_ended_with_nobody_waiting() -> None:
+    """A thread that is about to begin has its starter's id, and would be ended in its place."""
+
+    def work() -> None:
+        while True:
+            threading.Thread(target=time.sleep, args=(0,)).start()
+            time.sleep(0)
+
+    for _ in range(40):
+        with pytest.raises(HangingCall):
+            call_bounded(work, 0.02, name="evaluate")
+        abandon()
+        settle(Deadline(20))
