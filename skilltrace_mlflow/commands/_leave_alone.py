@@ -37,7 +37,7 @@ _NAMES = """
     select-string sls write-host write-output write-warning write-error write-verbose write-debug
     write-information get-help get-command set-content add-content out-file out-string
     cowsay csvlook dot envsubst figlet glow gron hadolint highlight jsonlint lolcat markdownlint
-    mdcat pg_format pv pygmentize shellcheck shfmt sponge sqlfluff sqlfmt sqlformat tidy ts xmllint
+    mdcat pg_format pv pygmentize shellcheck shfmt sponge sqlfluff sqlfmt sqlformat tidy xmllint
     fc logout pushd mdfind defaults plutil launchctl sw_vers ditto
 """
 # PowerShell's, in small letters: what prints, reads, formats, compares and sets.
