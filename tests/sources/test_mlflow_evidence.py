@@ -154,6 +154,35 @@ class TestCallsWithoutASpan:
         assert owners["t2"] != "main"
 
 
+@pytest.mark.parametrize(
+    ("part", "key", "noise"),
+    [
+        ("id", "span_id", 7),
+        ("parent", "parent_span_id", {"x": 1}),
+        ("name", "name", ""),
+        ("start", "start_time_unix_nano", "yesterday"),
+        ("status", "status", {"code": "PERHAPS"}),
+        ("attributes", "attributes", None),
+        ("events", "events", "{"),
+    ],
+)
+def test_damage_to_any_part_of_a_span_is_said_and_no_ban_passes(
+    part: str, key: str, noise: Any
+) -> None:
+    turn = Turn()
+    turn.llm("I look.", counts=usage(1, 1))
+    turn.tool("t1", "Bash", {"command": "ls"}, "a")
+    stored = turn.end().to_dict()
+    whole = session_from_trace(stored)
+    assert not whole.incomplete
+    assert verdict(whole, "banned_tools", ["WebFetch"]) == "pass"
+    (span,) = (span for span in stored["data"]["spans"] if span["name"] == "llm")
+    span[key] = noise
+    session = session_from_trace(stored)
+    assert any("is damaged" in gap and part in gap for gap in session.incomplete)
+    assert verdict(session, "banned_tools", ["WebFetch"]) == "unknown"
+
+
 def test_a_root_without_a_model_s_answer_holds_no_step() -> None:
     session = session_from_trace(Turn("Fix it.").end(response=None))
     assert session.steps == ()
