@@ -69,7 +69,8 @@ def abandon(since: Container[threading.Thread] = ()) -> None:
 
     Left alone they would go on writing when their server answers again, into whichever store is
     the active one by then. A thread that waits for an answer ends when it comes or times out, one
-    in a transaction or an import behind that.
+    in a transaction or an import behind that; where that takes longer than a second, `settle` ends
+    it.
     `since` are the threads that were there before the evaluation, and are none of its own.
     """
     _abandoned.extend(

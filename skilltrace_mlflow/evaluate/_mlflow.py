@@ -17,7 +17,7 @@ from mlflow.genai.scorers import Scorer, scorer
 
 from skilltrace_mlflow._internals import forget_active_run
 from skilltrace_mlflow.evaluate._rows import Row
-from skilltrace_mlflow.sources.mlflow.tags import COPY_TAG
+from skilltrace_mlflow.sources.mlflow.tags import COPY_TAG, copied_from
 
 __all__ = ["log_rows", "make_trace", "rounds", "run_scorers"]
 
@@ -56,7 +56,7 @@ def log_rows(
         if with_trace:
             # What is not linked is copied; its verdicts are logged on the original afterwards.
             row = by_trace.get(trace.info.trace_id)
-            if row is None:
+            if row is None and copied_from(trace.info.tags) is not None:
                 copies.add(trace.info.trace_id)
             return [] if row is None else row.feedbacks()
         row = by_key[inputs["test_id"], inputs["attempt"]]
@@ -88,7 +88,9 @@ def run_scorers(
     known = {row.trace_id for row in rows}
 
     def learn(trace: Any = None) -> list[Feedback]:
-        if trace is not None and trace.info.trace_id not in known:
+        if trace is None or trace.info.trace_id in known:
+            return []
+        if copied_from(trace.info.tags) is not None:
             copies.add(trace.info.trace_id)
         return []
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from skilltrace_mlflow import parse_and_compute_metrics
-from skilltrace_mlflow.checks import Verdict, run_check
+from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.errors import InputError
-from skilltrace_mlflow.expectations import parse_expectations
 from skilltrace_mlflow.session import MAIN_AGENT
 from skilltrace_mlflow.sources.metrics_dict import session_from_metrics_dict
+from tests.sources.test_metrics_dict import judge
 
 ROOT = Path(__file__).resolve().parents[2]
 TRACES = ROOT / "examples" / "skills" / "bronze-ingestion" / "traces"
@@ -22,14 +22,6 @@ WHOLE = parse_and_compute_metrics(TRACES / "demo-subagent.jsonl").to_dict()
 TOKENS = {"token_budget": {"max_total": 10**9}}
 TURNS = {"turn_limit": {"max_turns": 10**6}}
 Change = Callable[[dict[str, Any]], object]
-
-
-def judge(metrics: dict[str, Any], expectations: dict[str, Any]) -> Verdict:
-    (expectation,) = parse_expectations(expectations)
-    session = session_from_metrics_dict(metrics)
-    return run_check(
-        expectation.spec, session, expectation.parameters, scope=expectation.scope
-    ).verdict
 
 
 def changed(change: Change) -> dict[str, Any]:
