@@ -151,10 +151,12 @@ def _unrecovered(
     asked = [(current_name(failure.name), _given(failure)) for failure in failures]
     marks = {(current_name(failure.name), _mark(failure)) for failure in failures}
     tools = {tool for tool, _ in asked}
+    names = {name: current_name(name) for name in {call.name for call in calls}}
+    names = {name: tool for name, tool in names.items() if tool in tools}
     for index, call in enumerate(calls):
         if call.outcome == "succeeded" or (not sure and call.outcome == "unknown"):
-            tool = current_name(call.name)
-            if tool not in tools:
+            tool = names.get(call.name)
+            if tool is None:
                 continue
             last[tool, _ANY] = index
             if loose:

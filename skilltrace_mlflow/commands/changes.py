@@ -59,9 +59,12 @@ _WITH_OUTPUT = frozenset(("sort", "shuf", "iconv", "tree", "du"))
 _WITH_IN_PLACE = frozenset(("sed", "perl", "ruby", "awk", "gawk", "yq"))
 _ALWAYS = _always()
 _WITH_SECOND_OPERAND = frozenset(("uniq", "xxd"))
-# The words of a formatter's name, and options of which it needs one to rewrite.
-_FORMATTERS = [(set(_WORDS.findall(name)), row[0].split()) for name, row in FORMATTERS.items()]
-_FORMATTER_WORDS = frozenset().union(*(words for words, _ in _FORMATTERS))
+# The words of a formatter's name, and options of which it needs one to rewrite; by the last word.
+_FORMATTERS: dict[str, list[tuple[set[str], list[str]]]] = {}
+for _name, _row in FORMATTERS.items():
+    _words = _WORDS.findall(_name)
+    _FORMATTERS.setdefault(_words[-1], []).append((set(_words), _row[0].split()))
+_FORMATTER_WORDS = frozenset(_FORMATTERS)
 # Every word that asks for a second look.
 _TELLING = frozenset(("git", "find")).union(
     _ALWAYS, _FORMATTER_WORDS, _WITH_OUTPUT, _WITH_IN_PLACE, _WITH_SECOND_OPERAND
@@ -115,7 +118,8 @@ def _may_format(line: Line, words: list[str]) -> bool:
     both = (line.bare, line.text)
     return any(
         name.issubset(words) and (not needed or any(o in text for o in needed for text in both))
-        for name, needed in _FORMATTERS
+        for word in _FORMATTER_WORDS.intersection(words)
+        for name, needed in _FORMATTERS[word]
     )
 
 

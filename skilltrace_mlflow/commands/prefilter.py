@@ -13,6 +13,7 @@ import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from skilltrace_mlflow.commands._wrapper_table import CARRIERS
 
@@ -161,8 +162,7 @@ class Program:
         return any(name in bare for name in self.others)
 
 
-@dataclass(frozen=True)
-class Line:
+class Line(NamedTuple):
     """A shell line with what every pattern wants to know of it before it is parsed.
 
     `bare` is the line without quoting, `composes` what `may_compose` says of it, `folded` `bare`

@@ -22,7 +22,7 @@ from skilltrace_mlflow.commands.cli_tables import (
 )
 from skilltrace_mlflow.commands.shell import reads_posix
 from skilltrace_mlflow.matching.cli_dead_rules import has_wildcard, names_server
-from skilltrace_mlflow.matching.files import lines_without, plain_name
+from skilltrace_mlflow.matching.files import lines_without
 from skilltrace_mlflow.matching.links import links_of, through
 from skilltrace_mlflow.matching.selectors import Selector
 from skilltrace_mlflow.patterns.paths import RulePath, clean_path, is_absolute, relative_to
@@ -33,10 +33,8 @@ __all__ = ["covered", "in_reach", "named_path", "reaches", "runs_unasked"]
 
 
 @lru_cache(maxsize=512)
-def _path_of(text: str) -> tuple[RulePath, str]:
-    """The pattern of a rule, and a name that a line has to hold to be meant, if one has to."""
-    pattern = RulePath(text)
-    return pattern, plain_name(pattern)
+def _path_of(text: str) -> RulePath:
+    return RulePath(text)
 
 
 def named_path(call: ToolCall) -> str | None:
@@ -73,7 +71,7 @@ def in_reach(
         return calls if direct or links_of(session) else ()
     if not deny or rule.specifier is None or rule.specifier.path is None:
         return ()
-    _, named = _path_of(rule.specifier.path)
+    named = _path_of(rule.specifier.path).name
     if not named or not reads_posix(name) or links_of(session):
         return calls
     ruled_out = lines_without(session, named)
@@ -92,7 +90,7 @@ def reaches(rule: Selector, call: ToolCall, session: Session, *, deny: bool) -> 
         return name == "Read" and call.name in EDITORS
     if rule.specifier.path is None:
         return False
-    pattern, _ = _path_of(rule.specifier.path)
+    pattern = _path_of(rule.specifier.path)
     cwd = call.cwd or session.cwd
     if is_shell(call.name):
         line = (call.input or {}).get("command")

@@ -34,7 +34,6 @@ __all__ = [
     "directories",
     "lines_without",
     "meets",
-    "plain_name",
     "rule_hits",
     "sure_hits",
     "touched_files",
@@ -157,7 +156,8 @@ def _of_lines(
                         call=call,
                         placed=False,
                     )
-        mine.follow(line)
+        if "cd" in line or "pushd" in line or "popd" in line:
+            mine.follow(line)
 
 
 def _of_servers(session: Session) -> Iterator[Touched]:
@@ -290,13 +290,14 @@ def sure_hits(session: Session, rule: Selector) -> list[Touched]:
     if not _is_on_files(rule):
         return []
     reading = rule.rule_name == "Read"
-    name = plain_name(RulePath(str(rule.specifier.path)))  # type: ignore[union-attr]
-    ruled_out = lines_without(session, name)
+    ruled_out = lines_without(session, RulePath(str(rule.specifier.path)).name)  # type: ignore[union-attr]
 
     def wanted(call: ToolCall, _: Line) -> bool:
         return call.cwd is not None or id(call) not in ruled_out or not reads_posix(call.name)
 
-    items = (*_of_lines(session, reading, wanted), *_of_servers(session))
+    any_line = any(line is not None and wanted(call, line) for call, line in shell_lines(session))
+    lines = _of_lines(session, reading, wanted) if any_line else ()
+    items = (*lines, *_of_servers(session))
     return _sorted_by(rule, items)[0]
 
 
@@ -305,7 +306,6 @@ def _is_on_files(rule: Selector) -> bool:
     return path is not None and rule.rule_name in ("Read", "Edit")
 
 
-_PLAIN_PART = re.compile(r"(?<![^/])[\w.-]+(?=/|$)", re.ASCII)
 # What puts words together that do not stand in the line, or takes them apart.
 _COMPOSING = ("`", "{", "^", "\0", UNKNOWN, UNKNOWN_WORDS, "+=", "printf")
 _ESCAPES = re.compile(r"\\[0-7xuU]")
@@ -313,17 +313,6 @@ _ESCAPES = re.compile(r"\\[0-7xuU]")
 _WHOLE_VALUE = re.compile(
     r"""(?:^|(?<=[\s/;&|(=<>]))("?)\$[A-Za-z_]\w*\1(?=[\s/;&|)<>]|\Z)""", re.ASCII
 )
-
-
-def plain_name(pattern: RulePath) -> str:
-    """A component, casefolded, that a path below the working directory has to have for the pattern
-    to match it; empty where there is none, and for patterns of other places, whose components may
-    be the working directory's, which a line leaves out.
-    """
-    if pattern.anchor != "here":
-        return ""
-    parts = _PLAIN_PART.findall("/".join(pattern.folded))
-    return max((part for part in parts if len(part) > 1 and part.strip(".")), key=len, default="")
 
 
 def could_name(line: Line, name: str) -> bool:

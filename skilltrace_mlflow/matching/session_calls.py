@@ -72,7 +72,9 @@ def _shell_lines(session: Session) -> list[tuple[ToolCall, Line | None]]:
         if not shell and not _may_be_shell(name):
             continue
         for call in group:
-            text = _command_text(call)
+            text: Any = (call.input or {}).get("command") if shell else None
+            if type(text) is not str:  # as nearly always
+                text = _command_text(call)
             if text is not None:
                 found.append((call, line_of(text)))
             elif shell:

@@ -127,6 +127,13 @@ class Alternative:
         """The expected values of the fields that `input_match` names."""
         return {field: _lookup(self.input, field) for field in self.input_match}
 
+    @cached_property
+    def fields(self) -> tuple[tuple[str, Any], ...] | None:
+        """Those fields with their values; None where no plain fields are named."""
+        if not isinstance(self.input_match, tuple) or any(f[:1] == "$" for f in self.input_match):
+            return None
+        return tuple(self.asked.items())
+
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
@@ -248,9 +255,10 @@ def _accepts(
         if blind:
             doubt = "arguments not recorded" if not call.input_truncated else "arguments cut short"
         else:
-            expected, actual = _compared(choice, call.input or {})
-            if not value_matches(expected, actual):
-                return False, difference(expected, actual) if explain else "arguments differ"
+            given = call.input or {}
+            if not _input_met(choice, given):
+                why = difference(*_compared(choice, given)) if explain else "arguments differ"
+                return False, why
     if call.maybe_refused and choice.outcome == "denied":
         doubt = "failed or was refused, which the record does not tell apart"
     elif choice.outcome is not None and call.outcome != choice.outcome:
@@ -268,6 +276,16 @@ def _accepts(
             return False, why
         doubt = why if verdict is None else doubt
     return (None, doubt) if doubt else (True, "")
+
+
+def _input_met(choice: Alternative, actual: Mapping[str, Any]) -> bool:
+    """Whether a call's input is what is expected: `value_matches` of what is `_compared`."""
+    if choice.fields is None:
+        return value_matches(*_compared(choice, actual))
+    for field, expected in choice.fields:  # noqa: SIM110 - `all` costs three times as much
+        if not value_matches(expected, _lookup(actual, field)):
+            return False
+    return True
 
 
 def _compared(choice: Alternative, actual: Mapping[str, Any]) -> tuple[Any, Any]:

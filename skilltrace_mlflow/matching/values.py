@@ -93,7 +93,10 @@ def value_matches(expected: Any, actual: Any) -> bool:
         return isinstance(actual, str) and expected == actual
     if isinstance(expected, (dict, Mapping)):  # the concrete type first: it costs a tenth
         if _is_matcher(expected):
-            return all(_holds(key, item, actual) for key, item in expected.items())
+            for key, item in expected.items():  # noqa: SIM110 - `all` costs three times as much
+                if not _holds(key, item, actual):
+                    return False
+            return True
         if not isinstance(actual, (dict, Mapping)):
             return False
         # A key that is expected to be absent is not a key that is missing.

@@ -33,6 +33,7 @@ __all__ = [
 _DRIVE = re.compile(r"^([A-Za-z]):(?=[/\\]|$)")
 _WILD = re.compile(r"\[[^\]]*\]?|[*?]")
 _PLAIN = re.compile(r"[^*?\[]*")
+_PLAIN_NAME = re.compile(r"[\w.-]+", re.ASCII)
 _ESCAPED = re.compile(r"\\([\[\]*?])")
 _LITERAL = {"[": "[[]", "]": "]", "*": "[*]", "?": "[?]"}
 _BRACES = re.compile(r"\{([^{}]*,[^{}]*)\}")
@@ -408,6 +409,10 @@ class RulePath(FolderPattern):
     that is left alone matches at any depth: `src/**`, `./src` and `src` are the same, `/src/**`,
     `src/*` and `a/b/**` stay where they are. Allow rules (`allowing`) keep what they say. `\\[` is
     a bracket.
+
+    `name` is a component, casefolded, that a path below the working directory has to have to match;
+    empty where there is none, and for patterns of other places, whose components may be the working
+    directory's, which a path leaves out.
     """
 
     folds = True
@@ -423,6 +428,18 @@ class RulePath(FolderPattern):
         self.text = text
         if self.only_below:
             self.pieces, self.folded = (*self.pieces, "*"), (*self.folded, "*")
+        self.name = self._name()
+
+    def _name(self) -> str:
+        if self.anchor != "here":
+            return ""
+        parts = [part for part in self.folded if _PLAIN_NAME.fullmatch(part) and part.strip(".")]
+        return max((part for part in parts if len(part) > 1), key=len, default="")
+
+    def matches(self, path: str, cwd: str | None) -> bool | None:
+        if self.name and self.name not in path.casefold():
+            return False
+        return super().matches(path, cwd)
 
     def anywhere(self, text: str, pattern: str) -> bool:
         return not text.startswith("/") and "/" not in pattern.rstrip("/")

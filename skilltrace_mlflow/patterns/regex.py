@@ -20,6 +20,8 @@ from skilltrace_mlflow.errors import ParameterError
 __all__ = ["RegexTimeoutError", "check_regex", "glob_match", "search"]
 
 _SECONDS = 1.0
+# Letters, digits and signs that mean themselves: no search is needed for what is a text.
+_LITERAL = re.compile(r"[\w /:,;=<>\"'%@!-]*")
 _RISKY = re.compile(r"[*+?}]\??\)?[*+{]|[*+}].*[*+{]|\\[1-9]|\(\?")
 
 
@@ -41,6 +43,8 @@ def check_regex(pattern: str, path: tuple[str | int, ...]) -> None:
 def search(pattern: str, text: str) -> bool:
     """Whether `pattern` occurs in `text`; raises RegexTimeoutError after a second."""
     compiled, bounded = _compile(pattern)
+    if compiled is None:
+        return pattern in text
     if not bounded:
         if _RISKY.search(pattern) and len(text) > 200:
             raise RegexTimeoutError(
@@ -59,6 +63,8 @@ def search(pattern: str, text: str) -> bool:
 
 @lru_cache(maxsize=512)
 def _compile(pattern: str) -> tuple[Any, bool]:
+    if _LITERAL.fullmatch(pattern):
+        return None, True
     re.compile(pattern)  # what people know; the syntax that `regex` adds is not ours to promise
     try:
         bounded = importlib.import_module("regex")

@@ -235,3 +235,60 @@ class TestFileScope:
         call = make_call("Write", {"file_path": "/repo/.env"}, outcome="unknown")
         assert verdict("file_scope", {"forbidden": [".env"]}, call, cwd="/repo") == "unknown"
         assert verdict("file_scope", {"forbidden": [".npmrc"]}, call, cwd="/repo") == "pass"
+
+
+_PIECES = st.sampled_from(
+    [
+        "secrets",
+        "Secrets",
+        "src",
+        "s",
+        "*",
+        "**",
+        "*.env",
+        ".env",
+        "..",
+        ".",
+        "K",
+        "caf\u00e9",
+        "a-b",
+    ]
+)
+_COMPONENTS = st.sampled_from(
+    ["secrets", "SECRETS", "src", "s", ".env", "x.env", "..", ".", "\u212a", "cafe\u0301", "a-b"]
+)
+
+
+class TestQuickLook:
+    """What is looked at before a path is compared piece by piece never changes the answer."""
+
+    @settings(max_examples=400)
+    @given(
+        front=st.sampled_from(["", "./", "/", "//", "~/"]),
+        pieces=st.lists(_PIECES, min_size=1, max_size=4),
+        end=st.sampled_from(["", "/", "/**"]),
+        base=st.sampled_from(["", "/repo/", "/repo/secrets/", "/home/dev/", "~/", "C:\\repo\\"]),
+        parts=st.lists(_COMPONENTS, max_size=4),
+        cwd=st.sampled_from([None, "/repo", "/repo/secrets", "/home/dev/src", "C:\\repo"]),
+        allowing=st.booleans(),
+    )
+    def test_rules_answer_as_without_it(
+        self,
+        front: str,
+        pieces: list[str],
+        end: str,
+        base: str,
+        parts: list[str],
+        cwd: str | None,
+        allowing: bool,
+    ) -> None:
+        rule = RulePath(front + "/".join(pieces) + end, allowing=allowing)
+        path = base + ("\\" if base.startswith("C:") else "/").join(parts)
+        assert rule.matches(path, cwd) == super(RulePath, rule).matches(path, cwd)
+
+    def test_it_looks_for_a_name_that_has_to_be_there(self) -> None:
+        assert RulePath("./secrets/**").name == "secrets"
+        assert RulePath("Src/deeper/*.py").name == "deeper"
+        assert RulePath("../*").name == ""
+        assert RulePath("/etc/**").name == "etc"
+        assert RulePath("//etc/**").name == ""

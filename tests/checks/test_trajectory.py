@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -12,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skilltrace_mlflow.checks import ParameterError
+from skilltrace_mlflow.patterns.regex import check_regex
+from skilltrace_mlflow.patterns.regex import search as regex_search
 from skilltrace_mlflow.session import ToolCall
 from tests.builders import make_call, make_session
 from tests.checks.judging import judge, parse, verdict
@@ -578,3 +581,47 @@ class TestProperties:
         assert len(aligned) == longest(0, -1)
         assert len(align(rows, prefer=frozenset({1}))) == len(aligned)
         assert all(a < c and b < d for (a, b), (c, d) in pairwise(aligned))
+
+
+_VALUES = st.sampled_from(
+    [1, "a", None, [1], {"b": 1}, {"$regex": "a"}, {"$any": True}, {"$absent": True}, {"$gt": 0}]
+)
+
+
+class TestNamedFields:
+    @settings(max_examples=200)
+    @given(
+        expected=st.dictionaries(st.sampled_from(["a", "a.b", "c"]), _VALUES, min_size=1),
+        actual=st.dictionaries(
+            st.sampled_from(["a", "a.b", "c", "d"]), st.sampled_from([1, "a", None, [1], {"b": 1}])
+        ),
+        data=st.data(),
+    )
+    def test_they_alone_are_compared(
+        self, expected: dict[str, Any], actual: dict[str, Any], data: st.DataObject
+    ) -> None:
+        fields = data.draw(st.lists(st.sampled_from(sorted(expected)), min_size=1, unique=True))
+        step = {"tool": "search", "input": expected, "input_match": fields}
+        value = {"mode": "superset", "expected": [step]}
+        alone = {field: expected[field] for field in fields}
+        made = {field: actual[field] for field in fields if field in actual}
+        if "a.b" in fields and "a.b" not in actual and isinstance(actual.get("a"), dict):
+            made["a.b"] = actual["a"]["b"]
+        whole = {"mode": "superset", "expected": steps(alone)}
+        assert score(value, search(**actual)) == score(whole, search(**made))
+
+
+class TestTextsAsPatterns:
+    @settings(max_examples=300)
+    @given(
+        pattern=st.text(alphabet="ab .-_/:é\n\\*+?(){}^$|#&~", max_size=4),
+        text=st.text(alphabet="ab .-_/:é\n\\*+", max_size=8),
+    )
+    def test_a_pattern_that_is_a_text_is_looked_for_as_one(self, pattern: str, text: str) -> None:
+        try:
+            expected = re.search(pattern, text) is not None
+        except re.error:
+            with pytest.raises(ParameterError):
+                check_regex(pattern, ())
+            return
+        assert regex_search(pattern, text) == expected
