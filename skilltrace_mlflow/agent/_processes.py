@@ -1,11 +1,14 @@
-"""Ending an agent with everything that it started.
+"""Ending an agent with everything that it started, also when the run itself is killed.
 
 Claude Code starts commands in process groups and sessions of their own, so that ending its group
 leaves them behind. Whatever has the attempt's folder in its environment, or works in it, is the
 attempt's.
 
-This file is also run by itself, as the guard of a run (see `_guard`): standard library only, and no
-import of this package.
+Against `kill -9` and a crash nothing inside the process helps: the agents would go on spending, and
+their folders with keys and transcripts would stay. So a run has a guard, a small process that
+outlives it. It holds the reading end of a pipe; when the runner is gone, however, it ends the
+agents and deletes their folders. This file, run by itself, is that process: standard library only,
+and no import of this package.
 """
 
 from __future__ import annotations
@@ -14,13 +17,17 @@ import contextlib
 import os
 import shutil
 import signal
+import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from types import TracebackType
 
-__all__ = ["end_attempt", "guard", "remove"]
+__all__ = ["Guard", "end_attempt", "guard", "remove"]
 
 _PROC = Path("/proc")
+_SCRIPT = Path(__file__)
 
 
 def end_attempt(group: int | None, base: str, grace: float = 3.0) -> None:
@@ -138,6 +145,53 @@ def guard() -> None:
     for base, group in attempts.items():
         end_attempt(group, base, grace=0.0)
         remove(base)
+
+
+class Guard:
+    """A context manager; `watch` and `release` name an attempt's process group and folder."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Guard:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", str(_SCRIPT)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C is not for it
+            text=True,
+        )
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        process, self._process = self._process, None
+        if process is not None and process.stdin is not None:
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+            process.wait()
+
+    def watch(self, base: Path, group: int | None = None) -> None:
+        """From now on the attempt in `base` is cleaned up if we are not there to do it."""
+        self._say("+", base, group)
+
+    def release(self, base: Path) -> None:
+        """The attempt in `base` is over and cleaned up (or its folder is to be kept)."""
+        self._say("-", base, None)
+
+    def _say(self, word: str, base: Path, group: int | None) -> None:
+        with self._lock:
+            stream = None if self._process is None else self._process.stdin
+            if stream is not None:
+                with contextlib.suppress(OSError):
+                    stream.write(f"{word} {group or 0} {base}\n")
+                    stream.flush()
 
 
 if __name__ == "__main__":

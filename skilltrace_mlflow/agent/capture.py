@@ -8,15 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from skilltrace_mlflow.agent._budget import Budget
-from skilltrace_mlflow.agent._guard import Guard
+from skilltrace_mlflow.agent._processes import Guard
 from skilltrace_mlflow.agent._traces import experiment_id_of, log_attempts
 from skilltrace_mlflow.agent.candidates import FILE, Candidate, checks_of, now, opened
 from skilltrace_mlflow.agent.options import agent_options
 from skilltrace_mlflow.agent.protocol import Agent
 from skilltrace_mlflow.agent.records import Job, RunFolder, new_run_id
 from skilltrace_mlflow.agent.run_skill import AgentInterrupted, RunOptions, agent_of
-from skilltrace_mlflow.agent.runner import Runner, terminated
+from skilltrace_mlflow.agent.runner import Budget, Runner, terminated
 from skilltrace_mlflow.agent.skill import skill_of
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError
 from skilltrace_mlflow.expectations import Manifest, load_manifest

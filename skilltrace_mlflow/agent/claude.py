@@ -14,9 +14,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from skilltrace_mlflow.agent._guard import Guard
 from skilltrace_mlflow.agent._place import environment
-from skilltrace_mlflow.agent._processes import end_attempt
+from skilltrace_mlflow.agent._processes import Guard, end_attempt
 from skilltrace_mlflow.agent._result import captured, ended_as
 from skilltrace_mlflow.agent.options import AgentOptions
 from skilltrace_mlflow.agent.protocol import End, Run, Task

@@ -10,13 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from skilltrace_mlflow.agent._budget import Budget
-from skilltrace_mlflow.agent._guard import Guard
+from skilltrace_mlflow.agent._processes import Guard
 from skilltrace_mlflow.agent.claude import ClaudeAgent
 from skilltrace_mlflow.agent.options import AgentOptions, agent_options
 from skilltrace_mlflow.agent.protocol import Agent
 from skilltrace_mlflow.agent.records import Job, RunFolder, new_run_id
-from skilltrace_mlflow.agent.runner import Runner
+from skilltrace_mlflow.agent.runner import Budget, Runner
 from skilltrace_mlflow.agent.skill import skill_of
 from skilltrace_mlflow.errors import EvaluationError
 from skilltrace_mlflow.expectations import Manifest, load_manifest

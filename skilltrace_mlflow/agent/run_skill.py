@@ -10,15 +10,14 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from skilltrace_mlflow.agent._budget import Budget
-from skilltrace_mlflow.agent._guard import Guard
+from skilltrace_mlflow.agent._processes import Guard
 from skilltrace_mlflow.agent._traces import experiment_id_of, log_attempts
 from skilltrace_mlflow.agent.claude import ClaudeAgent
 from skilltrace_mlflow.agent.options import AgentOptions, agent_options
 from skilltrace_mlflow.agent.protocol import Agent, End
 from skilltrace_mlflow.agent.records import ARMS, Job, Record, RunFolder, new_run_id
 from skilltrace_mlflow.agent.replay import ReplayAgent
-from skilltrace_mlflow.agent.runner import Progress, Runner, terminated
+from skilltrace_mlflow.agent.runner import Budget, Progress, Runner, terminated
 from skilltrace_mlflow.agent.skill import Skill, skill_of
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.expectations import (

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 import yaml
 
-from skilltrace_mlflow.agent.bridges._graders import translated
+from skilltrace_mlflow.agent.bridges._plugin_eval import translated
 from skilltrace_mlflow.cli._app import run as cli
 from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.expectations import load_ground_truth, load_manifest

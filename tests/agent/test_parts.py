@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mlflow import MlflowClient
 
-from skilltrace_mlflow.agent._budget import Budget
 from skilltrace_mlflow.agent._traces import experiment_id_of, log_attempts
 from skilltrace_mlflow.agent.options import agent_options
 from skilltrace_mlflow.agent.records import Job, Record, RunFolder
+from skilltrace_mlflow.agent.runner import Budget
 from skilltrace_mlflow.agent.skill import skill_of
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.expectations import load_manifest
