@@ -11,8 +11,8 @@ from skilltrace_mlflow.checks import Verdict, run_check
 from skilltrace_mlflow.errors import EvaluationError
 from skilltrace_mlflow.expectations import load_ground_truth, parse_expectations
 from skilltrace_mlflow.proposals import propose, to_yaml
-from skilltrace_mlflow.proposals._generalise import file_pattern, lasting_input
 from skilltrace_mlflow.proposals._mutations import FORBIDDEN_COMMAND, MUTATIONS, mutants
+from skilltrace_mlflow.proposals._propose import file_pattern, lasting_input
 from skilltrace_mlflow.session import Ending, FileOperation, Session, SkillUse, TokenUsage
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
 from tests.builders import make_call, make_session
