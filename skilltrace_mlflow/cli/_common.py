@@ -163,7 +163,7 @@ class _Baseline(click.ParamType):  # type: ignore[type-arg] # not generic before
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, Any]:
-        from skilltrace_mlflow.comparison.run_results import is_run_id
+        from skilltrace_mlflow.comparison.records import is_run_id
 
         return value, None if is_run_id(value) else results_of(value)
 
@@ -181,7 +181,7 @@ def load_baseline(
 
 def results_of(source: str, tracking_uri: str | None = None) -> tuple[ResultRecord, ...]:
     """Earlier results: a JSONL file, an MLflow run, or an outcome table, perhaps at one run."""
-    from skilltrace_mlflow.comparison.run_results import load_results
+    from skilltrace_mlflow.comparison.records import load_results
     from skilltrace_mlflow.databricks.delta import load_outcomes, names_table
 
     if names_table(source):

@@ -1,4 +1,4 @@
-"""A result line read back: what two evaluations are compared by.
+"""Result lines read back, from a file or an MLflow run: what two evaluations are compared by.
 
 The writer is `report.lines`; a live result and its line read back give equal records.
 """
@@ -8,16 +8,28 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
+import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from skilltrace_mlflow.errors import InputError
+from skilltrace_mlflow.errors import InputError, TraceNotFoundError
 from skilltrace_mlflow.figures import AT_LEAST, FIGURES, NO_FIGURES
 from skilltrace_mlflow.results import Evaluation
 
-__all__ = ["CheckRecord", "ResultRecord", "read_objects", "read_results", "records_of"]
+__all__ = [
+    "REPORT_ARTIFACT",
+    "RESULTS_ARTIFACT",
+    "CheckRecord",
+    "ResultRecord",
+    "is_run_id",
+    "load_results",
+    "read_objects",
+    "read_results",
+    "records_of",
+]
 
 _VERDICTS = ("pass", "fail", "unknown", "error")
 
@@ -193,3 +205,49 @@ def _lower_bounds(numbers: Mapping[str, Any]) -> frozenset[str]:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+RESULTS_ARTIFACT = "skilltrace/results.jsonl"
+"""Where an evaluation logs its result lines, below the run's artifacts."""
+REPORT_ARTIFACT = "skilltrace/report.html"
+"""Where an evaluation logs its HTML report."""
+
+_RUN_ID = re.compile(r"[0-9a-fA-F]{32}")
+
+
+def is_run_id(source: str) -> bool:
+    """Whether `source` names an MLflow run: it looks like an id, and no file is called so."""
+    return bool(_RUN_ID.fullmatch(source)) and not Path(source).exists()
+
+
+def load_results(source: str, *, tracking_uri: str | None = None) -> tuple[ResultRecord, ...]:
+    """The results in the file `source`, else those that the MLflow run of that id logged.
+
+    Raises InputError if it is neither, TraceNotFoundError if the run or its results are not there,
+    EvaluationError if the store does not answer.
+    """
+    if not is_run_id(source):
+        if not Path(source).expanduser().exists():
+            raise InputError(
+                f"{source}: no such file, and no id of an MLflow run (32 hexadecimal digits)"
+            )
+        return read_results(source)
+    with tempfile.TemporaryDirectory() as folder:
+        return read_results(_download(source, folder, tracking_uri))
+
+
+def _download(run_id: str, folder: str, tracking_uri: str | None) -> Path:
+    from skilltrace_mlflow.sources.mlflow.store import connect, probe, store_errors
+
+    probe(tracking_uri)
+    place = RESULTS_ARTIFACT.rpartition("/")[0]
+    with connect(tracking_uri) as client, store_errors(f"run {run_id}", tracking_uri):
+        held = {
+            item.path for item in client.list_artifacts(client.get_run(run_id).info.run_id, place)
+        }
+        if RESULTS_ARTIFACT not in held:
+            raise TraceNotFoundError(
+                f"run {run_id}: has no artifact {RESULTS_ARTIFACT}; runs of mlflow-eval and of "
+                "trace-eval --log have one"
+            )
+        return Path(client.download_artifacts(run_id, RESULTS_ARTIFACT, folder))

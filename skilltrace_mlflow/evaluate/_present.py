@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from skilltrace_mlflow.checks import Verdict
-from skilltrace_mlflow.comparison.run_results import REPORT_ARTIFACT
+from skilltrace_mlflow.comparison.records import REPORT_ARTIFACT
 from skilltrace_mlflow.evaluate._rows import Row
 from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore, first_line
 from skilltrace_mlflow.report.markdown import to_note

@@ -20,7 +20,7 @@ from skilltrace_mlflow import __version__
 from skilltrace_mlflow._internals import run_tags
 from skilltrace_mlflow.checks import Outcome, Verdict, all_checks
 from skilltrace_mlflow.checks.completion import ending_notes
-from skilltrace_mlflow.comparison.run_results import REPORT_ARTIFACT, RESULTS_ARTIFACT
+from skilltrace_mlflow.comparison.records import REPORT_ARTIFACT, RESULTS_ARTIFACT
 from skilltrace_mlflow.errors import EvaluationError
 from skilltrace_mlflow.evaluate._deadline import Deadline
 from skilltrace_mlflow.evaluate._find import experiment_of

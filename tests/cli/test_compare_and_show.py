@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from skilltrace_mlflow.comparison.run_results import RESULTS_ARTIFACT
+from skilltrace_mlflow.comparison.records import RESULTS_ARTIFACT
 from skilltrace_mlflow.report import to_jsonl
 from skilltrace_mlflow.results import Evaluation
 from tests.cli.calling import Call

@@ -14,7 +14,7 @@ from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from skilltrace_mlflow.comparison.run_results import REPORT_ARTIFACT, RESULTS_ARTIFACT
+from skilltrace_mlflow.comparison.records import REPORT_ARTIFACT, RESULTS_ARTIFACT
 from skilltrace_mlflow.evaluate import evaluate_skill
 from skilltrace_mlflow.results import Evaluation
 from tests.driver.stores import Server
