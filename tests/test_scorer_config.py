@@ -14,8 +14,7 @@ from mlflow.genai.scorers import Guidelines, RegexMatch, Safety, Scorer
 from skilltrace_mlflow.checks import all_checks
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.expectations import load_manifest
-from skilltrace_mlflow.judge_models import missing_setup
-from skilltrace_mlflow.scorer_config import build_scorers, is_model_based
+from skilltrace_mlflow.scorer_config import build_scorers, is_model_based, missing_setup
 
 ALWAYS = {
     "databricks_outcomes",

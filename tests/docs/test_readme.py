@@ -70,7 +70,7 @@ def test_modules_that_the_architecture_names_exist() -> None:
     named = {name for row in rooms for name in re.findall(r"`([\w./]+)`", row)}
     there = {path.name + ("/" if path.is_dir() else "") for path in package.iterdir()}
     assert {name for name in named if name not in there} == set()
-    hidden = {"__init__.py", "__main__.py", "__pycache__/", "_generalise.py", "py.typed"}
+    hidden = {"__init__.py", "__main__.py", "__pycache__/", "py.typed"}
     assert there - named - hidden == set()
 
 
