@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from skilltrace_mlflow.commands.arguments import Given, plain_operand
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
-from skilltrace_mlflow.patterns.wildcard import wildcard
+from skilltrace_mlflow.patterns.regex import wildcard
 
 __all__ = ["could_become", "option_meets", "same_operand"]
 

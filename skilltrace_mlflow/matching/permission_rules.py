@@ -41,7 +41,7 @@ from skilltrace_mlflow.commands.shell import read_line, read_script, reads_posix
 from skilltrace_mlflow.commands.wrappers import program_of
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.patterns.paths import RulePath
-from skilltrace_mlflow.patterns.wildcard import wildcard
+from skilltrace_mlflow.patterns.regex import wildcard
 from skilltrace_mlflow.session import ToolCall
 from skilltrace_mlflow.tools import EDITORS, PATH_KEYS, READERS, SHELLS, starts_agent
 

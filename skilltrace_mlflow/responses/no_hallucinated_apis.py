@@ -10,9 +10,9 @@ from typing import Any
 
 from skilltrace_mlflow.checks import Example, Outcome, Verdict, check_regex
 from skilltrace_mlflow.errors import ConfigurationError
+from skilltrace_mlflow.patterns.regex import count_matches
 from skilltrace_mlflow.responses._base import Response, mistakes, response_check
 from skilltrace_mlflow.responses._blocks import Block, code_blocks
-from skilltrace_mlflow.responses._patterns import count_matches
 
 __all__ = ["RULES", "ApiRule", "no_hallucinated_apis", "parse_rules"]
 

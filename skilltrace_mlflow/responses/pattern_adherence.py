@@ -13,8 +13,8 @@ from skilltrace_mlflow.checks import (
     Verdict,
     check_regex,
 )
+from skilltrace_mlflow.patterns.regex import count_matches
 from skilltrace_mlflow.responses._base import Response, mistakes, response_check
-from skilltrace_mlflow.responses._patterns import count_matches
 
 __all__ = ["Pattern", "parse_item", "pattern_adherence"]
 

@@ -22,7 +22,7 @@ from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
 from skilltrace_mlflow.commands.command_pattern import CommandMatch
 from skilltrace_mlflow.commands.sql._tokens import SqlText, Token, tokens
 from skilltrace_mlflow.errors import ParameterError
-from skilltrace_mlflow.patterns.wildcard import wildcard
+from skilltrace_mlflow.patterns.regex import wildcard
 from skilltrace_mlflow.text import cut
 
 __all__ = ["SqlPattern", "globs_a_verb", "parse_sql_pattern"]
