@@ -23,14 +23,13 @@ from typing import Any
 import skilltrace_mlflow
 from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.databricks.delta import open_table
-from skilltrace_mlflow.databricks.job_skills import JobSkill, JobSkills, load_skills
+from skilltrace_mlflow.databricks.job_skills import JobSkill, JobSkills, PastRuns, load_skills
 from skilltrace_mlflow.databricks.outcomes import (
     Column,
     TableShape,
     expectation_digests,
     outcome_rows,
 )
-from skilltrace_mlflow.databricks.past_runs import PastRuns
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.evaluation import judge_with_gates, trace_eval
 from skilltrace_mlflow.expectations import Manifest

@@ -21,8 +21,8 @@ import pytest
 from skilltrace_mlflow.cli._app import run
 from skilltrace_mlflow.cli.scale import command
 from skilltrace_mlflow.databricks.job import RUNS
+from skilltrace_mlflow.databricks.job_skills import PastRuns
 from skilltrace_mlflow.databricks.outcomes import COLUMNS, KEY, TableShape, create_table_sql
-from skilltrace_mlflow.databricks.past_runs import PastRuns
 from skilltrace_mlflow.databricks.spark_table import SparkTable
 from tests.sources.table_rows import arrow_table
 from tests.spark.test_at_scale import SKILLS, TRACES, here
