@@ -10,7 +10,7 @@ import pytest
 from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.comparison.compare import compare_results
 from skilltrace_mlflow.comparison.records import read_results, records_of
-from skilltrace_mlflow.evaluate._run_metrics import run_metrics
+from skilltrace_mlflow.evaluate._present import run_metrics
 from skilltrace_mlflow.figures import FIGURES, figures, shown_figure
 from skilltrace_mlflow.report import render
 from skilltrace_mlflow.report.comparison import figure_rows

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.agent.records import Record
-from skilltrace_mlflow.evaluate.given import REQUEST_TAG, request_id
+from skilltrace_mlflow.evaluate import REQUEST_TAG, request_id
 from skilltrace_mlflow.importing import import_transcripts
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 

@@ -1,4 +1,4 @@
-"""The skills of a scheduled run: those that can be read, why the others cannot, where each one begins.
+"""The skills of a scheduled run: those that can be read, why not the others, where each begins.
 
 `PastRuns` is what earlier scheduled runs had got to, skill by skill.
 """

@@ -22,8 +22,7 @@ from skilltrace_mlflow.errors import (
     SkillTraceError,
     TraceNotFoundError,
 )
-from skilltrace_mlflow.evaluate._rows import Attempt
-from skilltrace_mlflow.evaluate.given import Given
+from skilltrace_mlflow.evaluate._rows import Attempt, Given
 from skilltrace_mlflow.expectations import TestCase
 from skilltrace_mlflow.scorers import as_session
 from skilltrace_mlflow.session import Session

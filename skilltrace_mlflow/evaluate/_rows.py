@@ -1,9 +1,14 @@
-"""What an evaluation works on: the evidence of an attempt, and the assessments it must leave."""
+"""What an evaluation works on: the evidence of an attempt, and the assessments it must leave.
+
+`Given` is an attempt that was made beforehand, as `run` makes it, and handed to an evaluation.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from mlflow.entities import Assessment, Feedback
@@ -14,7 +19,17 @@ from skilltrace_mlflow.expectations import TestCase
 from skilltrace_mlflow.scorers import VERDICT_KEY, outcome_to_feedback
 from skilltrace_mlflow.session import Session
 
-__all__ = ["Attempt", "Identity", "Item", "Row", "identity_of", "marks_of"]
+__all__ = [
+    "REQUEST_TAG",
+    "Attempt",
+    "Given",
+    "Identity",
+    "Item",
+    "Row",
+    "identity_of",
+    "marks_of",
+    "request_id",
+]
 
 _SKILL = "skilltrace.skill"
 _TEST = "skilltrace.test_id"
@@ -23,6 +38,8 @@ _CHECK = "skilltrace.check"
 
 Identity = tuple[str, str, str, str]
 """(skill, test id, attempt, check): only a verdict of the same identity may be superseded."""
+REQUEST_TAG = "mlflow.eval.requestId"
+"""The trace tag by which MLflow pairs the traces of two runs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,3 +217,25 @@ def identity_of(assessment: Assessment) -> Identity | None:
         metadata.get(_ATTEMPT, "1"),
         metadata.get(_CHECK, assessment.name),
     )
+
+
+def request_id(skill: str, test_id: str, attempt: int) -> str:
+    """The same attempt at the same test is the same request, in whichever run."""
+    text = "\0".join((skill, test_id, str(attempt)))
+    return "eval-" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Given:
+    """One attempt at a test case: its transcript and the MLflow traces of its turns, or why there
+    is nothing to judge (`error`).
+
+    `response` is what the agent answered, in place of the one that the test case records.
+    """
+
+    attempt: int
+    file: Path | None = None
+    trace_ids: tuple[str, ...] = ()
+    response: str | None = None
+    error: str | None = None
+    notes: tuple[str, ...] = ()

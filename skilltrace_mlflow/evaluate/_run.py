@@ -25,16 +25,13 @@ from skilltrace_mlflow.errors import EvaluationError
 from skilltrace_mlflow.evaluate._deadline import Deadline
 from skilltrace_mlflow.evaluate._find import experiment_of
 from skilltrace_mlflow.evaluate._judge import AttemptJudges, expectations_of, other_prompt_of
-from skilltrace_mlflow.evaluate._mlflow import log_rows, rounds
-from skilltrace_mlflow.evaluate._models import ModelJudges
-from skilltrace_mlflow.evaluate._present import present_run, tag_traces
+from skilltrace_mlflow.evaluate._mlflow import ModelJudges, log_rows, rounds
+from skilltrace_mlflow.evaluate._present import present_run, run_metrics, tag_traces
 from skilltrace_mlflow.evaluate._resume import SKILL_TAG, STATUS_TAG, Plan
-from skilltrace_mlflow.evaluate._rows import Attempt, Item, Row
-from skilltrace_mlflow.evaluate._run_metrics import run_metrics
+from skilltrace_mlflow.evaluate._rows import REQUEST_TAG, Attempt, Item, Row, request_id
 from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore, first_line
 from skilltrace_mlflow.evaluate._surroundings import few_workers, lifted_rate_limit
 from skilltrace_mlflow.evaluate._verify import complete, standing
-from skilltrace_mlflow.evaluate.given import REQUEST_TAG, request_id
 from skilltrace_mlflow.feedback import span_of
 from skilltrace_mlflow.responses import all_responses
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult

@@ -21,11 +21,10 @@ from skilltrace_mlflow.evaluate._find import Finder
 from skilltrace_mlflow.evaluate._import import importer_into
 from skilltrace_mlflow.evaluate._judge import AttemptJudges
 from skilltrace_mlflow.evaluate._resume import Plan
-from skilltrace_mlflow.evaluate._rows import Attempt
+from skilltrace_mlflow.evaluate._rows import Attempt, Given
 from skilltrace_mlflow.evaluate._run import EvaluationRun
 from skilltrace_mlflow.evaluate._store import STORE_ERRORS, first_line
 from skilltrace_mlflow.evaluate._surroundings import quiet_mlflow, terminable, tracking
-from skilltrace_mlflow.evaluate.given import Given
 from skilltrace_mlflow.expectations import (
     Manifest,
     TestCase,
