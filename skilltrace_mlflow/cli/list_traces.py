@@ -118,7 +118,7 @@ def _local(limit: int, progress: Any, *, verbose: bool) -> list[dict[str, Any]]:
 def _stored(experiment: str | None, tracking_uri: str | None, limit: int) -> list[dict[str, Any]]:
     from skilltrace_mlflow.errors import InputError
     from skilltrace_mlflow.sources.mlflow import store as mlflow_store
-    from skilltrace_mlflow.sources.mlflow.tags import copied_from
+    from skilltrace_mlflow.sources.mlflow.names import copied_from
     from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace, session_from_trace
 
     mlflow_store.probe(tracking_uri)

@@ -48,7 +48,7 @@ from skilltrace_mlflow.sources.load import (
     evidence_between,
     evidence_of_whole,
 )
-from skilltrace_mlflow.sources.mlflow.tags import said_test
+from skilltrace_mlflow.sources.mlflow.names import said_test
 from skilltrace_mlflow.text import counted
 
 __all__ = ["RUNS", "JobOptions", "JobReport", "parse_since", "parse_span", "run_job"]

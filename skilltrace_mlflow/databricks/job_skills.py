@@ -16,7 +16,7 @@ from skilltrace_mlflow.errors import ConfigurationError, SkillTraceError
 from skilltrace_mlflow.expectations import Manifest, TestCase, load_ground_truth, load_manifest
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.load import Evidence
-from skilltrace_mlflow.sources.mlflow.tags import said_skill
+from skilltrace_mlflow.sources.mlflow.names import said_skill
 
 __all__ = ["JobSkill", "JobSkills", "PastRuns", "load_skills"]
 

@@ -28,8 +28,8 @@ from skilltrace_mlflow.scorers import as_session
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.load import load_file
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
+from skilltrace_mlflow.sources.mlflow.names import TEST_TAG, copied_from, said_skill, said_test
 from skilltrace_mlflow.sources.mlflow.stored import StoredTraces, has_root, may_be_claude_code
-from skilltrace_mlflow.sources.mlflow.tags import TEST_TAG, copied_from, said_skill, said_test
 from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace
 from skilltrace_mlflow.sources.session_json import is_whole
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript

@@ -23,7 +23,7 @@ from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.evaluate._rows import Attempt, Row, identity_of, marks_of
 from skilltrace_mlflow.evaluate._store import SOURCE_RUN, RunStore, first_line
 from skilltrace_mlflow.scorers import feedbacks_to_outcomes
-from skilltrace_mlflow.sources.mlflow.tags import COPY_TAG, copied_from
+from skilltrace_mlflow.sources.mlflow.names import COPY_TAG, copied_from
 
 __all__ = ["ModelJudges", "log_rows", "make_trace", "rounds", "run_scorers"]
 

@@ -16,7 +16,7 @@ from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore, first_line
 from skilltrace_mlflow.gates import is_graded
 from skilltrace_mlflow.report.markdown import to_note
 from skilltrace_mlflow.results import Evaluation, TestResult
-from skilltrace_mlflow.sources.mlflow.tags import TEST_TAG, judged_tags
+from skilltrace_mlflow.sources.mlflow.names import TEST_TAG, judged_tags
 
 __all__ = ["VERDICT_TAG", "present_run", "run_metrics", "tag_traces"]
 

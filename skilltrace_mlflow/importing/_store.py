@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.importing.spans import ROOT_NAME, TurnTrace, usage_values
 from skilltrace_mlflow.importing.turns import Turn
-from skilltrace_mlflow.sources.mlflow.tags import (
+from skilltrace_mlflow.sources.mlflow.names import (
     JUDGED_SKILL,
     JUDGED_TEST,
     SKILL_TAG,

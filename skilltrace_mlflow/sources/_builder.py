@@ -2,7 +2,18 @@
 
 A reader adds steps, calls and messages in the order in which they happened, says of single calls
 what it knows beyond the record (`CallFacts`), and names what is missing. What follows from that is
-decided here, once: which files a call touched, which skill it loaded, whether usage is whole.
+decided here, once: which files a call touched, which skill it loaded, whether usage is whole, and
+which calls are damaged.
+
+Damaged are calls that cannot have been as they are recorded; what they were, nobody can tell any
+more. A name that no tool can have, a command or a path that is no text, and either of them with the
+sign that stands for lost characters are damage of the record. A ban or a limit that such a call
+seems to keep is not known to be kept.
+
+Records are made and filled in while a transcript is being read (`record`, `fill`). The generated
+`__init__` of a frozen dataclass sets every field through `object.__setattr__`; for the records of a
+session that alone took a third of the reading time. Here a record is given its fields in one go,
+and is still open until the session is handed out.
 """
 
 from __future__ import annotations
@@ -10,8 +21,8 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NamedTuple, TypeVar
 
 from skilltrace_mlflow.session import (
     Diagnostic,
@@ -21,12 +32,22 @@ from skilltrace_mlflow.session import (
     ModelStep,
     Session,
     SkillUse,
+    SubAgent,
     ToolCall,
 )
-from skilltrace_mlflow.sources._damage import with_damages
-from skilltrace_mlflow.tools import TOOLS
+from skilltrace_mlflow.tools import NEEDED, TOOLS
 
-__all__ = ["CallFacts", "SessionBuilder", "files_of", "side_request_gaps", "skills_of"]
+__all__ = [
+    "CallFacts",
+    "SessionBuilder",
+    "damages",
+    "files_of",
+    "fill",
+    "record",
+    "side_request_gaps",
+    "skills_of",
+    "with_damages",
+]
 
 _CREATED = re.compile(r"\s*File created successfully at: ")
 _UPDATED = re.compile(
@@ -42,6 +63,22 @@ _ONE_FILE = {
     for tool in TOOLS.values()
     if tool.path in ("file_path", "notebook_path") and (tool.reads or tool.writes)
 }
+_TOOL_NAME = re.compile(r"[\w.:@/-]*[^\W\d_][\w.:@/-]*")  # the API takes nothing else
+_LOST = "\ufffd"
+_NO_NAME = frozenset({"unknown"})  # what readers write where there is none
+T = TypeVar("T")
+
+
+def record(cls: type[T], fields: dict[str, Any]) -> T:
+    """An instance of the dataclass `cls`; `fields` has to name every field and becomes its own."""
+    made = object.__new__(cls)
+    object.__setattr__(made, "__dict__", fields)
+    return made
+
+
+def fill(made: object, **fields: Any) -> None:
+    """Set fields of a record that nobody else has seen yet."""
+    made.__dict__.update(fields)
 
 
 class CallFacts(NamedTuple):
@@ -234,3 +271,43 @@ def _skill(call: ToolCall, fact: CallFacts) -> SkillUse:
     elif (fact.text or "").startswith(_LOADED):
         status = "loaded"
     return SkillUse(name=name.strip().lstrip("/"), status=status, call_id=call.id, agent=call.agent)
+
+
+def damages(
+    calls: Iterable[ToolCall], skills: Iterable[SkillUse] = (), agents: Iterable[SubAgent] = ()
+) -> Iterator[str]:
+    """Why single records are no evidence of what was called; nothing where all are."""
+    sound: set[str] = set()
+    for call in calls:
+        name = call.name
+        if name not in sound:
+            if name in _NO_NAME or _TOOL_NAME.fullmatch(name) is None:
+                yield f"which tool call {call.id} was of is damaged ({name[:40]!r})"
+                continue
+            sound.add(name)
+        if _is_argument_damaged(call):
+            yield f"the arguments of {name} call {call.id} are damaged"
+        if _LOST in call.agent:
+            yield f"whose call {call.id} was is damaged ({call.agent!r})"
+    named = [("skill", skill.name) for skill in skills]
+    named += [("sub-agent", agent.type or "") for agent in agents]
+    yield from (
+        f"the name of a {kind} is damaged ({name!r})" for kind, name in named if _LOST in name
+    )
+
+
+def with_damages(session: Session) -> Session:
+    """The session, incomplete where the record of a call, a skill or a sub-agent is damaged."""
+    found = damages(session.tool_calls, session.skills, session.subagents)
+    new = [text for text in dict.fromkeys(found) if text not in session.incomplete]
+    return replace(session, incomplete=(*session.incomplete, *new)) if new else session
+
+
+def _is_argument_damaged(call: ToolCall) -> bool:
+    needed = NEEDED.get(call.name)
+    if needed is None or not call.input or needed not in call.input:
+        return False  # a tool may have had other arguments once; who compares them asks for more
+    value = call.input[needed]
+    if not isinstance(value, str):
+        return call.outcome not in ("failed", "denied")
+    return _LOST in value

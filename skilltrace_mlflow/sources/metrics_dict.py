@@ -24,9 +24,8 @@ from skilltrace_mlflow.session import (
     SubAgent,
     ToolCall,
 )
-from skilltrace_mlflow.sources._damage import with_damages
-from skilltrace_mlflow.sources._metrics_calls import calls_of
-from skilltrace_mlflow.sources._metrics_steps import steps_of
+from skilltrace_mlflow.sources._builder import with_damages
+from skilltrace_mlflow.sources._metrics_records import calls_of, steps_of
 from skilltrace_mlflow.sources._metrics_values import (
     as_flag,
     as_mapping,

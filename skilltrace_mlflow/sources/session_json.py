@@ -16,7 +16,7 @@ from typing import Any
 
 from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.session import Session, ToolCall
-from skilltrace_mlflow.sources._damage import with_damages
+from skilltrace_mlflow.sources._builder import with_damages
 
 __all__ = ["FORMAT", "is_whole", "session_from_json", "session_to_json"]
 

@@ -12,7 +12,7 @@ import pytest
 from skilltrace_mlflow import evaluation
 from skilltrace_mlflow.cli._app import run
 from skilltrace_mlflow.errors import EvaluationError
-from skilltrace_mlflow.sources.mlflow.creation import await_store
+from skilltrace_mlflow.sources.mlflow._place import await_store
 
 SKILL = Path(__file__).resolve().parents[2] / "examples" / "skills" / "bronze-ingestion"
 GOOD = str(SKILL / "traces" / "demo-good.jsonl")

@@ -12,7 +12,7 @@ import pytest
 
 from skilltrace_mlflow.databricks.job import JobOptions, run_job
 from skilltrace_mlflow.databricks.job_skills import PastRuns
-from skilltrace_mlflow.sources.mlflow.tags import said_skill, said_test
+from skilltrace_mlflow.sources.mlflow.names import said_skill, said_test
 from tests.databricks.test_job import LIMITS, TAGS, assessments, later, options, table_rows
 from tests.databricks.test_job_hostile import OTHER, check_once, judged
 from tests.driver.stores import write_skill

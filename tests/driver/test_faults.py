@@ -32,7 +32,7 @@ from skilltrace_mlflow.evaluate import Interrupted, evaluate_skill, unfinished
 from skilltrace_mlflow.evaluate._deadline import Deadline
 from skilltrace_mlflow.evaluate._store import STORE_ERRORS, RunStore
 from skilltrace_mlflow.results import Evaluation
-from skilltrace_mlflow.sources.mlflow.tags import COPY_TAG
+from skilltrace_mlflow.sources.mlflow.names import COPY_TAG
 from skilltrace_mlflow.sources.mlflow.trace import is_claude_code_trace, session_from_trace
 from tests.driver.faulty_proxy import Fault, FaultyProxy, Rule, every, share
 from tests.driver.stores import Server, copy_store, free_port, use_store, verdicts, write_skill

@@ -25,10 +25,10 @@ from skilltrace_mlflow.session import Message, ModelStep, Session, TokenUsage
 from skilltrace_mlflow.sources.mlflow import _generation as _trace_generation
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 from skilltrace_mlflow.sources.mlflow._wire import read_trace
-from skilltrace_mlflow.sources.mlflow.names import TURN_ATTRIBUTE
-from skilltrace_mlflow.sources.mlflow.tags import (
+from skilltrace_mlflow.sources.mlflow.names import (
     SKILL_TAG,
     TEST_TAG,
+    TURN_ATTRIBUTE,
     judged_tags,
     said_skill,
     said_test,

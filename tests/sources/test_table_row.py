@@ -17,8 +17,9 @@ from skilltrace_mlflow.evaluation import trace_eval
 from skilltrace_mlflow.scorers._evidence import as_session
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.locate import find_sessions
-from skilltrace_mlflow.sources.table_annotations import live_annotations, notes_of_traces
 from skilltrace_mlflow.sources.table_row import (
+    live_annotations,
+    notes_of_traces,
     plain_row,
     session_from_row,
     session_from_rows,

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from skilltrace_mlflow.sources.mlflow._wire import SpanView, TraceView
-from skilltrace_mlflow.sources.mlflow.names import TURN_ATTRIBUTE, USAGE
-from skilltrace_mlflow.sources.mlflow.tags import copied_from
+from skilltrace_mlflow.sources.mlflow.names import TURN_ATTRIBUTE, USAGE, copied_from
 
 __all__ = [
     "AGENT_ID_TAG",

@@ -13,7 +13,7 @@ from typing import Any
 
 from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.session import Session, ToolCall
-from skilltrace_mlflow.sources._damage import with_damages
+from skilltrace_mlflow.sources._builder import with_damages
 from skilltrace_mlflow.sources.mlflow._build import Parts
 from skilltrace_mlflow.sources.mlflow._generation import is_tool
 from skilltrace_mlflow.sources.mlflow._text import result_text

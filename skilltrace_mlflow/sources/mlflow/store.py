@@ -39,12 +39,12 @@ from skilltrace_mlflow.sources.mlflow._catalog import (
     windows,
 )
 from skilltrace_mlflow.sources.mlflow._place import (
+    await_store,
     probe,
     require_local,
     store_exists,
     tracking_uri_of,
 )
-from skilltrace_mlflow.sources.mlflow.creation import await_store
 from skilltrace_mlflow.sources.mlflow.stored import StoredTraces, has_root, may_be_claude_code
 from skilltrace_mlflow.text import without_password
 

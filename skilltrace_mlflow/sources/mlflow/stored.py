@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.mlflow._generation import AGENT_ID_TAG
-from skilltrace_mlflow.sources.mlflow.tags import copied_from
+from skilltrace_mlflow.sources.mlflow.names import copied_from
 from skilltrace_mlflow.sources.mlflow.trace import session_from_trace
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from skilltrace_mlflow.sources.mlflow._generation import (
 )
 from skilltrace_mlflow.sources.mlflow._imported import session_of_turns
 from skilltrace_mlflow.sources.mlflow._wire import TraceView, read_trace
-from skilltrace_mlflow.sources.mlflow.tags import copied_from
+from skilltrace_mlflow.sources.mlflow.names import copied_from
 
 __all__ = ["is_claude_code_trace", "is_of_another_program", "session_from_trace"]
 

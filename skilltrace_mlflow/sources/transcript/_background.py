@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from skilltrace_mlflow.session import CallOutcome, ToolCall
-from skilltrace_mlflow.sources.transcript._record import fill
+from skilltrace_mlflow.sources._builder import fill
 from skilltrace_mlflow.sources.transcript._wire import ToolUseResult
 
 __all__ = ["LAUNCHED", "Background", "Notification", "is_of_background", "notification_of"]

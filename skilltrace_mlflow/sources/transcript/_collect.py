@@ -19,10 +19,8 @@ from skilltrace_mlflow.sources.transcript._agents import Agents
 from skilltrace_mlflow.sources.transcript._background import notification_of
 from skilltrace_mlflow.sources.transcript._ending import MARKS, EndingTracker, ending_of_result
 from skilltrace_mlflow.sources.transcript._injected import is_injected
-from skilltrace_mlflow.sources.transcript._lines import Source
+from skilltrace_mlflow.sources.transcript._lines import Notes, Source
 from skilltrace_mlflow.sources.transcript._messages import Conversation
-from skilltrace_mlflow.sources.transcript._notes import Notes
-from skilltrace_mlflow.sources.transcript._printed import Printed
 from skilltrace_mlflow.sources.transcript._prompts import (
     first_text,
     prompt_text,
@@ -31,7 +29,7 @@ from skilltrace_mlflow.sources.transcript._prompts import (
     typed_command,
 )
 from skilltrace_mlflow.sources.transcript._results import Results
-from skilltrace_mlflow.sources.transcript._stated import Stated, stated_of
+from skilltrace_mlflow.sources.transcript._stated import Printed, Stated, stated_of
 from skilltrace_mlflow.sources.transcript._wire import (
     Attachment,
     Block,

@@ -9,10 +9,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from skilltrace_mlflow.session import CallOutcome, ToolCall
-from skilltrace_mlflow.sources._builder import CallFacts
+from skilltrace_mlflow.sources._builder import CallFacts, fill
 from skilltrace_mlflow.sources.transcript._background import Background, is_of_background
-from skilltrace_mlflow.sources.transcript._lines import Source
-from skilltrace_mlflow.sources.transcript._notes import Notes
+from skilltrace_mlflow.sources.transcript._lines import Notes, Source
 from skilltrace_mlflow.sources.transcript._outcome import (
     MAYBE_RAN,
     MAYBE_REFUSED,
@@ -20,7 +19,6 @@ from skilltrace_mlflow.sources.transcript._outcome import (
     may_be_refusal,
     may_have_run,
 )
-from skilltrace_mlflow.sources.transcript._record import fill
 from skilltrace_mlflow.sources.transcript._wire import (
     Block,
     Decision,

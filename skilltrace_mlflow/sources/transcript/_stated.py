@@ -1,10 +1,16 @@
-"""What Claude Code itself states about a session's usage and cost, beside its messages.
+"""What Claude Code itself states about a session's usage, cost and time, beside its messages.
 
 `cost-state` lines (since 2.1.271), written once at the end of a process and cumulative over
 resumes, and the `result` line of `claude -p` hold what leaves no assistant line: summaries of
 compaction, side requests of WebFetch and WebSearch, responses that were dropped, the rest of a
 stream that was cut. What they hold beyond the messages belongs to no response and becomes records
 of the agent `OUTSIDE`.
+
+`Printed` is what `claude -p` prints: its runs, how long each took, and whether the last one is
+whole. A printed run holds no time of its prompt: only its `result` line says how long it took
+(`duration_ms`, from the prompt to the line itself, anew for every prompt of a process and for every
+process of a resumed session). `duration_api_ms` and the cost beside it are sums over all requests
+so far, those of earlier processes and those that ran side by side: no time on the clock.
 """
 
 from __future__ import annotations
@@ -12,12 +18,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from skilltrace_mlflow.pricing import step_cost
 from skilltrace_mlflow.session import OUTSIDE, ModelStep, TokenUsage
+from skilltrace_mlflow.sources.transcript._wire import amount
 
-__all__ = ["Stated", "beyond_messages", "covers", "stated_of"]
+__all__ = ["Printed", "Stated", "beyond_messages", "covers", "stated_of"]
 
 _KEYS = {
     "input_tokens": "inputTokens",
@@ -133,3 +141,44 @@ def _count(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MOST:
         return None
     return value
+
+
+class Printed:
+    """Told of each `result` line, and of each message; `seconds` and `cut` are what it knows.
+
+    `any` says whether there was a result line at all, `cut` whether messages stand behind the last
+    one: the record ends before what they led to.
+    """
+
+    def __init__(self) -> None:
+        self.any = False
+        self.cut = False
+        self._first: tuple[float, datetime | None] | None = None  # and the last entry before it
+        self._sum = 0.0
+
+    def message(self) -> None:
+        """A message of a run whose result is still to come."""
+        self.cut = self.any
+
+    def result(self, duration_ms: Any, end: datetime | None) -> None:
+        """A result line; `end` is the latest time before it."""
+        self.any, self.cut = True, False
+        if isinstance(duration_ms, bool) or not isinstance(duration_ms, (int, float)):
+            return
+        took = (amount(duration_ms) or 0.0) / 1000
+        self._sum += took
+        if self._first is None:
+            self._first = took, end
+
+    def seconds(self, start: datetime | None, end: datetime | None) -> float | None:
+        """How long the runs took, first to last, where that is more than their entries show.
+
+        Between two runs is the wait for the next prompt, which a transcript's times count as well.
+        """
+        if self._first is None:
+            return None
+        took, ended = self._first
+        if ended is None or start is None or end is None:
+            return self._sum or None
+        stated = max(took + (end - ended).total_seconds(), self._sum)
+        return stated if stated > (end - start).total_seconds() else None
