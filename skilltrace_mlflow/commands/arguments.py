@@ -22,8 +22,13 @@ from skilltrace_mlflow.commands.operands import (
     skipped,
     without_run,
 )
-from skilltrace_mlflow.commands.options import Table, deepens, has_subcommands, table_of
-from skilltrace_mlflow.commands.options.implied import implied_options
+from skilltrace_mlflow.commands.options import (
+    Table,
+    deepens,
+    has_subcommands,
+    implied_options,
+    table_of,
+)
 
 __all__ = [
     "Arguments",

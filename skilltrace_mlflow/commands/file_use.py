@@ -20,7 +20,6 @@ from functools import lru_cache
 from typing import Literal
 from urllib.parse import urlsplit
 
-from skilltrace_mlflow.commands._git_files import git_uses
 from skilltrace_mlflow.commands._named_files import (
     named_inputs,
     named_outputs,
@@ -28,7 +27,7 @@ from skilltrace_mlflow.commands._named_files import (
     rewritten,
 )
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command, Redirect
-from skilltrace_mlflow.commands.file_programs import PROGRAMS, FileProgram
+from skilltrace_mlflow.commands.file_programs import PROGRAMS, FileProgram, git_uses
 from skilltrace_mlflow.commands.shell import read_line
 from skilltrace_mlflow.commands.wrappers import program_of
 
