@@ -11,10 +11,8 @@ from skilltrace_mlflow.checks._parameters import BAN_EXCEPTIONS, SCOPE, lift
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.commands.cli_tables import UNASKED_TOOLS
 from skilltrace_mlflow.errors import ParameterError
-from skilltrace_mlflow.matching.cli_dead_rules import remark_on
-from skilltrace_mlflow.matching.cli_decisions import covered, in_reach, reaches
-from skilltrace_mlflow.matching.cli_removals import clears_all
-from skilltrace_mlflow.matching.cli_sight import linked, overlooked
+from skilltrace_mlflow.matching.cli_decisions import clears_all, covered, in_reach, reaches
+from skilltrace_mlflow.matching.cli_remarks import linked, overlooked, remark_on
 from skilltrace_mlflow.matching.selectors import Selector, parse_selectors, select
 from skilltrace_mlflow.matching.session_calls import calls_by_name
 from skilltrace_mlflow.session import Session, ToolCall

@@ -13,7 +13,7 @@ from typing import Any
 
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.expectations.documents import KeyPath
-from skilltrace_mlflow.matching.cli_dead_rules import remark_on
+from skilltrace_mlflow.matching.cli_remarks import remark_on
 
 __all__ = ["resolve_files"]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skilltrace_mlflow.matching.cli_dead_rules import remark_on
+from skilltrace_mlflow.matching.cli_remarks import remark_on
 from skilltrace_mlflow.session import Session, ToolCall
 from tests.builders import make_call, make_session
 from tests.checks.judging import bash, judge

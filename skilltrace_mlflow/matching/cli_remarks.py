@@ -1,22 +1,32 @@
-"""Permission rules that Claude Code 2.1.332 reads and never applies, and what is done with them.
+"""Remarks on permission rules: which ones are never applied, and what a kept one does not say.
 
-It leaves out globs under `allow`, and drops other rules without a word. A rule that says what is
-meant is enforced here all the same under `deny` and `ask`; either way a remark names it.
+Claude Code 2.1.332 leaves out globs under `allow`, and drops other rules without a word. A rule
+that says what is meant is enforced here all the same under `deny` and `ask`; either way a remark
+names it (`remark_on`).
+
+A kept rule on files does not say which lines Claude Code does not look into (`overlooked`), and
+which links the session made or showed (`linked`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterator, Sequence
 
+from skilltrace_mlflow.matching.files import sure_hits
+from skilltrace_mlflow.matching.links import links_of
 from skilltrace_mlflow.matching.permission_rules import SHELL_PARAMETERS
-from skilltrace_mlflow.matching.selectors import parse_selector
+from skilltrace_mlflow.matching.selectors import Selector, parse_selector
+from skilltrace_mlflow.session import Session
+from skilltrace_mlflow.text import cut
 from skilltrace_mlflow.tools import EDITORS, READERS, SHELLS, starts_agent
 
-__all__ = ["has_wildcard", "names_server", "remark_on"]
+__all__ = ["has_wildcard", "linked", "names_server", "overlooked", "remark_on"]
 
 _PARAMETER = re.compile(r"[A-Za-z_]\w*:.*", re.DOTALL)
 _LEFT_OUT = "Claude Code leaves it out"
 _ENFORCED = "Claude Code drops it; it is enforced here"
+_MOST = 3
 
 
 def has_wildcard(name: str) -> bool:
@@ -89,3 +99,46 @@ def _takes_colon(name: str, inner: str) -> bool:
     if name in SHELLS:
         return inner.partition(":")[0] not in SHELL_PARAMETERS or inner.endswith(":*")
     return name == "Skill" or (name == "WebFetch" and inner.startswith("domain:"))
+
+
+def overlooked(
+    session: Session, rules: Sequence[Selector], met: Collection[int]
+) -> tuple[str, ...]:
+    """Remarks on lines that touch what deny rules on files name and that the CLI lets run.
+
+    `met` are the identities of the calls that the rules mean as the CLI looks.
+    """
+    found: list[str] = []
+    for rule in rules:
+        if rule.rule_name not in ("Read", "Edit"):
+            continue
+        lines = dict.fromkeys(
+            item.line
+            for item in sure_hits(session, rule)
+            if id(item.call) not in met and item.call.outcome != "denied"
+        )
+        shown = [f"`{cut(line, 60)}`" for line in list(lines)[:_MOST]]
+        if shown:
+            more = f" and {len(lines) - _MOST} more" if len(lines) > _MOST else ""
+            found.append(f"Claude Code does not look into {', '.join(shown)}{more} ({rule.text})")
+    return tuple(found)
+
+
+def linked(session: Session, rules: Sequence[Selector]) -> tuple[str, ...]:
+    """A remark on the session's links, where a rule on files could mean what is behind one."""
+    if not any(_of_files(rule) for rule in rules):
+        return ()
+    shown = list(dict.fromkeys(_shown(session)))
+    if not shown:
+        return ()
+    more = f" and {len(shown) - _MOST} more" if len(shown) > _MOST else ""
+    return (f"symbolic links of the session: {', '.join(shown[:_MOST])}{more}",)
+
+
+def _of_files(rule: Selector) -> bool:
+    return rule.specifier is not None and rule.specifier.path is not None
+
+
+def _shown(session: Session) -> Iterator[str]:
+    for link in links_of(session):
+        yield link.shown
