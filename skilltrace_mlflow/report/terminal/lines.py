@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ _UNSPACED = (
 )
 # A quoted command stays together, where it is not longer than a line anyway.
 _WORDS = re.compile(r"[ ]+|`[^`]{1,60}`[^ ]*|[^ ]+")
-_CHARACTERS = re.compile(f"[{_UNSPACED}]|[^{_UNSPACED}]+")
 _LEAST = 36  # columns that a reason needs beside a name
 _GAP = 2
 
@@ -56,9 +56,15 @@ def wrapped(text: str, width: int, *, first: int | None = None) -> list[str]:
 def _pieces(text: str, width: int) -> Iterator[str]:
     for word in _WORDS.findall(text):
         if cells(word) > width:
-            yield from _CHARACTERS.findall(word)
+            yield from _characters().findall(word)
         else:
             yield word
+
+
+@cache
+def _characters() -> re.Pattern[str]:
+    """What a word that is too wide may be broken into; few words are, and compiling costs."""
+    return re.compile(f"[{_UNSPACED}]|[^{_UNSPACED}]+")
 
 
 def hanging(
