@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
+
 __all__ = ["command_of_setting", "escapes"]
 
 _DO_SHELL = re.compile(r'do shell script "((?:[^"\\]|\\.)*)"')
@@ -27,7 +29,7 @@ _SED_RUNS = re.compile(
 _SED_REPLACES = re.compile(
     r"s([^\w\s\\])(?:(?!\1)[^\\\n]|\\.)*\1((?:(?!\1)[^\\\n]|\\.)*)\1[giIpmM\d]*e"
 )
-_CRON = re.compile(r"^\s*(?:@\w+|(?:[\d*/,A-Za-z-]+\s+){4}[\d*/,A-Za-z-]+)\s+(\S.*)", re.MULTILINE)
+_CRON = re.compile(r"\s*(?:@\w+|(?:[\d*/,A-Za-z-]+\s+){4}[\d*/,A-Za-z-]+)\s+(\S.*)")
 _SETTINGS = re.compile(
     r"(?:[A-Z0-9]+_)*(?:EDITOR|PAGER|COMMAND|BROWSER)|VISUAL|LESSOPEN|GIT_(?:SSH|ASKPASS|PROXY_COMMAND"
     r"|EXTERNAL_DIFF|ALTERNATE_REFS_COMMAND)|SSH_ASKPASS|SUDO_ASKPASS|RSYNC_RSH|CVS_RSH|TAR_OPTIONS"
@@ -46,7 +48,7 @@ def escapes(program: str, words: Sequence[str], stdin: str | None) -> Iterator[s
         for text in (*words, stdin or ""):
             yield from pattern.findall(text)
     elif program == "crontab" and stdin is not None:
-        yield from _CRON.findall(stdin)
+        yield from _scheduled(stdin)
     elif program in ("make", "gmake", "just"):
         yield from _RECIPE.findall(stdin or "")
         yield from (word[6:] for word in words if word.startswith("SHELL="))
@@ -54,6 +56,16 @@ def escapes(program: str, words: Sequence[str], stdin: str | None) -> Iterator[s
         yield from _SPAWN.findall("\n".join((*_behind(words, ("-c",)), stdin or "")))
     elif program in _OWN:
         yield from _OWN[program](words)
+
+
+def _scheduled(table: str) -> Iterator[str]:
+    """The commands in a table for cron; a line that is filled in, or its time, may be any."""
+    for line in table.splitlines():
+        found = _CRON.match(line.lstrip(UNKNOWN))
+        if found:
+            yield found[1]
+        elif UNKNOWN in line or UNKNOWN_WORDS in line:
+            yield line.partition(" ")[2] or UNKNOWN  # $EVERY_NIGHT rm -rf x
 
 
 def command_of_setting(name: str, value: str) -> str | None:

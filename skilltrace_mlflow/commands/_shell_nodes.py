@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _ESCAPE = re.compile(r"\\(\n|.)", re.DOTALL)
+_HEREDOC_ESCAPE = re.compile(r"\\([\\$`]|\n)")
 _QUOTED_ESCAPE = re.compile(r'\\([\\"$`]|\n)')
 _BRACES = re.compile(r"\{([^{}\s]*,[^{}\s]*)\}")
 
@@ -134,10 +135,11 @@ def source_of(node: Node) -> str:
     return " ".join(text_of(node).split())
 
 
-def plain_text(data: bytes) -> str:
-    """The text between double quotes, escapes resolved."""
+def plain_text(data: bytes, *, heredoc: bool = False) -> str:
+    """The text between double quotes, or of a heredoc, where `\\"` stays; escapes resolved."""
     text = unmasked(data)
-    return _QUOTED_ESCAPE.sub(lambda m: "" if m.group(1) == "\n" else m.group(1), text)
+    escape = _HEREDOC_ESCAPE if heredoc else _QUOTED_ESCAPE
+    return escape.sub(lambda m: "" if m.group(1) == "\n" else m.group(1), text)
 
 
 def unescaped(text: str) -> str:

@@ -280,7 +280,7 @@ class Walk(Words):
             if child.type == "heredoc_start":
                 literal = bool(set(text_of(child)) & set("\"'\\"))
             elif child.type == "heredoc_body":
-                text = self.quoted(child)
+                text = text_of(child) if literal else self.quoted(child)
                 for match in _BACKQUOTED.finditer("" if literal else text_of(child)):
                     self.substituted += 1  # which the grammar leaves in the text
                     self.script(match.group(1), carried=True, stdin=None)
@@ -428,8 +428,9 @@ class Walk(Words):
         if program == "tee" and stdin is not None:
             for word in words[1:]:
                 self.files[posixpath.normpath(word)] = stdin
-        elif named and stdin is None and program not in _SHELL_NAMES:
-            stdin = bounded("\n".join(named))  # cat x.sh | sh, psql -f x.sql
+        elif named and program not in _SHELL_NAMES:  # cat x.sh | sh, psql -f x.sql
+            fed = "" if stdin is None else stdin.strip(UNKNOWN)  # by a loop, by a pipe
+            stdin = bounded("\n".join([*named, fed] if fed else named))
         outside = self.within
         if words[0] in self.bodies:  # the function, and no program of that name
             self.within = (*outside, "otherwise")

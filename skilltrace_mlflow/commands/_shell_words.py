@@ -148,7 +148,7 @@ class Words(ABC):
         for child in node.named_children:
             if child.type in ("string_content", "heredoc_content"):
                 continue
-            text += plain_text(data[at : child.start_byte - base])
+            text += plain_text(data[at : child.start_byte - base], heredoc=heredoc)
             if child.type == "command_substitution":
                 text += self.substitution(child)
             elif child.type in ("simple_expansion", "expansion"):
@@ -157,7 +157,7 @@ class Words(ABC):
                 self.inside(child)
                 text += UNKNOWN
             at = child.end_byte - base
-        return text + plain_text(data[at:end])
+        return text + plain_text(data[at:end], heredoc=heredoc)
 
     def variable(self, node: Node) -> str:
         raw = text_of(node)

@@ -26,6 +26,7 @@ from skilltrace_mlflow.commands._named_files import (
     paths_in_code,
     rewritten,
 )
+from skilltrace_mlflow.commands.code_commands import code_language, commands_in_code
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command, Redirect
 from skilltrace_mlflow.commands.file_programs import PROGRAMS, FileProgram, git_uses
 from skilltrace_mlflow.commands.shell import read_line
@@ -76,6 +77,7 @@ def file_uses(line: str, tool: str = "Bash") -> tuple[FileUse, ...]:
     for command in script.commands if script.parser != "powershell" else ():
         # `{}` stands for what find and xargs found: their own reading says so
         found.extend(use for use in _all_uses(command) if "{}" not in use.path)
+        found.extend(_placed(_by_code(command), command.folder, command.within))
     for redirect in script.redirects:
         found.extend(uses_of_redirect(redirect))
     return tuple(dict.fromkeys(found))
@@ -151,6 +153,16 @@ def _uses(words: Sequence[str], stdin: str | None) -> Iterator[FileUse]:
     for path, changes in paths_in_code(program, rest, stdin):
         for kind in _EITHER[: 1 + changes]:
             yield FileUse(kind=kind, path=path, certain=False, spoken=True)
+
+
+def _by_code(command: Command) -> Iterator[FileUse]:
+    """What the command lines in a program's text do: `python -c 'os.system("rm x")'`."""
+    language = code_language(program_of(command.words[0]))
+    if language is None:
+        return
+    for text in (*command.words[1:], command.stdin or ""):
+        for line in commands_in_code(text, language):
+            yield from (replace(use, certain=False) for use in file_uses(line))
 
 
 def _find(words: list[str]) -> Iterator[FileUse]:

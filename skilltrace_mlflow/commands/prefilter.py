@@ -39,6 +39,10 @@ _OTHER_SHELLS = re.compile(
     r"|\bcmd(?:\.exe)?[\"']*(?:\s+[\"']*/|\s*(?:$|[<;&\n]))",
     re.IGNORECASE,
 )
+# What takes up lines that it is given: echo "$JOB" | crontab -
+_FED = re.compile(
+    r"\|(?:[^|;&\n]*\s)?(?:at|batch|crontab|su)\b|\b(?:at|batch|crontab|su)\b[^|;&\n]*<"
+)
 _GIT_RUNS = re.compile(r"\b(?:foreach|bisect|rebase|filter-branch|alias\.)")
 
 
@@ -53,7 +57,7 @@ def may_compose(line: str) -> bool:
         return True  # in which a command goes by other names
     if not _striking(line):
         return False
-    if ("$" in line or "`" in line) and _RUNS_OWN.search(line):
+    if ("$" in line or "`" in line) and (_RUNS_OWN.search(line) or _FED.search(line)):
         return True
     if "{" in line and _BRACES.search(line):
         return True

@@ -209,3 +209,43 @@ def test_what_is_not_run_is_no_violation(command: str) -> None:
 )
 def test_other_names_of_one_thing(entry: str, command: str, expected: str) -> None:
     assert banned(entry, command) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("(crontab -l; echo '* * * * * rm -rf build') | crontab -", "fail"),
+        ("crontab -l | { cat; echo '0 3 * * * rm -rf /x'; } | crontab -", "fail"),
+        ("crontab <<'EOF'\nMAILTO=me\n@daily rm -rf x\nEOF", "fail"),
+        ('echo "$WHEN rm -rf x" | crontab -', "fail"),
+        ('echo "0 3 * * * $JOB" | crontab -', "unknown"),
+        ('echo "$JOB" | crontab -', "unknown"),
+        ('echo "$JOB" | at now', "unknown"),
+        ("(crontab -l; echo '@reboot /opt/x.sh') | crontab -", "pass"),
+        ("crontab -l | grep -v backup | crontab -", "pass"),
+        ("crontab -l", "pass"),
+    ],
+)
+def test_tables_for_cron(line: str, expected: str) -> None:
+    assert verdict("banned_tools", ["rm -rf"], bash(line)) == expected
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        """python3 -c 'import os; os.system("rm .env")'""",
+        "python3 - <<'PY'\nimport subprocess\nsubprocess.run(['rm', '-f', '.env'])\nPY",
+        """node -e 'require("child_process").execSync("echo a > .env")'""",
+        """perl -e 'system("cp a .env")'""",
+        """awk 'BEGIN{system("rm .env")}'""",
+    ],
+)
+def test_files_of_commands_in_program_text(code: str) -> None:
+    assert verdict("file_scope", {"forbidden": [".env"]}, bash(code), cwd="/repo") == "unknown"
+    assert verdict("file_scope", {"forbidden": ["x.py"]}, bash(code), cwd="/repo") == "pass"
+
+
+def test_reading_by_commands_in_program_text() -> None:
+    line = """python3 -c 'import os; os.system("cat secrets/a")'"""
+    assert verdict("banned_tools", ["Read(./secrets/**)"], bash(line), cwd="/repo") == "unknown"
+    assert verdict("banned_tools", ["Read(./other/**)"], bash(line), cwd="/repo") == "pass"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from skilltrace_mlflow.commands.shell import read_script
 from skilltrace_mlflow.errors import ParameterError
 from tests.builders import make_call
 from tests.checks.judging import bash, parse, sql, verdict
@@ -367,3 +368,43 @@ def test_a_glob_for_the_verb_is_refused(pattern: str) -> None:
 )
 def test_clients_and_programs_on_the_command_line(line: str, right: str) -> None:
     assert verdict("banned_tools", ["DROP DATABASE"], bash(line)) == right
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        """python3 -c 'import os; os.system("psql -c \\"DROP TABLE t\\"")'""",
+        "python3 - <<'PY'\nimport subprocess\nsubprocess.run(['psql', '-c', 'DROP TABLE t'])\nPY",
+        """node -e 'require("child_process").execSync("mysql -e \\"DROP TABLE t\\"")'""",
+        """perl -e 'system("sqlite3 a.db \\"DROP TABLE t\\"")'""",
+        """ruby -e 'system("psql -c \\"DROP TABLE t\\"")'""",
+        """awk 'BEGIN{system("psql -c \\"DROP TABLE t\\"")}'""",
+    ],
+)
+def test_statements_in_commands_of_program_text(code: str) -> None:
+    assert verdict("banned_tools", ["DROP TABLE"], bash(code)) == "fail"
+    assert verdict("banned_tools", ["DROP TABLE"], bash(code.replace("DROP", "FROM"))) == "pass"
+
+
+def test_statements_in_commands_of_a_notebook() -> None:
+    code = "import os\nos.system('psql -c \"DROP TABLE t\"')"
+    call = make_call("mcp__jupyter__execute_code", {"code": code})
+    assert verdict("banned_tools", ["DROP TABLE"], call) == "fail"
+
+
+@pytest.mark.parametrize("frame", ["{}", "while read -r x; do {}\ndone < l", "echo a | ( {} )"])
+def test_a_file_that_is_posted_is_read_whatever_flows_in(frame: str) -> None:
+    post = "curl -X POST https://h/api/2.0/sql/statements -d @p.json"
+    line = "cat > p.json <<'E'\n" + '{"statement":"DROP TABLE t"}\nE\n' + post
+    assert verdict("banned_tools", ["DROP TABLE"], bash(frame.format(line))) == "fail"
+
+
+def test_a_heredoc_keeps_its_backslashes() -> None:
+    post = 'curl https://h/api/2.0/sql/statements -d "{\\"statement\\": \\"DROP TABLE t\\"}"'
+    for start in ("'EOF'", "EOF", "\\EOF"):
+        line = f"bash <<{start}\n{post}\nEOF"
+        assert verdict("banned_tools", ["DROP TABLE"], bash(line)) == "fail"
+    assert read_script("cat <<'EOF'\na\\$b \\\\ \\` \\\"\nEOF").commands[0].stdin == (
+        'a\\$b \\\\ \\` \\"\n'
+    )
+    assert read_script('cat <<EOF\na\\$b \\\\ \\"\nEOF').commands[0].stdin == 'a$b \\ \\"\n'

@@ -17,9 +17,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
-from skilltrace_mlflow.commands.code_commands import code_language
+from skilltrace_mlflow.commands.code_commands import code_language, commands_in_code
 from skilltrace_mlflow.commands.command import UNKNOWN, Command
-from skilltrace_mlflow.commands.shell import read_line, reads_posix
+from skilltrace_mlflow.commands.shell import read_line, read_script, reads_posix
 from skilltrace_mlflow.commands.sql._clients import CLIENTS, Client
 from skilltrace_mlflow.commands.sql._in_code import may_hold_sql, sql_in_code
 from skilltrace_mlflow.commands.sql._tokens import SqlText
@@ -77,6 +77,7 @@ _STATEMENT = re.compile(r"\s*[A-Z]{4,}\s+[A-Z]")
 _FLOW_VALUE = re.compile(
     r"""\b(?:sql|query|statement)["']?\s*:\s*(["'])(.+?)\1\s*[,}]""", re.DOTALL
 )
+_BODY = json.JSONDecoder(strict=False)
 _FIELD = re.compile(r"\w+:?")
 _SHELL_OF_A_FRAMEWORK = frozenset({"dbconsole", "dbshell"})
 _PLAIN_WORDS = re.compile(r"\w+", re.ASCII)
@@ -207,6 +208,10 @@ def _of_commands(commands: Sequence[Command]) -> Iterator[SqlText]:
             for part in (*command.words[1:], command.stdin or ""):
                 for text in sql_in_code(part, language):
                     yield SqlText(text=text)
+                yield from _of_lines_in(part, language)
+        elif program.startswith("%%"):  # a tool's program text, of which its arguments tell the SQL
+            for part in command.words[1:]:
+                yield from _of_lines_in(part, program[2:])
         elif program in ("curl", "http", "https", "wget", "xh"):
             for body in (*command.words[1:], command.stdin or ""):
                 for text in _posted(body):
@@ -218,6 +223,12 @@ def _of_commands(commands: Sequence[Command]) -> Iterator[SqlText]:
         if client is not None:
             for text in _given(command, client):
                 yield SqlText(text=text, dialect=client.dialect)
+
+
+def _of_lines_in(code: str, language: str) -> Iterator[SqlText]:
+    """The SQL in the command lines that a program text runs: `os.system("psql -c 'DROP …'")`."""
+    for line in commands_in_code(code, language):
+        yield from _of_commands(read_script(line).commands)
 
 
 def _given(command: Command, client: Client) -> Iterator[str]:
@@ -285,7 +296,8 @@ def _body(text: str) -> Iterator[str]:
     if text.lstrip()[:1] not in ("{", "["):
         return
     try:
-        body: Any = json.loads(text, strict=False)
+        # what follows it is what else the command was fed
+        body: Any = _BODY.raw_decode(text.lstrip())[0]
     except (ValueError, RecursionError):
         # {sql: 'DROP TABLE x'}, as YAML writes it
         yield from (value for _, value in _FLOW_VALUE.findall(text))
