@@ -1,19 +1,24 @@
 """Text of strangers made safe to show: test ids, commands and results come from an agent's world.
 
 Nothing here drops a character silently: what a terminal, a browser or an XML parser would obey is
-written out as an escape (`\\x1b`, `\\u202e`), and what is cut says how much was cut.
+written out as an escape (`\\x1b`, `\\u202e`), and what is cut says how much was cut. JSON is
+written as everybody can read it: no NaN, nothing that a terminal would obey.
 """
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "clipped",
     "counted",
     "cut",
+    "dumps",
     "label",
     "one_line",
     "plain",
@@ -32,6 +37,7 @@ _HIDDEN = (
 _OBEYED = re.compile(f"[\x00-\x08\x0b-\x1f{_HIDDEN}]")
 _OBEYED_IN_JSON = re.compile(f"[{_HIDDEN}]")
 _SPACES = re.compile(r"[ \t\n]+")
+_DEEPEST = 200
 
 
 def plain(text: str) -> str:
@@ -131,3 +137,26 @@ def below_here(path: Path) -> Path:
         return path.relative_to(Path.cwd())
     except ValueError:
         return path
+
+
+def dumps(value: Any, *, indent: int | None = None) -> str:
+    """`value` as JSON text: NaN and infinity are null, foreign objects their text."""
+    import json  # a start that writes none has no need of it
+
+    text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, indent=indent)
+    return safe_json(text)
+
+
+def _finite(value: Any, depth: int = 0) -> Any:
+    """`value` as JSON can hold it: NaN and infinity become null, strange objects their text."""
+    if value is None or isinstance(value, str | bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if depth > _DEEPEST:
+        return "… nested too deeply to show"
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_finite(item, depth + 1) for item in value]
+    return str(value)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from skilltrace_mlflow.report.markdown import to_markdown
     from skilltrace_mlflow.report.show import call_text, timeline_text
     from skilltrace_mlflow.report.table import render_table
-    from skilltrace_mlflow.report.terminal.columns import columns_text
+    from skilltrace_mlflow.report.terminal.lines import columns_text
     from skilltrace_mlflow.report.terminal.metrics import metrics_table, totals_table
     from skilltrace_mlflow.report.terminal.traces import traces_table
     from skilltrace_mlflow.report.trends import figure_over_runs, pass_rate_over_runs
@@ -55,7 +55,7 @@ __all__ = [
 _HOME = {
     "call_json": "dump",
     "call_text": "show",
-    "columns_text": "terminal.columns",
+    "columns_text": "terminal.lines",
     "dump_sessions": "dump",
     "figure_over_runs": "trends",
     "metrics_table": "terminal.metrics",

@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from skilltrace_mlflow.report._problems import top_reasons
-from skilltrace_mlflow.report._words import problems
+from skilltrace_mlflow.report._words import problems, top_reasons
 from skilltrace_mlflow.results import Evaluation
 from skilltrace_mlflow.text import below_here, one_line, plain, without_password
 

@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.figures import FIGURES, NO_FIGURES, shown_figure
-from skilltrace_mlflow.report._json import dumps
-from skilltrace_mlflow.report._problems import Problem
-from skilltrace_mlflow.report._words import labels, what_happened
+from skilltrace_mlflow.report._words import Problem, labels, what_happened
 from skilltrace_mlflow.report.svg import bars, histogram
 from skilltrace_mlflow.report.timeline import Limits, build_timeline
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.session import Session
-from skilltrace_mlflow.text import clipped, counted, one_line, without_password
+from skilltrace_mlflow.text import clipped, counted, dumps, one_line, without_password
 
 if TYPE_CHECKING:
     from markupsafe import Markup

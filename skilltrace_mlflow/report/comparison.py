@@ -12,11 +12,9 @@ from skilltrace_mlflow.comparison.compare import (
 )
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.figures import FIGURES, shown_figure
-from skilltrace_mlflow.report._json import dumps
 from skilltrace_mlflow.report.markdown import escape, markdown_table
-from skilltrace_mlflow.report.terminal.console import printed, terminal_width
-from skilltrace_mlflow.report.terminal.lines import grid, hanging
-from skilltrace_mlflow.text import counted, one_line
+from skilltrace_mlflow.report.terminal.lines import grid, hanging, printed, terminal_width
+from skilltrace_mlflow.text import counted, dumps, one_line
 
 __all__ = [
     "CHANGE_HEAD",

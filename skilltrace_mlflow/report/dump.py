@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from skilltrace_mlflow.report._files import write_atomic
-from skilltrace_mlflow.report._json import dumps
 from skilltrace_mlflow.report.timeline import call_numbered
 from skilltrace_mlflow.results import Evaluation
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.session_json import session_to_json
+from skilltrace_mlflow.text import dumps
 
 __all__ = ["call_json", "dump_sessions", "safe_name", "session_text"]
 

@@ -19,10 +19,9 @@ from skilltrace_mlflow import __version__
 from skilltrace_mlflow.arms import Arms, compare_arms
 from skilltrace_mlflow.comparison.compare import Comparison
 from skilltrace_mlflow.report import _views as views
-from skilltrace_mlflow.report._arms import ARMS_HEAD, arms_lines, arms_rows
-from skilltrace_mlflow.report._attempts import triggering_summary
-from skilltrace_mlflow.report._problems import failures, unjudged
+from skilltrace_mlflow.report._attempts import ARMS_HEAD, arms_lines, arms_rows, triggering_summary
 from skilltrace_mlflow.report._summary import run_url, sentence
+from skilltrace_mlflow.report._words import failures, unjudged
 from skilltrace_mlflow.report.comparison import (
     CHANGE_HEAD,
     CHECK_HEAD,

@@ -8,10 +8,9 @@ from __future__ import annotations
 from typing import Any
 
 from skilltrace_mlflow.arms import compare_arms
-from skilltrace_mlflow.report._json import dumps
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.sources.session_json import session_to_json
-from skilltrace_mlflow.text import without_password
+from skilltrace_mlflow.text import dumps, without_password
 
 __all__ = ["evaluation_dict", "result_dict", "to_json", "to_jsonl"]
 

@@ -9,17 +9,18 @@ from collections.abc import Iterable, Sequence
 from skilltrace_mlflow.arms import compare_arms
 from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.figures import NO_FIGURES
-from skilltrace_mlflow.report._arms import ARMS_HEAD, arms_lines, arms_rows
 from skilltrace_mlflow.report._attempts import (
+    ARMS_HEAD,
     HEAD,
+    arms_lines,
+    arms_rows,
     attempts_of,
     attempts_rows,
     attempts_summary,
     triggering_summary,
 )
-from skilltrace_mlflow.report._problems import top_reasons
 from skilltrace_mlflow.report._summary import sentence
-from skilltrace_mlflow.report._words import labels, problems, what_happened
+from skilltrace_mlflow.report._words import labels, problems, top_reasons, what_happened
 from skilltrace_mlflow.report.table import headline
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.text import one_line

@@ -15,9 +15,8 @@ from pathlib import Path
 from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.metrics import TraceMetrics
 from skilltrace_mlflow.report._files import write_atomic
-from skilltrace_mlflow.report._problems import failures, unjudged
 from skilltrace_mlflow.report._summary import sentence
-from skilltrace_mlflow.report._words import labels, what_happened
+from skilltrace_mlflow.report._words import failures, labels, unjudged, what_happened
 from skilltrace_mlflow.report.html import to_html
 from skilltrace_mlflow.report.table import headline
 from skilltrace_mlflow.report.timeline import Limits, Node, build_timeline, totals

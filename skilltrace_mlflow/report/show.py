@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from skilltrace_mlflow.report.terminal.console import printed, terminal_width
+from skilltrace_mlflow.report.terminal.lines import printed, terminal_width
 from skilltrace_mlflow.report.timeline import (
     WHO,
     Limits,

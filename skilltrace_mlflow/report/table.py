@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING
 from skilltrace_mlflow.arms import Arms, compare_arms
 from skilltrace_mlflow.attempts import AttemptStats
 from skilltrace_mlflow.checks import Verdict
-from skilltrace_mlflow.report._arms import ARMS_HEAD, arms_lines, arms_rows
 from skilltrace_mlflow.report._attempts import (
+    ARMS_HEAD,
     HEAD,
+    arms_lines,
+    arms_rows,
     attempts_of,
     attempts_rows,
     attempts_summary,
     triggering_summary,
 )
 from skilltrace_mlflow.report._words import labels, problems
-from skilltrace_mlflow.report.terminal.console import print_parts, printed, terminal_width
 from skilltrace_mlflow.report.terminal.groups import (
     LONGEST,
     STYLES,
@@ -31,7 +32,13 @@ from skilltrace_mlflow.report.terminal.groups import (
     groups,
     name_of,
 )
-from skilltrace_mlflow.report.terminal.lines import grid, hanging
+from skilltrace_mlflow.report.terminal.lines import (
+    grid,
+    hanging,
+    print_parts,
+    printed,
+    terminal_width,
+)
 from skilltrace_mlflow.results import EXIT_OK, Evaluation, GateResult, TestResult
 from skilltrace_mlflow.text import counted, one_line
 
@@ -176,7 +183,7 @@ def _rest(evaluation: Evaluation, count: int, width: int) -> Iterable[Text]:
     """The tests that are too many to be told one by one: why most of them did not pass."""
     from rich.text import Text
 
-    from skilltrace_mlflow.report._problems import top_reasons
+    from skilltrace_mlflow.report._words import top_reasons
 
     yield Text(f"… and {counted(count, 'more test')}; --format jsonl or --report shows them all")
     for reason in top_reasons(evaluation):

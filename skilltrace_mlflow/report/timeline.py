@@ -16,9 +16,8 @@ from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.figures import shown_figure, shown_seconds
 from skilltrace_mlflow.metrics import TraceMetrics, compute_metrics
 from skilltrace_mlflow.pricing import session_cost
-from skilltrace_mlflow.report._json import dumps
 from skilltrace_mlflow.session import MAIN_AGENT, ModelStep, Session, SubAgent, ToolCall
-from skilltrace_mlflow.text import clipped, one_line, plain
+from skilltrace_mlflow.text import clipped, dumps, one_line, plain
 from skilltrace_mlflow.tools import starts_agent
 
 __all__ = [

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.report import to_html
-from skilltrace_mlflow.report._problems import failures, top_reasons, unjudged
 from skilltrace_mlflow.report._summary import run_url, sentence
+from skilltrace_mlflow.report._words import failures, top_reasons, unjudged
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from tests.report.evaluations import outcome
 from tests.report.pages import Page

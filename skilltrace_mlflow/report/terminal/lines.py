@@ -3,19 +3,36 @@
 A test's id, a check's name, a path: whoever reads one may want to copy it. Lines are broken at
 blanks (and between the characters of scripts that write none); a word that is wider than the
 terminal stands on a line of its own, and the terminal wraps it without breaking it for a copy.
+
+This is also the one place that says how wide and how colourful rich's output is (`printed`,
+`terminal_width`). `columns_text` is for whoever has rows and nothing else to say.
 """
 
 from __future__ import annotations
 
+import io
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
+from skilltrace_mlflow.text import one_line
+
 if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
     from rich.text import Text
 
-__all__ = ["cells", "grid", "hanging", "wrapped"]
+__all__ = [
+    "cells",
+    "columns_text",
+    "grid",
+    "hanging",
+    "print_parts",
+    "printed",
+    "terminal_width",
+    "wrapped",
+]
 
 # Scripts that write words without blanks between them: a line may end behind any character.
 _UNSPACED = (
@@ -26,6 +43,42 @@ _UNSPACED = (
 _WORDS = re.compile(r"[ ]+|`[^`]{1,60}`[^ ]*|[^ ]+")
 _LEAST = 36  # columns that a reason needs beside a name
 _GAP = 2
+_LONGEST = 2_000
+_WIDTH_WITHOUT_TERMINAL = 100
+
+
+def terminal_width() -> int:
+    """Columns of the terminal (or of COLUMNS), 100 where there is none."""
+    return shutil.get_terminal_size((_WIDTH_WITHOUT_TERMINAL, 24)).columns
+
+
+def printed(parts: Iterable[RenderableType], *, width: int | None, color: bool) -> str:
+    """`parts` as rich prints them, without trailing blanks.
+
+    Markup, emoji names and highlighting are off: text from a trace is never interpreted.
+    """
+    from rich.console import Console
+
+    stream = io.StringIO()
+    console = Console(
+        file=stream,
+        width=width or terminal_width(),
+        force_terminal=color,
+        color_system="standard" if color else None,
+        legacy_windows=False,
+        highlight=False,
+        emoji=False,
+        markup=False,
+    )
+    print_parts(console, parts)
+    # Not splitlines: it would also break where text holds U+0085 or U+2028.
+    return "\n".join(line.rstrip() for line in stream.getvalue().split("\n"))
+
+
+def print_parts(console: Console, parts: Iterable[RenderableType]) -> None:
+    """Print `parts`; a text that says so itself (`no_wrap`) is neither wrapped nor cut."""
+    for part in parts:
+        console.print(part, soft_wrap=bool(getattr(part, "no_wrap", False)))
 
 
 def cells(text: str) -> int:
@@ -159,3 +212,19 @@ def _block(head: Sequence[str], row: Sequence[str], width: int, style: str) -> T
     for line in wrapped(said, max(width - _GAP, 1)):
         made.append(f"\n{' ' * _GAP}{line}", style="")
     return made
+
+
+def columns_text(
+    head: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    numbers: Sequence[int] = (),
+    styles: Sequence[str] = (),
+    headed: bool = True,
+    color: bool = False,
+) -> str:
+    """`rows` below `head` (not shown unless `headed`), as wide as the terminal; see `grid`."""
+    shown = [[one_line(cell, _LONGEST) for cell in row] for row in rows]
+    width = terminal_width()
+    lines = grid(head, shown, width, numbers=numbers, styles=styles, headed=headed)
+    return printed(lines, width=width, color=color).rstrip("\n")

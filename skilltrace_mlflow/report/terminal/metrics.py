@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from skilltrace_mlflow.figures import shown_figure
-from skilltrace_mlflow.report.terminal.console import printed, terminal_width
-from skilltrace_mlflow.report.terminal.lines import cells, hanging
+from skilltrace_mlflow.report.terminal.lines import cells, hanging, printed, terminal_width
 from skilltrace_mlflow.text import counted, one_line, plain
 
 __all__ = ["metrics_table", "totals_table"]

@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
-from skilltrace_mlflow.report.terminal.console import printed
-from skilltrace_mlflow.report.terminal.lines import cells, grid, wrapped
+from skilltrace_mlflow.report.terminal.lines import cells, grid, printed, wrapped
 from skilltrace_mlflow.text import one_line
 
 __all__ = ["traces_table"]
