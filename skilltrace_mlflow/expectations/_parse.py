@@ -1,9 +1,15 @@
-"""Raw trace keys → `Expectation` objects, with every problem named at once."""
+"""Raw trace keys → `Expectation` objects, with every problem named at once.
+
+`astray` finds expectations that stand where nobody reads them: misspelt ones, and those below a key
+of others. Both files leave room for other tools' keys. What would decide a verdict and is left out
+silently passes for ever, so that a key which must be one of ours is refused wherever it stands.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +21,20 @@ from skilltrace_mlflow.expectations.documents import KeyPath, Problems
 from skilltrace_mlflow.expectations.explain import describe, find_problems
 from skilltrace_mlflow.expectations.names import (
     MLFLOW_SCORERS,
+    SYNONYMS,
     did_you_mean,
+    misspelt,
 )
 from skilltrace_mlflow.expectations.responses import response_keys
 from skilltrace_mlflow.responses import all_responses
 from skilltrace_mlflow.session import Scope
 
-__all__ = ["Expectation", "build", "check_disabled", "parse_expectations"]
+__all__ = ["Expectation", "astray", "build", "check_disabled", "parse_expectations"]
 
 _CONTAINERS = ("session_expectations", "trace_expectations")
 Report = Callable[[KeyPath, str, bool], None]
+# Words for the same that other tools have for other things as well.
+_COMMON = frozenset({"allowed_tools", "facts", "max_tokens", "max_turns", "patterns", "trajectory"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,3 +244,43 @@ def _is_nothing(spec: CheckSpec, value: Any) -> bool:
 def _is_empty(value: Any) -> bool:
     """Nothing expected: null, an empty list or mapping."""
     return value is None or (isinstance(value, (list, Mapping)) and not value)
+
+
+def astray(key: str, value: Any, path: KeyPath, where: str) -> Iterator[tuple[KeyPath, str]]:
+    """Path and message of each expectation in a key that is not read: the key itself, where it must
+    be meant for one, or what stands below it. `where` says where expectations belong."""
+    meant = _meant(key)
+    if meant is not None:
+        yield path, f"unknown key {key!r}; did you mean {meant!r}, which belongs {where}?"
+        return
+    for place, name in _below(value, path):
+        yield place, f"{name!r} is not read below {key!r}; it belongs {where}"
+
+
+def _meant(name: str) -> str | None:
+    """The key of an expectation that `name` must be meant for, None if it may be anybody's."""
+    folded = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().replace("-", "_")
+    for form in (folded, f"{folded}s", folded.removesuffix("s")):
+        if _is_ours(form):
+            return form
+    if folded not in _COMMON and folded in SYNONYMS:
+        return SYNONYMS[folded]
+    return misspelt(folded, filter(_is_ours, (*trace_keys(), *response_keys())))
+
+
+def _below(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """The keys of expectations below a value, wherever they stand."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            if isinstance(key, str) and _is_ours(key):
+                yield (*path, key), key
+            else:
+                yield from _below(inner, (*path, key))
+    elif isinstance(value, list):
+        for index, inner in enumerate(value):
+            yield from _below(inner, (*path, index))
+
+
+def _is_ours(key: str) -> bool:
+    """Whether a key is an expectation's, and no word (`duration`) that others use too."""
+    return "_" in key and (key in trace_keys() or key in response_keys())

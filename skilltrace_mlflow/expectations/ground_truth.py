@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.errors import ConfigurationError
-from skilltrace_mlflow.expectations._astray import astray
 from skilltrace_mlflow.expectations._files import resolve_files
 from skilltrace_mlflow.expectations._merge import drop_disabled, flatten, merge_expectations
-from skilltrace_mlflow.expectations._parse import Expectation, build, check_disabled
+from skilltrace_mlflow.expectations._parse import Expectation, astray, build, check_disabled
 from skilltrace_mlflow.expectations._schema import ground_truth_schema, trace_keys
 from skilltrace_mlflow.expectations.documents import Document, KeyPath, Problems, load_document
 from skilltrace_mlflow.expectations.explain import describe, find_problems

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from skilltrace_mlflow.checks import all_checks
-from skilltrace_mlflow.expectations._astray import astray
 from skilltrace_mlflow.expectations._files import resolve_files
 from skilltrace_mlflow.expectations._merge import drop_disabled, flatten
-from skilltrace_mlflow.expectations._parse import build, check_disabled
+from skilltrace_mlflow.expectations._parse import astray, build, check_disabled
 from skilltrace_mlflow.expectations._schema import manifest_schema, trace_keys
 from skilltrace_mlflow.expectations.documents import Document, KeyPath, Problems, load_document
 from skilltrace_mlflow.expectations.explain import describe, find_problems
