@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.autolog import AutologStatus, autolog_status
 from skilltrace_mlflow.bounded import HangingCall, call_bounded
-from skilltrace_mlflow.databricks.local_sessions import LocalSession, sessions_on_this_machine
 from skilltrace_mlflow.errors import ConfigurationError, SkillTraceError
+from skilltrace_mlflow.sources.locate import LocalSession, sessions_on_this_machine
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 from skilltrace_mlflow.text import cut, without_password
 

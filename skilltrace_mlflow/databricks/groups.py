@@ -25,12 +25,13 @@ from skilltrace_mlflow.score import Target
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.load import Evidence, load_file, short_name
 from skilltrace_mlflow.sources.locate import find_sessions
-from skilltrace_mlflow.sources.mlflow.agents import (
+from skilltrace_mlflow.sources.mlflow.trace import (
     background_calls,
+    is_of_another_program,
     parent_call,
+    session_from_trace,
     with_started,
 )
-from skilltrace_mlflow.sources.mlflow.trace import is_of_another_program, session_from_trace
 from skilltrace_mlflow.sources.table_row import once_each, trace_of_row, traces_of_span_rows
 
 __all__ = ["FILE", "GroupJudge", "Item", "Kind"]

@@ -3,6 +3,8 @@
 Claude Code writes `~/.claude/projects/<slug>/<session>.jsonl`, where the slug is the working
 directory with everything but letters and digits turned into `-`, cut with a hash where it is long;
 `CLAUDE_CONFIG_DIR` moves `~/.claude`. Different directories can have the same slug.
+
+`sessions_on_this_machine` names them by the ids under which a store may hold their traces.
 """
 
 from __future__ import annotations
@@ -15,12 +17,14 @@ import re
 import stat
 import zlib
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from skilltrace_mlflow.errors import InputError, TraceNotFoundError
 
 __all__ = [
+    "LocalSession",
     "claude_projects_dir",
     "find_local_session",
     "find_sessions",
@@ -30,6 +34,7 @@ __all__ = [
     "local_sessions",
     "newest_first",
     "project_slug",
+    "sessions_on_this_machine",
 ]
 
 _SUFFIXES = (".jsonl", ".jsonl.gz")
@@ -260,3 +265,51 @@ def _is_session(entry: os.DirEntry[str]) -> bool:
         return entry.is_file() and entry.stat().st_size > 0
     except FileNotFoundError:  # a dangling link, or gone meanwhile
         return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocalSession:
+    """A session's file, its name's id and the one that is written in it."""
+
+    path: Path
+    ids: frozenset[str]
+
+
+def sessions_on_this_machine(
+    directory: str | os.PathLike[str] | None = None,
+) -> list[LocalSession]:
+    """Sessions in which a model answered, of all directories or of one.
+
+    A session without an answer has no trace, however it was recorded.
+    """
+    if directory is not None:
+        paths = local_sessions(directory)
+    else:
+        folder = claude_projects_dir()
+        paths = find_sessions(folder) if folder.is_dir() else []
+    return [session for path in paths if (session := _session(path)) is not None]
+
+
+def _session(path: Path) -> LocalSession | None:
+    ids = {path.name.removesuffix(".gz").removesuffix(".jsonl")}
+    opener = gzip.open if path.suffix == ".gz" else open
+    known = False
+    try:
+        with opener(path, "rb") as lines:
+            for line in lines:
+                if known and b'"assistant"' not in line:
+                    continue
+                try:
+                    entry = json.loads(line)
+                except ValueError:
+                    continue
+                if not isinstance(entry, dict):
+                    continue
+                if isinstance(entry.get("sessionId"), str):
+                    ids.add(entry["sessionId"])
+                    known = True
+                if entry.get("type") == "assistant":
+                    return LocalSession(path=path, ids=frozenset(i for i in ids if "'" not in i))
+    except (OSError, EOFError):
+        return None
+    return None

@@ -21,7 +21,7 @@ from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.evaluation import trace_eval
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.load import evidence_between, session_of_id, session_of_trace
-from skilltrace_mlflow.sources.mlflow._catalog import (
+from skilltrace_mlflow.sources.mlflow.stored import (
     DESTINATION,
     LONGEST,
     WAREHOUSE,

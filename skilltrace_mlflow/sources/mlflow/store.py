@@ -27,17 +27,6 @@ from skilltrace_mlflow.errors import (
     SkillTraceError,
     TraceNotFoundError,
 )
-from skilltrace_mlflow.sources.mlflow._catalog import (
-    AHEAD,
-    DESTINATION,
-    LONGEST,
-    WAREHOUSE,
-    between,
-    is_location,
-    location_of_id,
-    require_warehouse,
-    windows,
-)
 from skilltrace_mlflow.sources.mlflow._place import (
     await_store,
     probe,
@@ -45,7 +34,20 @@ from skilltrace_mlflow.sources.mlflow._place import (
     store_exists,
     tracking_uri_of,
 )
-from skilltrace_mlflow.sources.mlflow.stored import StoredTraces, has_root, may_be_claude_code
+from skilltrace_mlflow.sources.mlflow.stored import (
+    AHEAD,
+    DESTINATION,
+    LONGEST,
+    WAREHOUSE,
+    StoredTraces,
+    between,
+    has_root,
+    is_location,
+    location_of_id,
+    may_be_claude_code,
+    require_warehouse,
+    windows,
+)
 from skilltrace_mlflow.text import without_password
 
 if TYPE_CHECKING:

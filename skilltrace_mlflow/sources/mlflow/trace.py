@@ -3,13 +3,16 @@
 Standard library only: traces arrive as entities, as `Trace.to_dict()`/`to_json()`, or as rows of a
 table, and MLflow need not be installed to read them. What a writer lost is said in the session
 (`missing`, `usage_complete`, `incomplete`), never guessed.
+
+Each stop of a background agent is a trace of its own, in the same session, tagged with the tool
+call that started the agent; such an agent may start others. `with_started` finds them for a turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.session import Session
@@ -27,9 +30,18 @@ from skilltrace_mlflow.sources.mlflow._imported import session_of_turns
 from skilltrace_mlflow.sources.mlflow._wire import TraceView, read_trace
 from skilltrace_mlflow.sources.mlflow.names import copied_from
 
-__all__ = ["is_claude_code_trace", "is_of_another_program", "session_from_trace"]
+__all__ = [
+    "background_calls",
+    "is_claude_code_trace",
+    "is_of_another_program",
+    "parent_call",
+    "session_from_trace",
+    "with_started",
+]
 
 _SESSION_KEY = "mlflow.trace.session"
+_PARENT_CALL = "mlflow.claude_code.parent_tool_use_id"
+T = TypeVar("T")
 
 
 def session_from_trace(trace: Any) -> Session:
@@ -158,3 +170,39 @@ def _common_session(views: Sequence[TraceView]) -> str | None:
             "give the traces of one session at a time"
         )
     return next(iter(ids), None)
+
+
+def parent_call(tags: Mapping[str, str]) -> str | None:
+    """The tool call that started the agent whose trace has these tags, None for a turn's trace."""
+    return tags.get(_PARENT_CALL)
+
+
+def background_calls(session: Session) -> set[str]:
+    """Ids of the tool calls by which a session started agents in the background."""
+    return {
+        agent.parent_call_id
+        for agent in session.subagents
+        if agent.background and agent.parent_call_id
+    }
+
+
+def with_started(
+    turns: Sequence[T],
+    held: Sequence[T],
+    *,
+    calls_of: Callable[[T], Collection[str]],
+    parent_of: Callable[[T], str | None],
+) -> list[T]:
+    """The turns and, of all traces held, those of agents that they started, however deep.
+
+    `calls_of` gives the calls by which a trace started agents, `parent_of` the call that started
+    it.
+    """
+    found = list(turns)
+    seen = {id(trace) for trace in found}
+    calls = {call for trace in found for call in calls_of(trace)}
+    while calls and (started := [t for t in held if id(t) not in seen and parent_of(t) in calls]):
+        found += started
+        seen.update(id(trace) for trace in started)
+        calls |= {call for trace in started for call in calls_of(trace)}
+    return found

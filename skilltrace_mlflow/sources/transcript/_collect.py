@@ -20,8 +20,8 @@ from skilltrace_mlflow.sources.transcript._background import notification_of
 from skilltrace_mlflow.sources.transcript._ending import MARKS, EndingTracker, ending_of_result
 from skilltrace_mlflow.sources.transcript._injected import is_injected
 from skilltrace_mlflow.sources.transcript._lines import Notes, Source
-from skilltrace_mlflow.sources.transcript._messages import Conversation
-from skilltrace_mlflow.sources.transcript._prompts import (
+from skilltrace_mlflow.sources.transcript._messages import (
+    Conversation,
     first_text,
     prompt_text,
     slash_command,

@@ -1,6 +1,7 @@
 """What was said and called: API messages, texts and tool calls, in each agent's own order.
 
 `count` takes the token usage of an API message: the figures, and whether they are all of them.
+`prompt_text` tells what a person said apart from everything else that travels as a user entry.
 """
 
 from __future__ import annotations
@@ -14,11 +15,21 @@ import msgspec
 from skilltrace_mlflow.session import MAIN_AGENT, Message, ModelStep, TokenUsage, ToolCall
 from skilltrace_mlflow.sources._builder import record
 from skilltrace_mlflow.sources.transcript import _wire
+from skilltrace_mlflow.sources.transcript._injected import is_injected
 from skilltrace_mlflow.sources.transcript._lines import Notes
-from skilltrace_mlflow.sources.transcript._wire import Block, Usage, decode_raw
+from skilltrace_mlflow.sources.transcript._wire import Block, Entry, Usage, decode_raw
 from skilltrace_mlflow.tools import TOOLS
 
-__all__ = ["Conversation", "Record", "count"]
+__all__ = [
+    "Conversation",
+    "Record",
+    "count",
+    "first_text",
+    "prompt_text",
+    "slash_command",
+    "spoken",
+    "typed_command",
+]
 
 Record = ModelStep | ToolCall | Message
 
@@ -31,6 +42,7 @@ _ATTEMPTED = (
     "cache_creation_input_tokens",
     "cache_read_input_tokens",
 )
+_COMMAND = "<command-name>"
 
 
 class Conversation:
@@ -264,3 +276,62 @@ def _has_all_attempts(iterations: list[msgspec.Raw], tokens: dict[str, int]) -> 
         if sum(value for value in values if isinstance(value, int)) > tokens[name]:
             return False
     return True
+
+
+def prompt_text(entry: Entry) -> str | None:
+    """The text of a user entry if a person (or the calling program) wrote it, else None."""
+    message = entry.message
+    if message is None or entry.isMeta or entry.isCompactSummary or entry.sourceToolUseID:
+        return None
+    if entry.isSynthetic:  # `isMeta` in the output of `claude -p`
+        return None
+    if entry.origin is not None and entry.origin.kind not in (None, "human"):
+        return None
+    return spoken(message.content)
+
+
+def spoken(content: str | list[Block] | None) -> str | None:
+    """The text of a content, without injected blocks; None when nothing is left.
+
+    An image without words is `[image]`. A content with a tool result is never a person's.
+    """
+    if isinstance(content, str):
+        return None if not content or is_injected(content) else content
+    if not content:
+        return None
+    texts = []
+    images = False
+    for block in content:
+        if block.type == "tool_result":
+            return None
+        if block.type == "image":
+            images = True
+        elif block.text and not is_injected(block.text):
+            texts.append(block.text)
+    if texts:
+        return "\n".join(texts)
+    return "[image]" if images else None
+
+
+def slash_command(content: str | list[Block] | None) -> str | None:
+    """The name in a slash command's entry (`/name` without the slash), None if it is none."""
+    if not isinstance(content, str) or _COMMAND not in content[:2000]:
+        return None
+    name = content.split(_COMMAND, 1)[1].split("<", 1)[0].strip().lstrip("/")
+    return name or None
+
+
+def typed_command(content: str | list[Block] | None) -> str | None:
+    """What a person typed, from a slash command's entry: `/name arguments`."""
+    name = slash_command(content)
+    if name is None or not isinstance(content, str):
+        return None
+    arguments = content.partition("<command-args>")[2].partition("</command-args>")[0].strip()
+    return f"/{name} {arguments}".rstrip()
+
+
+def first_text(content: str | list[Block] | None) -> str:
+    """The first words of a content, whoever wrote them."""
+    if isinstance(content, list):
+        return next((block.text for block in content if block.text), "")
+    return content or ""

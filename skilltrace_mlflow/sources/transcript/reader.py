@@ -1,7 +1,7 @@
 """Claude Code transcripts (JSONL) to `Session`.
 
 How the work is divided: `_lines` opens a source and numbers its lines, `_wire` decodes a line,
-`_collect` gathers and deduplicates with the help of `_messages`, `_results`, `_outcome`, `_prompts`
+`_collect` gathers and deduplicates with the help of `_messages`, `_results`, `_outcome`
 and `_agents`, `subagents` finds the sub-agents' files, `_assemble` orders it all into a session.
 
 A wrong file is an error, a damaged one is not: a source without a single entry of Claude Code's is
