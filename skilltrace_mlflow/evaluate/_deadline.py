@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Container, Iterable, Iterator
 from concurrent.futures import thread as _pool
-from types import FrameType
+from types import CodeType, FrameType
 
 from skilltrace_mlflow._internals import EVALUATION_THREADS
 from skilltrace_mlflow.errors import EvaluationError
@@ -31,6 +31,8 @@ _TASK = _pool._WorkItem.run.__code__
 # Of a thread that has begun: before and after that, its stack is that of `threading` alone.
 _RUN = threading.Thread.run.__code__
 _START = threading.Thread.start.__code__
+# Of one that waits for another, which takes its lock again whatever comes up meanwhile.
+_WAIT = threading.Condition.wait.__code__
 # In the names of SQLAlchemy's modules and of those of MLflow's stores that use it; of the import
 # system.
 _LOCKING = ("sqlalchemy", "importlib")
@@ -111,14 +113,21 @@ def settle(deadline: Deadline, *, most: float = 120.0) -> None:
 def _end(threads: Iterable[threading.Thread]) -> list[threading.Thread]:
     """End these threads where they are; those that cannot be ended there are left, and returned."""
     left = []
-    for thread in threads:
-        if _holds_a_lock(sys._current_frames().get(thread.ident or 0)):
-            left.append(thread)
-        # Asked as late as can be: the id of a thread that has ended is soon another one's.
-        elif thread.is_alive():
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(
-                ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
-            )
+    usual = sys.getswitchinterval()
+    # So that nobody goes on between the look at a thread's place and the exception, which comes up
+    # at that place: threads take turns, and the one whose turn it is has it for this long.
+    sys.setswitchinterval(10.0)
+    try:
+        for thread in threads:
+            if _holds_a_lock(sys._current_frames().get(thread.ident or 0)):
+                left.append(thread)
+            # Asked as late as can be: the id of a thread that has ended is soon another one's.
+            elif thread.is_alive():
+                ctypes.pythonapi.PyThreadState_SetAsyncExc(
+                    ctypes.c_ulong(thread.ident or 0), ctypes.py_object(SystemExit)
+                )
+    finally:
+        sys.setswitchinterval(usual)
     return left
 
 
@@ -143,12 +152,13 @@ def _idle(frame: FrameType | None) -> bool:
 
 
 def _holds_a_lock(frame: FrameType | None) -> bool:
-    """Whether a thread is starting or ending, starts another one, is in an import, or in a request
-    to a database (not to a server).
+    """Whether a thread is starting or ending, starts another one, takes or gives back a lock, is in
+    an import, or in a request to a database (not to a server).
 
     All of it ends by itself. Ended from outside, the first would leave whoever started the thread
     waiting for it (and so would the second: until a new thread runs, CPython keeps it under its
-    starter's id, and ends it instead), the third the module locked and the fourth the database, for
+    starter's id, and ends it instead), the third the lock taken (that of all loggers: `getLogger`
+    takes it in front of its `try`), the fourth the module locked and the fifth the database, for
     everybody in this process. Whatever opens and closes a session is on the stack as long as that
     is open.
     """
@@ -156,8 +166,17 @@ def _holds_a_lock(frame: FrameType | None) -> bool:
     codes = {held.f_code for held in stack}
     if _RUN not in codes or _START in codes:
         return True
+    if stack[0].f_code is not _WAIT and _takes_a_lock(stack[0].f_code):
+        return True
     names = [str(held.f_globals.get("__name__", "")) for held in stack]
     return any(part in name for name in names for part in _LOCKING)
+
+
+def _takes_a_lock(code: CodeType) -> bool:
+    """Whether a function takes or gives back a lock by name, or is what `with` calls to do so."""
+    return code.co_name in ("__enter__", "__exit__") or any(
+        part in name for name in (code.co_name, *code.co_names) for part in ("acquire", "release")
+    )
 
 
 def _stack(frame: FrameType | None) -> Iterator[FrameType]:

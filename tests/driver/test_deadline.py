@@ -159,3 +159,30 @@ def test_threads_that_start_others_are_ended_with_nobody_waiting() -> None:
             call_bounded(work, 0.02, name="evaluate")
         abandon()
         settle(Deadline(20))
+
+
+def test_a_thread_is_not_ended_with_a_lock_in_its_hands() -> None:
+    """What takes a lock in front of its `try`, as `logging.getLogger` does, would keep it."""
+    lock, after = threading.Lock(), []
+
+    def work() -> None:
+        lock.acquire()
+        try:
+            pause()
+        finally:
+            lock.release()
+        after.append(1)
+
+    def pause() -> None:
+        for _ in range(500):
+            time.sleep(0.01)
+
+    with lock:
+        with pytest.raises(HangingCall):
+            call_bounded(work, 0.1, name="evaluate")
+        abandon()
+        with pytest.raises(EvaluationError, match="has not ended yet"):
+            settle(Deadline(0.2))
+    settle(Deadline(10))
+    assert after == []
+    assert lock.acquire(timeout=5), "the lock was never given back"
