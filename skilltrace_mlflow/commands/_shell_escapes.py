@@ -7,6 +7,7 @@ what AppleScript, sed, tar and git are told to run beside their work.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
@@ -14,7 +15,8 @@ from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
 __all__ = ["command_of_setting", "escapes"]
 
 _DO_SHELL = re.compile(r'do shell script "((?:[^"\\]|\\.)*)"')
-_SPAWN = re.compile(r"(?:^|[;\n])\s*(?:spawn|exec|system)\s+([^;\n]+)")
+_SPAWN = re.compile(r"(?:^|[;\n])\s*(?:spawn|exec|system)\s+((?:\{[^{}]*\}|[^;\n])+)")
+_BRACED = re.compile(r"\{([^{}]*)\}")  # a word of Tcl's
 _SQLITE = re.compile(r"^\s*\.(?:shell|system)\s+(.+)", re.MULTILINE)
 _PSQL = re.compile(r"\\!\s*(.+)")
 _MYSQL = re.compile(r"(?:^|;|\n)\s*(?:\\!|system\b)\s*(.+)")
@@ -53,7 +55,8 @@ def escapes(program: str, words: Sequence[str], stdin: str | None) -> Iterator[s
         yield from _RECIPE.findall(stdin or "")
         yield from (word[6:] for word in words if word.startswith("SHELL="))
     elif program in ("expect", "tclsh"):
-        yield from _SPAWN.findall("\n".join((*_behind(words, ("-c",)), stdin or "")))
+        for line in _SPAWN.findall("\n".join((*_behind(words, ("-c",)), stdin or ""))):
+            yield _BRACED.sub(lambda word: shlex.quote(word[1]), line)
     elif program in _OWN:
         yield from _OWN[program](words)
 

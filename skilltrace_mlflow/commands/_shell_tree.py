@@ -72,6 +72,10 @@ _WITHIN = {
     "function_definition": "function",
 }
 
+_COPROC = re.compile(
+    r"(?:^|(?<=[;&|({]))[ \t]*coproc[ \t]+(?:[A-Za-z_]\w*[ \t]+)?(?=[{(])", re.MULTILINE
+)
+
 
 def walk(text: str) -> Walk:
     """Read a line: its commands, its redirections, and whether all of it was valid syntax."""
@@ -112,6 +116,8 @@ class Walk(Words):
         self.depth += 1
         self.carried += carried
         folder = self.folder
+        if "coproc" in text:  # which the grammar takes for a command
+            text = _COPROC.sub(lambda match: " " * len(match.group()), text)
         root = parse(text)
         if root.has_error:
             self.valid = False

@@ -307,7 +307,15 @@ def _in_program_text(part: _Part, program: str, command: Command) -> bool:
     lines = [line for text in texts for line in commands_in_code(text, language)]
     if program.startswith(("ipython", "jupyter")):
         lines += [line for text in texts for line in shell_cells(text)]
-    return any(_runs(part, c) is not False for line in lines for c in read_script(line).commands)
+    return any(_may_run(part, c) for line in lines for c in read_script(line).commands)
+
+
+def _may_run(part: _Part, command: Command) -> bool:
+    """Whether a command of a program's text may be the pattern, or run it out of its own text."""
+    program = same_program(program_of(command.words[0]))
+    if program == part.program or could_become(program, part.program):
+        return _words_meet(part, command.words[1:]) is not False
+    return _in_program_text(part, program, command)
 
 
 # Options that say something: their text is nobody's command.

@@ -128,3 +128,21 @@ def test_programs_with_a_way_to_a_shell(program: str, entry: str, command: str) 
 )
 def test_programs_that_only_hold_the_words(command: str) -> None:
     assert banned("git push", command) == "pass"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        """awk 'BEGIN{system("python3 -c \\"import os; os.system('"'git push'"')\\"")}'""",
+        """ruby -e 'system("perl -e \\"system(\\\\\\"git push\\\\\\")\\"")'""",
+        "python3 - <<'A'\nimport os\nos.system('''python3 - <<\\'B\\'\nimport os\n"
+        "os.system(\"git push\")\nB\n''')\nA",
+        """perl -e 'system("case $1 in a) a=git; $a push;; esac")'""",
+        "coproc { cat > /tmp/r.sh <<'EOF'\ngit push\nEOF\nbash /tmp/r.sh; }",
+        "coproc WORK { git push; }",
+        "expect -c 'spawn sh -c {git push}; interact'",
+    ],
+)
+def test_texts_within_texts(command: str) -> None:
+    assert banned("git push", command) in ("fail", "unknown")
+    assert banned("git pull", command.replace("$a", "git")) == "pass"
