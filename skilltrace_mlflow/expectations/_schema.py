@@ -135,12 +135,15 @@ def trace_properties() -> dict[str, Any]:
     return _trace_properties(tuple(all_checks()))
 
 
+@lru_cache(maxsize=4)
+def _partial_properties(names: tuple[str, ...]) -> dict[str, Any]:
+    parts = {spec.key: spec.additive for spec in all_checks().values()}
+    return {k: _partial(_adding(v, parts.get(k, ()))) for k, v in _trace_properties(names).items()}
+
+
 def trace_schema(*, partial: bool = False) -> dict[str, Any]:
     """The schema of `trace_expectations`; `partial` for a test, which overrides parts of it."""
-    properties = trace_properties()
-    if partial:
-        parts = {spec.key: spec.additive for spec in all_checks().values()}
-        properties = {k: _partial(_adding(v, parts.get(k, ()))) for k, v in properties.items()}
+    properties = _partial_properties(tuple(all_checks())) if partial else trace_properties()
     return {
         "type": ["object", "null"],
         "properties": properties,

@@ -8,9 +8,12 @@ are JSON, and a parser is reached only behind one that is nearly right.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import copy
 import json
+import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -127,6 +130,31 @@ def _dump(document: Any) -> str:
     return json.dumps(document, ensure_ascii=True)
 
 
+def _as_yaml(document: Any) -> bytes:
+    """The document as YAML in its JSON form, which is written far faster than blocks."""
+    text = json.dumps(document, ensure_ascii=True)
+    return text.replace("NaN", ".nan").replace("Infinity", ".inf").encode()
+
+
+@cache
+def _folder() -> Path:
+    """One folder for all inputs of the process: to make one takes longer than to read an input.
+
+    In memory where that can be had, for the same reason.
+    """
+    memory = "/dev/shm"
+    where = memory if os.access(memory, os.W_OK) else None
+    folder = tempfile.mkdtemp(prefix="skilltrace-fuzz-", dir=where)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
+
+
+def _file(name: str, data: bytes) -> Path:
+    path = _folder() / name
+    path.write_bytes(data)
+    return path
+
+
 def transcript(data: bytes) -> None:
     """A recorded transcript with changed entries."""
     entries = _of([_lines(name) for name in _SESSIONS], data)
@@ -163,20 +191,17 @@ def metrics_dictionary(data: bytes) -> None:
 
 def trace_file(data: bytes) -> None:
     """A file that `--trace` names and whose name says JSON."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "trace.json"
-        path.write_bytes(data)
-        load_file(path)
+    load_file(_file("trace.json", data))
 
 
 def manifest(data: bytes) -> None:
     """A manifest with changed values."""
-    _load(yaml.safe_dump(_of([_yaml("manifest.yaml")], data)).encode(), b"test_cases: []")
+    _load(_as_yaml(_of([_yaml("manifest.yaml")], data)), b"test_cases: []")
 
 
 def ground_truth(data: bytes) -> None:
     """Test cases with changed values."""
-    _load(b"skill: {name: x}", yaml.safe_dump(_of([_yaml("ground_truth.yaml")], data)).encode())
+    _load(b"skill: {name: x}", _as_yaml(_of([_yaml("ground_truth.yaml")], data)))
 
 
 def yaml_bytes(data: bytes) -> None:
@@ -185,11 +210,8 @@ def yaml_bytes(data: bytes) -> None:
 
 
 def _load(written: bytes, cases: bytes) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "manifest.yaml"
-        path.write_bytes(written)
-        (Path(folder) / "ground_truth.yaml").write_bytes(cases)
-        load_ground_truth(load_manifest(path))
+    _file("ground_truth.yaml", cases)
+    load_ground_truth(load_manifest(_file("manifest.yaml", written)))
 
 
 def shell(data: bytes) -> None:
@@ -223,10 +245,7 @@ def command_pattern(data: bytes) -> None:
 
 def results(data: bytes) -> None:
     """A file of result lines."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "results.jsonl"
-        path.write_bytes(data)
-        read_results(path)
+    read_results(_file("results.jsonl", data))
 
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
