@@ -4,8 +4,13 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 CONSTRAINTS = requirements/constraints.txt
-# What `make quick` runs.
-QUICK = tests/checks tests/expectations tests/test_rooms.py tests/test_text.py tests/test_weight.py
+# What `make quick` runs. It leaves property tests and the files that take most of the time to `make test`.
+QUICK = tests/checks tests/expectations tests/test_rooms.py tests/test_text.py tests/test_weight.py \
+	tests/test_gates.py tests/test_attempts.py
+SLOW = tests/checks/test_changes.py tests/checks/test_completion.py tests/checks/test_damage.py \
+	tests/checks/test_evidence_damage.py tests/checks/test_permission_pairs.py tests/checks/test_powershell.py \
+	tests/checks/test_sql_properties.py tests/expectations/test_editor_schema.py \
+	tests/expectations/test_one_error.py tests/expectations/test_places.py
 # One more than the two cores of the smallest machine: the tests of faults wait more than they work.
 PROCESSES ?= 3
 # Which recordings to record anew; empty means all.
@@ -41,7 +46,7 @@ quick: $(VENV)/.installed  ## format, lint and the tests that need neither MLflo
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/lint-imports --no-cache > /dev/null || $(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(QUICK)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not hypothesis' $(QUICK) $(addprefix --ignore=,$(SLOW))
 
 unit: $(VENV)/.installed  ## the test suite
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder
