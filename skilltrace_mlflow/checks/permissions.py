@@ -54,6 +54,18 @@ _INLINE: Mapping[str, Any] = {
         "enum": list(_MODES),
         "description": "What is done where no rule fits, as Claude Code names it.",
     },
+    "additionalDirectories": {
+        "type": "array",
+        "items": {
+            "type": "string",
+            "minLength": 1,
+            "description": "A folder, from the working directory.",
+            "examples": ["../docs"],
+        },
+        "description": (
+            "Folders that count as the working directory does, as `--add-dir` names them."
+        ),
+    },
     "remarks": {
         "type": "array",
         "items": {"type": "string", "description": "A remark.", "examples": ["never applied"]},
@@ -73,7 +85,17 @@ _SCHEMA: Mapping[str, Any] = {
         {
             "type": "object",
             "properties": {
-                "settings": _PATH,
+                "settings": {
+                    "anyOf": [
+                        _PATH,
+                        {
+                            "type": "array",
+                            "items": _PATH,
+                            "minItems": 1,
+                            "description": "Several files, the weakest first.",
+                        },
+                    ]
+                },
                 "deny": _DENY,
                 "scope": SCOPE,
             },
@@ -90,13 +112,15 @@ _SCHEMA: Mapping[str, Any] = {
 class Permissions:
     """The rules, and what holds for a call that none of them speaks of (`mode`).
 
-    `remarks` name the rules that Claude Code would never apply.
+    `folders` count as the working directory does, beside it. `remarks` name the rules that Claude
+    Code would never apply.
     """
 
     deny: tuple[Selector, ...] = ()
     ask: tuple[Selector, ...] = ()
     allow: tuple[Selector, ...] = ()
     mode: str = "default"
+    folders: tuple[str, ...] = ()
     lifted: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
@@ -116,6 +140,7 @@ def parse(value: Any, ban_exceptions: Sequence[str] = ()) -> Permissions:
         ask=parse_selectors(value.get("ask", ()), ("ask",)),
         allow=parse_selectors(value.get("allow", ()), ("allow",)),
         mode=value.get("defaultMode", unsaid),
+        folders=tuple(value.get("additionalDirectories", ())),
         lifted=lifted,
         remarks=tuple(_remarks(value)),
     )
@@ -191,7 +216,8 @@ def permissions(session: Session, parameters: Permissions) -> Outcome:
     rules without it forbid only what they name, and a settings file means `default`.
 
     The value is inline rules, the path to a `.claude/settings.json`, or `{settings: path, deny:
-    […]}`.
+    […]}`. `settings` takes several files, the weakest first (`~/.claude/settings.json`, the
+    project's, `settings.local.json`, managed settings): lists add up, the last mode holds.
     """
     lost = missing(session, "tool_names")
     if lost is not None:
@@ -201,8 +227,8 @@ def permissions(session: Session, parameters: Permissions) -> Outcome:
     open_: _Found = {}
     decided: dict[str, int] = {}
     meant = {
-        "deny": _meant(session, parameters.deny, deny=True),
-        "ask": _meant(session, parameters.ask, deny=False),
+        "deny": _meant(session, parameters.deny, parameters.folders, deny=True),
+        "ask": _meant(session, parameters.ask, parameters.folders, deny=False),
     }
     spoken = {call for found in meant.values() for calls in found for call in calls}
     for name, calls in calls_by_name(session).items():
@@ -251,7 +277,9 @@ def permissions(session: Session, parameters: Permissions) -> Outcome:
 _Meant = tuple[dict[int, str], dict[int, str]]
 
 
-def _meant(session: Session, rules: Sequence[Selector], *, deny: bool) -> _Meant:
+def _meant(
+    session: Session, rules: Sequence[Selector], folders: Sequence[str], *, deny: bool
+) -> _Meant:
     """The calls that rules mean, by identity, and those of which that cannot be told."""
     certain: dict[int, str] = {}
     possible: dict[int, str] = {}
@@ -264,11 +292,15 @@ def _meant(session: Session, rules: Sequence[Selector], *, deny: bool) -> _Meant
         monitors = rule.selects_name("Bash")
         for name, calls in calls_by_name(session).items():
             watched = monitors and name == "Monitor"
-            asked = calls if watched else in_reach(rule, name, calls, session, deny=deny)
+            asked = (
+                calls
+                if watched
+                else in_reach(rule, name, calls, session, folders=folders, deny=deny)
+            )
             for call in asked:
                 if id(call) in certain:
                     continue
-                means = _means(rule, call, session, deny)
+                means = _means(rule, call, session, folders, deny)
                 if means is not False:
                     (certain if means else possible).setdefault(id(call), rule.text)
     return certain, possible
@@ -284,11 +316,13 @@ def _speaks_of(rule: Selector, name: str) -> bool:
     )
 
 
-def _means(rule: Selector, call: ToolCall, session: Session, deny: bool) -> bool | None:
-    """Whether a rule means a call of a tool that it does not name."""
+def _means(
+    rule: Selector, call: ToolCall, session: Session, folders: Sequence[str], deny: bool
+) -> bool | None:
+    """Whether a rule means a call that it does not name by itself."""
     if call.name == "Monitor" and rule.selects_name("Bash"):
         return rule.specifier is None or rule.specifier.matches(call, session.cwd) is True
-    return reaches(rule, call, session, deny=deny)
+    return reaches(rule, call, session, folders=folders, deny=deny)
 
 
 _Found = dict[str, list[ToolCall]]  # what is to be said, and the calls that it is said of
@@ -326,7 +360,7 @@ def _decide(
         return _unsaid("default" if parameters.mode == "bypassPermissions" else parameters.mode)
     if parameters.mode == "bypassPermissions":
         return "allow", ""
-    allowed, reason = covered(parameters.allow, parameters.mode, call, session)
+    allowed, reason = covered(parameters.allow, parameters.mode, call, session, parameters.folders)
     if allowed:
         return "allow", reason
     return ("unclear", reason) if allowed is None else _unsaid(parameters.mode)

@@ -36,7 +36,7 @@ from skilltrace_mlflow.matching.links import links_of, through
 from skilltrace_mlflow.matching.selectors import Selector
 from skilltrace_mlflow.patterns.paths import RulePath, clean_path, is_absolute, relative_to
 from skilltrace_mlflow.session import Session, ToolCall
-from skilltrace_mlflow.tools import EDITORS, PATH_KEYS, READERS, is_shell
+from skilltrace_mlflow.tools import EDITORS, MCP_PREFIX, PATH_KEYS, READERS, is_shell
 
 __all__ = ["clears_all", "covered", "in_reach", "named_path", "reaches", "runs_unasked"]
 
@@ -71,7 +71,13 @@ def _folder(pattern: str) -> str:
 
 
 def in_reach(
-    rule: Selector, name: str, calls: Sequence[ToolCall], session: Session, *, deny: bool
+    rule: Selector,
+    name: str,
+    calls: Sequence[ToolCall],
+    session: Session,
+    *,
+    folders: Sequence[str] = (),
+    deny: bool,
 ) -> Sequence[ToolCall]:
     """Those of a tool's calls of which `reaches` can say anything but no."""
     if rule.rule_name not in ("Read", "Edit"):
@@ -80,7 +86,7 @@ def in_reach(
         if name not in EDITORS and name not in READERS and name != "Glob":
             return ()
         direct = rule.rule_name == "Read" and (name not in READERS or name == "Glob")
-        return calls if direct or links_of(session) else ()
+        return calls if direct or folders or links_of(session) else ()
     if not deny or rule.specifier is None or rule.specifier.path is None:
         return ()
     named = _path_of(rule.specifier.path).name
@@ -90,10 +96,17 @@ def in_reach(
     return [call for call in calls if call.cwd is not None or id(call) not in ruled_out]
 
 
-def reaches(rule: Selector, call: ToolCall, session: Session, *, deny: bool) -> bool | None:
+def reaches(
+    rule: Selector,
+    call: ToolCall,
+    session: Session,
+    *,
+    folders: Sequence[str] = (),
+    deny: bool,
+) -> bool | None:
     """Whether a deny or ask rule on Read or Edit means a call that it does not name: a command that
-    reads or edits the path (for deny rules alone), an edit of what must not be read, a path through
-    a link that the session made. None where that cannot be told.
+    reads or edits the path (for deny rules alone), an edit of what must not be read, a path in an
+    additional folder or through a link that the session made. None where that cannot be told.
     """
     name = rule.rule_name
     if name not in ("Read", "Edit"):
@@ -104,6 +117,7 @@ def reaches(rule: Selector, call: ToolCall, session: Session, *, deny: bool) -> 
         return False
     pattern = _path_of(rule.specifier.path)
     cwd = call.cwd or session.cwd
+    bases = (session.cwd, *placed_folders(folders, session)) if pattern.spreads else (session.cwd,)
     if is_shell(call.name):
         line = (call.input or {}).get("command")
         if not isinstance(line, str) or not deny:
@@ -114,32 +128,60 @@ def reaches(rule: Selector, call: ToolCall, session: Session, *, deny: bool) -> 
             if seen.way == way:
                 inner = [posixpath.join(seen.path, "*")] if seen.deep else []
                 verdicts |= {
-                    _met(pattern, path, cwd, session, call) for path in (seen.path, *inner)
+                    _met(pattern, path, cwd, session, call, bases) for path in (seen.path, *inner)
                 }
         return True if True in verdicts else (None if None in verdicts else False)
     path = named_path(call)
     if path is None:
         return False
     if name == "Read" and (call.name in EDITORS or call.name == "Glob"):
-        return _met(pattern, path, cwd, session, call)
-    if call.name in (EDITORS if name == "Edit" else READERS) and links_of(session):
-        return _met(pattern, path, cwd, session, call)
+        return _met(pattern, path, cwd, session, call, bases)
+    elsewhere = len(bases) > 1 or links_of(session)
+    if call.name in (EDITORS if name == "Edit" else READERS) and elsewhere:
+        return _met(pattern, path, cwd, session, call, bases)
     return False
 
 
 def _met(
-    pattern: RulePath, path: str, cwd: str | None, session: Session, call: ToolCall
+    pattern: RulePath,
+    path: str,
+    cwd: str | None,
+    session: Session,
+    call: ToolCall,
+    bases: Sequence[str | None],
 ) -> bool | None:
-    """Whether a pattern means a path, as it stands or where links of the session lead it."""
+    """Whether a pattern means a path, as it stands or where links of the session lead it; it starts
+    at each of the `bases`.
+    """
     whole = _whole(path, cwd)
-    verdict = pattern.matches(whole, session.cwd)
+    verdict = _from(pattern, whole, bases)
     if verdict or not links_of(session):
         return verdict
     verdicts: set[bool | None] = {verdict}
     for target, link in through(session, whole, call):
-        met = None if target is None else pattern.matches(target, session.cwd)
+        met = None if target is None else _from(pattern, target, bases)
         verdicts.add(met if link.certain or not met else None)
     return True if True in verdicts else (None if None in verdicts else False)
+
+
+def _from(pattern: RulePath, path: str, bases: Sequence[str | None]) -> bool | None:
+    """Whether a pattern that starts at one of the folders means a path."""
+    verdict = pattern.matches(path, bases[0])
+    return verdict or any(pattern.matches(path, base) for base in bases[1:]) or verdict
+
+
+@lru_cache(maxsize=512)
+def _placed(folder: str, cwd: str | None) -> str | None:
+    cleaned = clean_path(folder)
+    if is_absolute(cleaned):
+        return cleaned
+    return None if cwd is None else clean_path(posixpath.join(clean_path(cwd), cleaned))
+
+
+def placed_folders(folders: Sequence[str], session: Session) -> tuple[str, ...]:
+    """Additional folders as paths from the root, or from the home folder."""
+    found = (_placed(folder, session.cwd) for folder in folders)
+    return tuple(folder for folder in found if folder is not None)
 
 
 def _whole(path: str, cwd: str | None) -> str:
@@ -158,10 +200,20 @@ def _allows(rules: Sequence[Selector], names: tuple[str, ...], path: str, sessio
     return False
 
 
-def _inside(path: str, session: Session) -> bool:
+def _inside(path: str, session: Session, folders: Sequence[str]) -> bool:
+    """Whether a path is in the working directory, or in an additional one."""
+    if any(_in_folder(path, folder, session.cwd) for folder in placed_folders(folders, session)):
+        return True
     if session.cwd is None:
         return not is_absolute(clean_path(path)) and not clean_path(path).startswith("..")
     return relative_to(_whole(path, session.cwd), session.cwd) is not None
+
+
+def _in_folder(path: str, folder: str, cwd: str | None) -> bool:
+    whole = _whole(path, cwd)
+    if folder.startswith("~"):
+        return RulePath(folder, allowing=True).matches(whole, cwd) is True
+    return relative_to(whole, folder) is not None and is_absolute(whole)
 
 
 def _unprotected(path: str) -> bool:
@@ -171,31 +223,42 @@ def _unprotected(path: str) -> bool:
     return parts[-1] not in PROTECTED_FILES and not set(parts) & set(PROTECTED_FOLDERS)
 
 
-def _reading(rules: Sequence[Selector], path: str, session: Session) -> bool:
-    return _inside(path, session) or _allows(rules, ("Read", "Edit"), path, session)
+def _reading(
+    rules: Sequence[Selector], path: str, session: Session, folders: Sequence[str]
+) -> bool:
+    return _inside(path, session, folders) or _allows(rules, ("Read", "Edit"), path, session)
 
 
-def _editing(rules: Sequence[Selector], mode: str, path: str, session: Session) -> bool:
+def _editing(
+    rules: Sequence[Selector], mode: str, path: str, session: Session, folders: Sequence[str]
+) -> bool:
     if path == "/dev/null":
         return True
     if not _unprotected(path):
         return False
-    if mode == "acceptEdits" and _inside(path, session):
+    if mode == "acceptEdits" and _inside(path, session, folders):
         return True
     return _allows(rules, ("Edit",), path, session)
 
 
 def covered(
-    rules: Sequence[Selector], mode: str, call: ToolCall, session: Session
+    rules: Sequence[Selector],
+    mode: str,
+    call: ToolCall,
+    session: Session,
+    folders: Sequence[str] = (),
 ) -> tuple[bool | None, str]:
-    """Whether the allow rules and the mode let a call run, and the rule or the reason.
+    """Whether the allow rules and the mode let a call run, and the rule or the reason. `folders`
+    count as the working directory does.
 
     A path through a link of the session is covered where its target is covered, too.
     """
-    verdict, reason = _covered(rules, mode, call, session, _Links(session=session, call=call))
+    verdict, reason = _covered(
+        rules, mode, call, session, _Links(session=session, call=call), folders
+    )
     if verdict is False and links_of(session):
         sure = _Links(session=session, call=call, doubtful=False)
-        if _covered(rules, mode, call, session, sure)[0]:
+        if _covered(rules, mode, call, session, sure, folders)[0]:
             return None, "whether a link leads elsewhere cannot be told"
     return verdict, reason
 
@@ -218,10 +281,17 @@ class _Links:
 
 
 def _covered(
-    rules: Sequence[Selector], mode: str, call: ToolCall, session: Session, links: _Links
+    rules: Sequence[Selector],
+    mode: str,
+    call: ToolCall,
+    session: Session,
+    links: _Links,
+    folders: Sequence[str],
 ) -> tuple[bool | None, str]:
     cwd = call.cwd or session.cwd
     name = call.name
+    if mode == "plan" and (name in EDITORS or name.startswith(MCP_PREFIX)):
+        return False, "plan mode asks whatever a rule allows"
     meant = [rule for rule in rules if rule.selects_name(name) and not _skipped(rule)]
     if name in EDITORS:
         path = named_path(call)
@@ -239,12 +309,14 @@ def _covered(
         placed = mode == "acceptEdits" or any(r.specifier and r.specifier.path for r in meant)
         if placed and session.cwd is None and is_absolute(clean_path(path)):
             return None, "the working directory is not recorded"
-        return links.everywhere(lambda each: _editing(rules, mode, each, session), whole), mode
+        return links.everywhere(
+            lambda each: _editing(rules, mode, each, session, folders), whole
+        ), mode
     if name in READERS:
         path = named_path(call)
         bare = any(rule.specifier is None and rule.rule_name == name for rule in meant)
         inside = bare or links.everywhere(
-            lambda each: _reading(rules, each, session), _whole(path or ".", cwd)
+            lambda each: _reading(rules, each, session, folders), _whole(path or ".", cwd)
         )
         if not inside and session.cwd is None:
             return None, "the working directory is not recorded"
@@ -252,7 +324,7 @@ def _covered(
     if name == "Monitor":
         meant += [rule for rule in rules if rule.selects_name("Bash") and not _skipped(rule)]
     if is_shell(name):
-        return _line(rules, meant, mode, call, session, links)
+        return _line(rules, meant, mode, call, session, links, folders)
     for rule in meant:
         if rule.specifier is None or rule.matches(call, session.cwd):
             return True, rule.text
@@ -262,12 +334,14 @@ def _covered(
 
 
 def _skipped(rule: Selector) -> bool:
-    """Whether Claude Code leaves an allow rule out: a glob that is no server's tools, and
-    `Tool(parameter:value)`, which is for deny and ask.
+    """Whether Claude Code leaves an allow rule out: a glob that is no server's tools, a rule on an
+    MCP tool with brackets, and `Tool(parameter:value)`, which is for deny and ask.
     """
     if rule.specifier is not None and rule.specifier.parameter:
         return True
-    name = rule.text.partition("(")[0]
+    name, bracket, _ = rule.text.partition("(")
+    if bracket and name.startswith(MCP_PREFIX):
+        return True
     return has_wildcard(name) and not names_server(name)
 
 
@@ -278,6 +352,7 @@ def _line(
     call: ToolCall,
     session: Session,
     links: _Links,
+    folders: Sequence[str],
 ) -> tuple[bool | None, str]:
     line = (call.input or {}).get("command")
     if not isinstance(line, str) or call.input_truncated:
@@ -297,10 +372,10 @@ def _line(
     permit = Permit(
         commands=[r.specifier.command for r in meant if r.specifier and r.specifier.command],
         edits=lambda path: links.everywhere(
-            lambda each: _editing(rules, mode, each, session), _whole(path, cwd)
+            lambda each: _editing(rules, mode, each, session, folders), _whole(path, cwd)
         ),
         reads=lambda path: links.everywhere(
-            lambda each: _reading(rules, each, session), _whole(path, cwd)
+            lambda each: _reading(rules, each, session, folders), _whole(path, cwd)
         ),
         here=lambda path: relative_to(_whole(path, cwd), session.cwd) == ".",
         editing=mode == "acceptEdits",

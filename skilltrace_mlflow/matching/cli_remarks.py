@@ -36,8 +36,9 @@ def has_wildcard(name: str) -> bool:
 
 def names_server(name: str) -> bool:
     """Whether a glob is one for the tools of a server that it names: `mcp__db__get_*`."""
-    server, line, _ = name.removeprefix("mcp__").partition("__")
-    return name.startswith("mcp__") and bool(line) and not has_wildcard(server)
+    server, line, tool = name.removeprefix("mcp__").partition("__")
+    known = not has_wildcard(server) and not set(tool) & set("?[")
+    return name.startswith("mcp__") and bool(line) and known
 
 
 def remark_on(kind: str, text: str) -> str | None:
@@ -47,15 +48,15 @@ def remark_on(kind: str, text: str) -> str | None:
     inner = inner.removesuffix(")").strip()
     globbing = has_wildcard(name)
     if kind == "allow":
+        if bracket and name.startswith("mcp__"):
+            return f"rules on MCP tools take no brackets: {_LEFT_OUT}"
         return _of_allow(name, inner, globbing=globbing)
     if not bracket:
         if globbing and any(sign in name for sign in "?["):
             return f"only * is a wildcard there: {_ENFORCED}"
         return None
     if name.startswith("mcp__"):
-        return (
-            f"rules on MCP tools take no brackets: {_ENFORCED}" if inner not in ("", "*") else None
-        )
+        return f"rules on MCP tools take no brackets: {_ENFORCED}"
     if inner in ("", "*"):
         return None
     if name in (*EDITORS, *READERS) and name not in ("Read", "Edit") and not _parameter(inner):
@@ -85,8 +86,6 @@ def _of_allow(name: str, inner: str, *, globbing: bool) -> str | None:
         return f"it covers nothing; write Edit({inner})"
     if _parameter(inner) and not _takes_colon(name, inner):
         return f"Tool(parameter:value) is for deny and ask: {_LEFT_OUT}"
-    if name.startswith("mcp__"):
-        return f"rules on MCP tools take no brackets: {_LEFT_OUT}"
     return None
 
 

@@ -410,6 +410,7 @@ class RulePath(FolderPattern):
     `src/*` and `a/b/**` stay where they are. Allow rules (`allowing`) keep what they say. `\\[` is
     a bracket.
 
+    `spreads`: whether it holds in additional working directories too, each time from there.
     `name` is a component, casefolded, that a path below the working directory has to have to match;
     empty where there is none, and for patterns of other places, whose components may be the working
     directory's, which a path leaves out.
@@ -420,6 +421,7 @@ class RulePath(FolderPattern):
     def __init__(self, text: str, *, allowing: bool = False) -> None:
         self.allowing = allowing
         self.only_below = text.endswith("/") and text.strip("/") != ""
+        self.spreads = not allowing and not text.startswith(("/", "~"))
         inner = text
         if not allowing:
             while inner.endswith("/**") and inner.strip("/*"):

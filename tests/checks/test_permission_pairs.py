@@ -21,7 +21,8 @@ def _rows() -> Iterator[dict]:
 def _settings() -> dict[str, list[dict]]:
     found: dict[str, list[dict]] = {}
     for row in _rows():
-        found.setdefault(f"{json.dumps(row['rules'])} {row['mode']}", []).append(row)
+        name = f"{json.dumps(row.get('files') or row['rules'])} {row['mode']}"
+        found.setdefault(" ".join([name, *row.get("add_dirs", ())]), []).append(row)
     return found
 
 

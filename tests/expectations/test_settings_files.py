@@ -10,6 +10,7 @@ import pytest
 
 from skilltrace_mlflow.evaluation import trace_eval
 from skilltrace_mlflow.expectations import load_manifest, parse_expectations
+from skilltrace_mlflow.expectations._files import resolve_files
 from skilltrace_mlflow.expectations.lint import lint
 from tests.builders import make_call, make_session
 
@@ -88,3 +89,61 @@ def test_a_file_with_empty_lists_is_its_mode(
     ]
     outcomes = [run_check(found.spec, session, found.parameters) for session in sessions]
     assert [str(outcome.verdict) for outcome in outcomes] == verdicts
+
+
+def _rules(folder: Path, files: dict[str, dict], **more: object) -> dict:
+    for name, rules in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(json.dumps({"permissions": rules}), encoding="utf-8")
+    problems: list[str] = []
+    layer = {"permissions": {"settings": list(files), **more}}
+    found = resolve_files(layer, folder, lambda *said: problems.append(str(said)))
+    assert problems == []
+    return dict(found["permissions"])
+
+
+class TestSeveralFiles:
+    """As Claude Code 2.1.332 merges them, the weakest first."""
+
+    def test_lists_add_up_and_the_last_mode_holds(self, tmp_path: Path) -> None:
+        files = {
+            "a.json": {"allow": ["Read"], "deny": ["WebFetch"], "defaultMode": "acceptEdits"},
+            "b.json": {"allow": ["Read", "Edit"], "defaultMode": "dontAsk"},
+            "c.json": {"ask": ["Bash"], "additionalDirectories": ["../docs"]},
+        }
+        rules = _rules(tmp_path, files, deny=["Skill"])
+        assert rules["allow"] == ["Read", "Edit"]
+        assert rules["deny"] == ["WebFetch", "Skill"]
+        assert rules["ask"] == ["Bash"]
+        assert rules["additionalDirectories"] == ["../docs"]
+        assert rules["defaultMode"] == "dontAsk"
+
+    def test_a_projects_settings_cannot_switch_asking_off(self, tmp_path: Path) -> None:
+        files = {
+            "user.json": {"defaultMode": "acceptEdits"},
+            ".claude/settings.json": {"defaultMode": "bypassPermissions"},
+        }
+        rules = _rules(tmp_path, files)
+        assert rules["defaultMode"] == "default"
+        assert "cannot switch asking off" in " ".join(rules["remarks"])
+
+    def test_nor_can_anybody_where_it_is_forbidden(self, tmp_path: Path) -> None:
+        files = {
+            "managed.json": {"disableBypassPermissionsMode": "disable"},
+            "user.json": {"defaultMode": "bypassPermissions"},
+        }
+        assert _rules(tmp_path, files)["defaultMode"] == "default"
+
+    def test_a_users_rule_from_the_root_starts_at_the_folder_of_settings(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HOME", str(tmp_path))
+        files = {".claude/settings.json": {"deny": ["Read(/keys/**)", "Read(//etc/**)"]}}
+        assert _rules(tmp_path, files)["deny"] == ["Read(~/.claude/keys/**)", "Read(//etc/**)"]
+
+    def test_a_file_that_is_not_there_is_said(self, tmp_path: Path) -> None:
+        problems: list[str] = []
+        layer = {"permissions": {"settings": ["none.json"]}}
+        resolve_files(layer, tmp_path, lambda _, text, __: problems.append(text))
+        assert len(problems) == 1
+        assert "none.json" in problems[0]

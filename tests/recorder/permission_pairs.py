@@ -1,5 +1,9 @@
 """Plays (rules, call) pairs on the real Claude Code CLI and says which calls it refused.
 
+The rules of a pair stand in the project's settings, or in `files`, which says what stands under
+`permissions` of which settings (`user`, `project`, `local`, or `flag` for `--settings`). A pair
+without a mode is played in the one that its settings name. `add_dirs` are given as `--add-dir`.
+
 Pairs are played in a folder of their own, laid out by `lay_out`; `/home/dev` in rules and inputs
 stands for it, so that pairs can be written down. Calls really run, those of shells too, in that
 folder and with a HOME in it: play nothing that reaches further.
@@ -16,19 +20,29 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.recorder.scenario import MAIN, Agent, Scenario, Step
 from tests.recorder.standin import StandIn
 
-__all__ = ["CWD", "Pair", "load_pairs", "play"]
+__all__ = ["CWD", "SETTINGS", "Pair", "load_pairs", "play"]
 
 _PLACE = "/home/dev"
 CWD = f"{_PLACE}/shop"
 _AT_ONCE = 40  # calls of one session
 _TIMEOUT = 120.0
+_NOTEBOOK = json.dumps(
+    {
+        "cells": [
+            {"cell_type": "code", "id": "c1", "metadata": {}, "source": ["1"], "outputs": []},
+        ],
+        "metadata": {},
+        "nbformat": 4,
+        "nbformat_minor": 5,
+    }
+)
 _FILES = {
     ".env": "K=1\n",
     "a b.txt": "x\n",
@@ -44,6 +58,15 @@ _FILES = {
     "sub/.env": "K=3\n",
     "sub/secrets/t2.txt": "t\n",
     "docs/x.md": "# x\n",
+    "nb.ipynb": _NOTEBOOK,
+    "src/nb.ipynb": _NOTEBOOK,
+}
+# Where the settings files of a pair lie, the weakest first.
+SETTINGS = {
+    "user": "home/.claude/settings.json",
+    "project": "shop/.claude/settings.json",
+    "local": "shop/.claude/settings.local.json",
+    "flag": "flag.json",
 }
 _REFUSED = re.compile(r"has been denied by permission rule|denied by your permission settings")
 _SKILL = "---\nname: {name}\ndescription: Makes a release.\n---\nSay ok.\n"
@@ -58,12 +81,14 @@ class Pair:
     mode: str
     tool: str
     input: Mapping[str, Any]
+    files: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    add_dirs: Sequence[str] = ()
     blocked: bool | None = None
 
     @property
     def setting(self) -> str:
         """What pairs share that can be played in one session."""
-        return json.dumps([self.rules, self.mode], sort_keys=True)
+        return json.dumps([self.rules, self.mode, self.files, list(self.add_dirs)], sort_keys=True)
 
 
 def load_pairs(path: Path) -> list[Pair]:
@@ -72,7 +97,7 @@ def load_pairs(path: Path) -> list[Pair]:
     for line in path.read_text(encoding="utf-8").split("\n"):
         if line.strip():
             row = json.loads(line)
-            keys = ("rules", "mode", "tool", "input", "blocked")
+            keys = ("rules", "mode", "tool", "input", "files", "add_dirs", "blocked")
             pairs.append(Pair(**{key: row[key] for key in keys if key in row}))
     return pairs
 
@@ -129,12 +154,11 @@ def lay_out(root: Path) -> Path:
 
 def _session(pairs: Sequence[Pair], root: Path, claude: str) -> list[str]:
     shop = lay_out(root)
-    rules = {
-        key: [text.replace(_PLACE, str(root)) for text in pairs[0].rules[key]]
-        for key in pairs[0].rules
-    }
-    settings = json.dumps({"permissions": rules})
-    (shop / ".claude" / "settings.json").write_text(settings, encoding="utf-8")
+    files = pairs[0].files or {"project": pairs[0].rules}
+    for place, rules in files.items():
+        settings = json.dumps({"permissions": _placed(rules, str(root))})
+        (root / SETTINGS[place]).parent.mkdir(exist_ok=True)
+        (root / SETTINGS[place]).write_text(settings, encoding="utf-8")
     trust = {"projects": {str(shop): {"hasTrustDialogAccepted": True}}}
     (root / "home" / ".claude.json").write_text(json.dumps(trust), encoding="utf-8")
     servers = {"databricks": {"command": "python3", "args": [str(root / "databricks.py")]}}
@@ -159,6 +183,11 @@ def _session(pairs: Sequence[Pair], root: Path, claude: str) -> list[str]:
         side_answer="ok",
     )
     mode = {"manual": "default"}.get(pairs[0].mode, pairs[0].mode)
+    options = ["--permission-mode", mode] if mode else []
+    if "flag" in files:
+        options += ["--settings", str(root / SETTINGS["flag"])]
+    for folder in pairs[0].add_dirs:
+        options += ["--add-dir", _placed(folder, str(root))]
     command = [
         claude,
         "-p",
@@ -167,8 +196,7 @@ def _session(pairs: Sequence[Pair], root: Path, claude: str) -> list[str]:
         "--output-format",
         "stream-json",
         "--verbose",
-        "--permission-mode",
-        mode,
+        *options,
         "--mcp-config",
         str(root / "mcp.json"),
         "--strict-mcp-config",

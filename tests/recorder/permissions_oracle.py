@@ -7,16 +7,21 @@ PATH. Ends with 1 if the product passes a call that the CLI refuses.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+from skilltrace_mlflow.expectations._files import resolve_files
 from tests.builders import make_call, make_session
 from tests.checks.judging import judge
-from tests.recorder.permission_pairs import CWD, Pair, load_pairs, play
+from tests.recorder.permission_pairs import CWD, SETTINGS, Pair, load_pairs, play
 
 __all__ = ["main", "verdict_on"]
 
@@ -35,10 +40,34 @@ PAIRS = Path(__file__).resolve().parent / "permission_pairs.jsonl"
 def verdict_on(pair: Pair) -> str:
     """What the check says of the call under the rules: pass, fail or unknown."""
     rules: dict[str, Any] = {key: list(texts) for key, texts in pair.rules.items()}
-    if rules.get("allow") or pair.mode != "bypassPermissions":
+    if pair.files:
+        rules = _merged(pair.files)
+    if pair.add_dirs:
+        folders = [*rules.get("additionalDirectories", ()), *pair.add_dirs]
+        rules["additionalDirectories"] = folders
+    if pair.mode and (rules.get("allow") or pair.files or pair.mode != "bypassPermissions"):
         rules["defaultMode"] = {"manual": "default"}.get(pair.mode, pair.mode)
     session = make_session([make_call(pair.tool, dict(pair.input))], cwd=CWD)
     return str(judge("permissions", rules, session).verdict)
+
+
+def _merged(files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """The rules of several settings files, as a YAML file that names them has them read."""
+    problems: list[str] = []
+    with tempfile.TemporaryDirectory(prefix="settings-") as folder:
+        named = []
+        for place, name in SETTINGS.items():
+            if place in files:
+                path = Path(folder) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(json.dumps({"permissions": files[place]}), encoding="utf-8")
+                named.append(name)
+        with patch.dict(os.environ, {"HOME": str(Path(folder) / "home")}):
+            layer = {"permissions": {"settings": named}}
+            found = resolve_files(layer, Path(folder), lambda *said: problems.append(str(said)))
+    if problems:
+        raise ValueError("; ".join(problems))
+    return dict(found["permissions"])
 
 
 def main(argv: list[str]) -> int:
