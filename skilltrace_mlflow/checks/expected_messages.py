@@ -17,10 +17,9 @@ from skilltrace_mlflow.checks._findings import (
 from skilltrace_mlflow.checks._parameters import Items, declare
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.errors import ParameterError
-from skilltrace_mlflow.matching.pairing import alignment, nearest_calls
 from skilltrace_mlflow.matching.selectors import Selector
 from skilltrace_mlflow.matching.steps import Alternative, Step
-from skilltrace_mlflow.matching.trajectory import compare
+from skilltrace_mlflow.matching.trajectory import alignment, compare, nearest_calls
 from skilltrace_mlflow.matching.values import check_value
 from skilltrace_mlflow.session import Session
 

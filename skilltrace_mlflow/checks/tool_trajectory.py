@@ -17,10 +17,16 @@ from skilltrace_mlflow.checks._findings import (
 from skilltrace_mlflow.checks._parameters import SCOPE, THRESHOLD
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.errors import ParameterError
-from skilltrace_mlflow.matching.pairing import alignment, nearest_calls
 from skilltrace_mlflow.matching.selectors import Selector, count, parse_selectors, selector_at
 from skilltrace_mlflow.matching.steps import INPUT_MATCH, STEP, Step, parse_step
-from skilltrace_mlflow.matching.trajectory import Comparison, Pairing, call_text, compare
+from skilltrace_mlflow.matching.trajectory import (
+    Comparison,
+    Pairing,
+    alignment,
+    call_text,
+    compare,
+    nearest_calls,
+)
 from skilltrace_mlflow.session import Session, ToolCall
 
 __all__ = ["ToolTrajectory", "tool_trajectory"]
