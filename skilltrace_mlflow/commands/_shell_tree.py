@@ -24,9 +24,8 @@ from skilltrace_mlflow.commands._shell_nodes import (
     text_of,
     unmasked,
 )
-from skilltrace_mlflow.commands._shell_output import LONGEST, bounded, output_of
 from skilltrace_mlflow.commands._shell_segments import KEYWORDS
-from skilltrace_mlflow.commands._shell_words import Words
+from skilltrace_mlflow.commands._shell_words import LONGEST, Words, bounded, output_of
 from skilltrace_mlflow.commands._wrapper_table import SHELLS
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command, Redirect
 
