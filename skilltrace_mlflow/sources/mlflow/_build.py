@@ -26,7 +26,7 @@ from skilltrace_mlflow.session import (
     ToolCall,
 )
 from skilltrace_mlflow.sources._builder import CallFacts, SessionBuilder, side_request_gaps
-from skilltrace_mlflow.sources.mlflow._text import implied_subagent
+from skilltrace_mlflow.sources.mlflow._outcome import implied_subagent
 from skilltrace_mlflow.sources.mlflow._wire import TraceView, as_count, as_mapping
 from skilltrace_mlflow.tools import current_name
 

@@ -16,7 +16,7 @@ from skilltrace_mlflow.session import Session, ToolCall
 from skilltrace_mlflow.sources._builder import with_damages
 from skilltrace_mlflow.sources.mlflow._build import Parts
 from skilltrace_mlflow.sources.mlflow._generation import is_tool
-from skilltrace_mlflow.sources.mlflow._text import result_text
+from skilltrace_mlflow.sources.mlflow._outcome import result_text
 from skilltrace_mlflow.sources.mlflow._wire import SpanView, TraceView, as_count
 from skilltrace_mlflow.sources.mlflow.names import RECORDS, TURN_ATTRIBUTE
 from skilltrace_mlflow.sources.session_json import session_from_json

@@ -30,8 +30,7 @@ from skilltrace_mlflow.sources.mlflow._build import (
     is_whole_usage,
     read_usage,
 )
-from skilltrace_mlflow.sources.mlflow._ending import ending_by_stop_reason
-from skilltrace_mlflow.sources.mlflow._text import is_person
+from skilltrace_mlflow.sources.mlflow._outcome import ending_by_stop_reason, is_person
 from skilltrace_mlflow.sources.mlflow._wire import SpanView, TraceView, as_mapping, as_time
 from skilltrace_mlflow.sources.mlflow.names import USAGE
 from skilltrace_mlflow.sources.transcript._outcome import classify_error, short_reason

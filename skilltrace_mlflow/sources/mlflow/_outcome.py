@@ -1,7 +1,13 @@
-"""What a tool result's text proves where the trace lost the flag.
+"""How calls and turns came out, as far as a trace proves it whose writer lost the flag.
 
-Sentences are those of the recorded CLI (2.1) and of older versions in the wild. A sentence is
-evidence only at the start of a result: a command may print anything after that.
+Of calls the result's text is looked at. Sentences are those of the recorded CLI (2.1) and of older
+versions in the wild. A sentence is evidence only at the start of a result: a command may print
+anything after that.
+
+Of how a turn ended there is evidence in the order in which it holds: the root's error status (the
+Agent SDKs put the result's subtype or the exception there), an API error in place of the last
+answer, the last answer's stop reason, a turn that breaks off behind a tool call. Hooks write
+`status: completed` on every root: that proves nothing.
 """
 
 from __future__ import annotations
@@ -10,19 +16,23 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from skilltrace_mlflow.session import CallOutcome, SubAgent, ToolCall
+from skilltrace_mlflow.session import CallOutcome, Ending, EndingKind, SubAgent, ToolCall
+from skilltrace_mlflow.sources.mlflow._wire import SpanView, TraceView
 from skilltrace_mlflow.sources.mlflow.names import NO_RESULT
 from skilltrace_mlflow.sources.transcript._injected import is_injected
-from skilltrace_mlflow.sources.transcript._outcome import classify_error
+from skilltrace_mlflow.sources.transcript._outcome import classify_error, short_reason
 from skilltrace_mlflow.tools import starts_agent
 
 __all__ = [
     "agent_id_in",
+    "ending_by_stop_reason",
+    "ending_of_error",
     "implied_subagent",
     "is_person",
     "is_summary",
     "outcome_of_text",
     "result_text",
+    "stop_reason_of",
 ]
 
 _FAILED = re.compile(r"\s*(?:<tool_use_error>|Exit code \d+)")
@@ -33,6 +43,19 @@ _UPDATED = re.compile(
 _WRITERS = frozenset({"Write", "Edit", "MultiEdit"})
 _SUMMARY = "This session is being continued from a previous conversation"
 _AGENT_ID = re.compile(r"\bagentId: ([0-9A-Za-z_-]+)")
+_SUBTYPES: dict[str, EndingKind] = {
+    "error_max_turns": "turn_limit",
+    "error_max_budget_usd": "budget_limit",
+    "error_max_structured_output_retries": "stopped",
+}
+_INTERRUPTED = ("interrupt", "abort", "cancel")
+_OWN_END = frozenset(("end_turn", "stop_sequence", "refusal"))
+_CUT = {
+    "max_tokens": "the last response was cut at its token limit",
+    "model_context_window_exceeded": "the last response reached the end of the context window",
+    "pause_turn": "the last response was paused and never resumed",
+    "tool_use": "the trace ends behind a tool call, before a response",
+}
 
 
 def result_text(outputs: Any) -> str | None:
@@ -91,3 +114,35 @@ def implied_subagent(call: ToolCall) -> SubAgent | None:
         prompt=prompt if isinstance(prompt, str) else None,
         parent_call_id=call.id,
     )
+
+
+def stop_reason_of(span: SpanView) -> str | None:
+    """The stop reason of an LLM span's answer, where its writer kept it."""
+    outputs = span.outputs
+    value = outputs.get("stop_reason") if isinstance(outputs, dict) else None
+    if isinstance(value, str) and value:
+        return value
+    reasons = span.get("gen_ai.response.finish_reasons")
+    if isinstance(reasons, Sequence) and reasons and not isinstance(reasons, str):
+        reasons = reasons[-1]
+    return reasons if isinstance(reasons, str) and reasons else None
+
+
+def ending_of_error(trace: TraceView, root: SpanView) -> Ending | None:
+    """What an error status on the trace or on its root says; None where there is none."""
+    if root.status != "ERROR" and trace.state != "ERROR":
+        return None
+    said = root.status_message or root.exception or ""
+    kind: EndingKind = _SUBTYPES.get(said.strip(), "cut_off")
+    if any(word in said.lower() for word in _INTERRUPTED):
+        kind = "interrupted"
+    return Ending(kind=kind, text=short_reason(said) or "the trace ended with an error")
+
+
+def ending_by_stop_reason(reason: str | None) -> Ending:
+    """How the turn ended by the stop reason of its last response."""
+    if reason in _OWN_END:
+        return Ending(kind="finished", text="the model refused" if reason == "refusal" else "")
+    if reason in _CUT:
+        return Ending(kind="cut_off", text=_CUT[reason])
+    return Ending(text="the trace records no stop reason")

@@ -22,11 +22,6 @@ from skilltrace_mlflow.session import (
     ToolCall,
 )
 from skilltrace_mlflow.sources.mlflow._build import ANSWER, CALL, PROMPT, STEP, Parts
-from skilltrace_mlflow.sources.mlflow._ending import (
-    ending_by_stop_reason,
-    ending_of_error,
-    stop_reason_of,
-)
 from skilltrace_mlflow.sources.mlflow._generation import (
     AGENT_ID_TAG,
     SDK_TS,
@@ -35,6 +30,16 @@ from skilltrace_mlflow.sources.mlflow._generation import (
     is_agent,
     is_llm,
     is_tool,
+)
+from skilltrace_mlflow.sources.mlflow._outcome import (
+    agent_id_in,
+    ending_by_stop_reason,
+    ending_of_error,
+    is_person,
+    is_summary,
+    outcome_of_text,
+    result_text,
+    stop_reason_of,
 )
 from skilltrace_mlflow.sources.mlflow._recover import quoted_calls, recover_messages
 from skilltrace_mlflow.sources.mlflow._spans import (
@@ -48,13 +53,6 @@ from skilltrace_mlflow.sources.mlflow._spans import (
     prompt_of,
     span_usage,
     without_cache,
-)
-from skilltrace_mlflow.sources.mlflow._text import (
-    agent_id_in,
-    is_person,
-    is_summary,
-    outcome_of_text,
-    result_text,
 )
 from skilltrace_mlflow.sources.mlflow._wire import SpanView, TraceView, as_time
 from skilltrace_mlflow.sources.mlflow.names import USAGE

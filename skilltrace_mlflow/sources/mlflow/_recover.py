@@ -14,7 +14,7 @@ from typing import Any
 from skilltrace_mlflow.session import ModelStep, TokenUsage
 from skilltrace_mlflow.sources.mlflow._build import is_whole_usage, read_usage
 from skilltrace_mlflow.sources.mlflow._generation import input_messages
-from skilltrace_mlflow.sources.mlflow._text import result_text
+from skilltrace_mlflow.sources.mlflow._outcome import result_text
 from skilltrace_mlflow.sources.mlflow._wire import SpanView, as_count, as_mapping
 from skilltrace_mlflow.sources.mlflow.names import USAGE
 

@@ -10,7 +10,7 @@ from typing import Any
 from skilltrace_mlflow.pricing import step_cost
 from skilltrace_mlflow.session import ModelStep, TokenUsage
 from skilltrace_mlflow.sources.mlflow._build import is_whole_usage, read_usage
-from skilltrace_mlflow.sources.mlflow._text import result_text
+from skilltrace_mlflow.sources.mlflow._outcome import result_text
 from skilltrace_mlflow.sources.mlflow._wire import SpanView
 from skilltrace_mlflow.sources.mlflow.names import USAGE
 
