@@ -14,15 +14,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.comparison.records import ResultRecord
-from skilltrace_mlflow.databricks.outcome_table import (
+from skilltrace_mlflow.databricks.outcomes import (
+    OUTCOMES,
     OutcomeTable,
     Rows,
+    TableShape,
     by_key,
     catalog_name,
     missing_columns,
+    records_of_rows,
     unlike,
 )
-from skilltrace_mlflow.databricks.outcomes import OUTCOMES, TableShape, records_of_rows
 from skilltrace_mlflow.databricks.spark_table import SparkTable
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError, InputError
 

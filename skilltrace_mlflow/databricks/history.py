@@ -13,7 +13,7 @@ from skilltrace_mlflow.databricks.delta import open_table
 from skilltrace_mlflow.databricks.job import RUNS
 from skilltrace_mlflow.databricks.outcomes import records_of_rows
 from skilltrace_mlflow.errors import EvaluationFailedError, InputError
-from skilltrace_mlflow.report.trends import Figure, figure_over_runs, pass_rate_over_runs
+from skilltrace_mlflow.report.charts import Figure, figure_over_runs, pass_rate_over_runs
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from skilltrace_mlflow.databricks.outcome_table import catalog_name
-from skilltrace_mlflow.databricks.outcomes import KEY
+from skilltrace_mlflow.databricks.outcomes import KEY, catalog_name
 from skilltrace_mlflow.databricks.spark_table import (
     SparkTable,
     active_spark,
@@ -17,7 +16,7 @@ from skilltrace_mlflow.databricks.spark_table import (
 )
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationFailedError
 from skilltrace_mlflow.expectations import load_manifest
-from skilltrace_mlflow.report.svg import bars
+from skilltrace_mlflow.report.charts import bars
 from skilltrace_mlflow.spark import score_traces
 
 if TYPE_CHECKING:

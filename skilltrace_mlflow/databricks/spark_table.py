@@ -13,17 +13,15 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from skilltrace_mlflow.databricks.outcome_table import (
-    OutcomeTable,
-    Rows,
-    by_key,
-    missing_columns,
-)
 from skilltrace_mlflow.databricks.outcomes import (
     OUTCOMES,
+    OutcomeTable,
+    Rows,
     TableShape,
     add_columns_sql,
+    by_key,
     create_table_sql,
+    missing_columns,
 )
 from skilltrace_mlflow.errors import ConfigurationError, EvaluationError
 

@@ -13,6 +13,7 @@ from skilltrace_mlflow.report._files import write_atomic
 from skilltrace_mlflow.report.render import render
 
 if TYPE_CHECKING:
+    from skilltrace_mlflow.report.charts import figure_over_runs, pass_rate_over_runs
     from skilltrace_mlflow.report.comparison import render_comparison
     from skilltrace_mlflow.report.dump import call_json, dump_sessions, session_text
     from skilltrace_mlflow.report.github import to_github
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from skilltrace_mlflow.report.terminal.lines import columns_text
     from skilltrace_mlflow.report.terminal.metrics import metrics_table, totals_table
     from skilltrace_mlflow.report.terminal.traces import traces_table
-    from skilltrace_mlflow.report.trends import figure_over_runs, pass_rate_over_runs
 
 __all__ = [
     "call_json",
@@ -57,9 +57,9 @@ _HOME = {
     "call_text": "show",
     "columns_text": "terminal.lines",
     "dump_sessions": "dump",
-    "figure_over_runs": "trends",
+    "figure_over_runs": "charts",
     "metrics_table": "terminal.metrics",
-    "pass_rate_over_runs": "trends",
+    "pass_rate_over_runs": "charts",
     "render_comparison": "comparison",
     "render_table": "table",
     "session_text": "dump",

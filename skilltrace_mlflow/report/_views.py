@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.figures import FIGURES, NO_FIGURES, shown_figure
 from skilltrace_mlflow.report._words import Problem, labels, what_happened
-from skilltrace_mlflow.report.svg import bars, histogram
+from skilltrace_mlflow.report.charts import bars, histogram
 from skilltrace_mlflow.report.timeline import Limits, build_timeline
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.session import Session
@@ -189,7 +189,7 @@ def charts(evaluation: Evaluation) -> list[dict[str, str | Markup]]:
             {
                 "title": title,
                 "caption": _spread(key, values, bounds),
-                "svg": Markup(svg),  # noqa: S704 - made by svg.py, which escapes every name
+                "svg": Markup(svg),  # noqa: S704 - made by charts.py, which escapes every name
             }
         )
     return made

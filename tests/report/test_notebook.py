@@ -14,8 +14,13 @@ from nbclient import NotebookClient
 from skilltrace_mlflow.comparison.records import records_of
 from skilltrace_mlflow.errors import InputError
 from skilltrace_mlflow.metrics import compute_metrics
-from skilltrace_mlflow.report.svg import bars, histogram, number
-from skilltrace_mlflow.report.trends import figure_over_runs, pass_rate_over_runs
+from skilltrace_mlflow.report.charts import (
+    bars,
+    figure_over_runs,
+    histogram,
+    number,
+    pass_rate_over_runs,
+)
 from skilltrace_mlflow.results import Evaluation
 from tests.report.evaluations import NASTY, demo, large, nested_session, unfriendly
 from tests.report.pages import Page

@@ -1,19 +1,33 @@
 """Small charts as plain SVG: bars, a histogram, a line over runs. Nothing to load, nothing to run.
 
 Colours are presentation attributes, so that a chart is readable by itself in a notebook; the
-report's style sheet overrides them.
+report's style sheet overrides them. For notebooks there are pictures of pass rate and tokens over
+several runs (`pass_rate_over_runs`, `figure_over_runs`).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
+from skilltrace_mlflow.comparison.records import ResultRecord, records_of
+from skilltrace_mlflow.figures import FIGURES
+from skilltrace_mlflow.results import Evaluation
 from skilltrace_mlflow.text import counted, one_line
 
-__all__ = ["bars", "histogram", "line", "number"]
+__all__ = [
+    "Figure",
+    "bars",
+    "figure_over_runs",
+    "histogram",
+    "line",
+    "number",
+    "pass_rate_over_runs",
+]
 
+Runs = Mapping[str, Evaluation | Sequence[ResultRecord]]
 _WIDTH, _HEIGHT = 360, 130
 _LEFT, _BOTTOM, _TOP = 46, 18, 8
 _PLOT_WIDTH, _PLOT_HEIGHT = _WIDTH - _LEFT - 8, _HEIGHT - _BOTTOM - _TOP
@@ -128,3 +142,54 @@ def _frame(title: str, shapes: Sequence[str], top: float, *, first: str, last: s
 
 def _text(text: str) -> str:
     return escape(one_line(text, 80), quote=True)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An SVG that a notebook shows; `points` are the numbers it was drawn from."""
+
+    svg: str
+    points: tuple[tuple[str, float | None], ...]
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def _repr_html_(self) -> str:
+        return self.svg
+
+
+def pass_rate_over_runs(runs: Runs, *, check: str | None = None) -> Figure:
+    """The share of tests that passed (that passed `check`, if given), run by run.
+
+    `runs` maps a name to an `Evaluation` or to what `read_results` gives, in the order to draw.
+    Tests on which the check was not expected do not count; unknown and error count as not passed.
+    """
+    points = [(name, _pass_rate(_records(run), check)) for name, run in runs.items()]
+    title = f"pass rate of {check} over runs" if check else "pass rate of tests over runs"
+    return Figure(line(points, title=title, top=1.0), tuple(points))
+
+
+def figure_over_runs(runs: Runs, figure: str = "total_tokens") -> Figure:
+    """The mean of a figure per test, run by run; ValueError for a name that is not a figure."""
+    if figure not in FIGURES:
+        raise ValueError(f"figure {figure!r} is not one of {', '.join(FIGURES)}")
+    points = [
+        (name, _mean(r.figures.get(figure) for r in _records(run))) for name, run in runs.items()
+    ]
+    return Figure(line(points, title=f"{FIGURES[figure]} per test over runs"), tuple(points))
+
+
+def _records(run: Evaluation | Sequence[ResultRecord]) -> Sequence[ResultRecord]:
+    return records_of(run) if isinstance(run, Evaluation) else run
+
+
+def _pass_rate(records: Sequence[ResultRecord], check: str | None) -> float | None:
+    if check is None:
+        return _mean(float(record.verdict == "pass") for record in records)
+    verdicts = (record.checks[check].verdict for record in records if check in record.checks)
+    return _mean(float(verdict == "pass") for verdict in verdicts)
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
