@@ -24,6 +24,7 @@ from skilltrace_mlflow.text import counted
 __all__ = [
     "MAIN_AGENT",
     "OUTSIDE",
+    "REFUSED",
     "WARM_UP",
     "CallOutcome",
     "Compaction",
@@ -314,6 +315,10 @@ class Ending:
 
     kind: EndingKind = "unknown"
     text: str = ""
+
+
+REFUSED = "the model refused"
+"""The text of the ending of a session whose last response is a refusal (`stop_reason`)."""
 
 
 @dataclass(frozen=True, kw_only=True)

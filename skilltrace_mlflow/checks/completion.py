@@ -6,7 +6,7 @@ from typing import Literal
 
 from skilltrace_mlflow.checks._findings import Outcome, Verdict, unknown
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.session import Ending, EndingKind, Session
+from skilltrace_mlflow.session import REFUSED, Ending, EndingKind, Session
 
 __all__ = ["completion", "describe_ending", "ending_notes"]
 
@@ -34,9 +34,10 @@ def describe_ending(ending: Ending) -> str:
 
 def ending_notes(session: Session) -> tuple[str, ...]:
     """What a reader of the result should know of the session's end: a limit, a hook, a cut."""
-    if session.ending.kind in ("finished", "unknown"):
+    ending = session.ending
+    if ending.kind == "unknown" or (ending.kind == "finished" and ending.text != REFUSED):
         return ()
-    return (f"ended early: {describe_ending(session.ending)}",)
+    return (f"ended early: {describe_ending(ending)}",)
 
 
 def parse(value: str | None) -> Demand:
@@ -93,8 +94,9 @@ def completion(session: Session, parameters: Demand) -> Outcome:
     its turn itself, where a limit of turns or money or a hook ended it (which the result says), or
     where an older record cannot say, there is nothing to judge.
 
-    `completion: required` makes every end but the model's own a failure, and a record that cannot
-    say `unknown`; `completion: ignore`, as `disabled: [completion]`, turns the check off. The other
+    `completion: required` makes every end but the model's own a failure, as it does a refusal of
+    the model (`stop_reason: refusal`), which is no work done; a record that cannot say is
+    `unknown`. `completion: ignore`, as `disabled: [completion]`, turns the check off. The other
     checks judge what was done, however the session ended. How it ended is seen in transcripts, in
     their dumps and imports and in `TraceMetrics.to_dict()`; MLflow traces of other writers rarely
     say.
@@ -113,7 +115,7 @@ def completion(session: Session, parameters: Demand) -> Outcome:
     if parameters == "required":
         if ending.kind == "unknown":
             return unknown(said, details=details)
-        met = ending.kind == "finished"
+        met = ending.kind == "finished" and ending.text != REFUSED
         texts = (said,)
         return Outcome.of(
             met,

@@ -58,14 +58,24 @@ class Selector:
         return _selects(self.names, name)
 
     def may_mean(self, name: str) -> bool:
-        """Whether a tool that a plugin brings is one that is named as its server's own."""
-        return not self.literal and any(_selects(self.names, other) for other in also_called(name))
+        """Whether a tool is the one that is named under another name of its server: that of the
+        plugin which brings it, or in other letter case."""
+        if self.literal:
+            return False
+        if any(_selects(self.names, other) for other in also_called(name)):
+            return True
+        return name.startswith("mcp__") and _selects(_folded(self.names), name.casefold())
 
     def matches(self, call: ToolCall, cwd: str | None = None) -> bool | None:
         """Whether the call is meant; None where its arguments would tell but are not known."""
         if not self.selects_name(call.name):
             return None if self.may_mean(call.name) else False
         return True if self.specifier is None else self.specifier.matches(call, cwd)
+
+
+@lru_cache(maxsize=512)
+def _folded(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name.casefold() for name in names)
 
 
 @lru_cache(maxsize=4096)

@@ -10,11 +10,20 @@ import yaml
 
 from skilltrace_mlflow import trace_eval
 from skilltrace_mlflow.checks import CheckSpec, Example, Verdict, all_checks, run_check
+from skilltrace_mlflow.checks.completion import ending_notes
 from skilltrace_mlflow.expectations import Manifest, load_manifest, parse_expectations
 from skilltrace_mlflow.metrics import compute_metrics
 from skilltrace_mlflow.score import score_session
 from skilltrace_mlflow.scorers import get_trace_scorers
-from skilltrace_mlflow.session import WARM_UP, Ending, EndingKind, Message, Session, SubAgent
+from skilltrace_mlflow.session import (
+    REFUSED,
+    WARM_UP,
+    Ending,
+    EndingKind,
+    Message,
+    Session,
+    SubAgent,
+)
 from skilltrace_mlflow.sources.metrics_dict import session_from_metrics_dict
 from tests.builders import make_session
 from tests.checks.judging import judge, verdict
@@ -149,3 +158,13 @@ class TestCompletion:
             "completion": "unknown",
         }
         assert "529 Overloaded" in result.outcomes[1].rationale
+
+
+def test_a_refusal_of_the_model_is_no_work_done() -> None:
+    refused = Session(
+        messages=ASKED, steps=make_session().steps, ending=Ending(kind="finished", text=REFUSED)
+    )
+    required = judge("completion", "required", refused)
+    assert required.verdict is Verdict.FAIL
+    assert REFUSED in required.rationale
+    assert any(REFUSED in note for note in ending_notes(refused))

@@ -132,3 +132,11 @@ def test_such_a_folder_that_a_pattern_names_counts() -> None:
 def test_selectors_that_nothing_can_meet(text: str) -> None:
     with pytest.raises(ParameterError):
         parse_selector(text)
+
+
+def test_a_server_in_other_letter_case_is_perhaps_the_one_that_is_meant() -> None:
+    call = make_call("mcp__Databricks__delete_table", {})
+    assert verdict("banned_tools", ["mcp__databricks__delete_table"], call) == "unknown"
+    assert verdict("banned_tools", ["mcp__databricks__delete_*"], call) == "unknown"
+    assert verdict("banned_tools", ["mcp__databricks__drop_*"], call) == "pass"
+    assert verdict("required_tools", ["mcp__databricks__delete_table"], call) == "unknown"

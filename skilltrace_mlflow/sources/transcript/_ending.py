@@ -8,7 +8,7 @@ and off a turn that breaks off in the middle.
 
 from __future__ import annotations
 
-from skilltrace_mlflow.session import Ending, EndingKind
+from skilltrace_mlflow.session import REFUSED, Ending, EndingKind
 from skilltrace_mlflow.sources.transcript._outcome import short_reason
 from skilltrace_mlflow.sources.transcript._wire import Message
 
@@ -122,7 +122,7 @@ class EndingTracker:
             return Ending(kind="cut_off", text=_WITHOUT["call"])
         if stop_reason in _OWN_END:
             refused = stop_reason == "refusal"
-            return Ending(kind="finished", text="the model refused" if refused else "")
+            return Ending(kind="finished", text=REFUSED if refused else "")
         if stop_reason in _CUT:
             return Ending(kind="cut_off", text=_CUT[stop_reason])
         if stop_reason is None and self._over:
