@@ -16,7 +16,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from skilltrace_mlflow.session import CallOutcome, Ending, EndingKind, SubAgent, ToolCall
+from skilltrace_mlflow.session import REFUSED, CallOutcome, Ending, EndingKind, SubAgent, ToolCall
 from skilltrace_mlflow.sources.mlflow._wire import SpanView, TraceView
 from skilltrace_mlflow.sources.mlflow.names import NO_RESULT
 from skilltrace_mlflow.sources.transcript._injected import is_injected
@@ -142,7 +142,7 @@ def ending_of_error(trace: TraceView, root: SpanView) -> Ending | None:
 def ending_by_stop_reason(reason: str | None) -> Ending:
     """How the turn ended by the stop reason of its last response."""
     if reason in _OWN_END:
-        return Ending(kind="finished", text="the model refused" if reason == "refusal" else "")
+        return Ending(kind="finished", text=REFUSED if reason == "refusal" else "")
     if reason in _CUT:
         return Ending(kind="cut_off", text=_CUT[reason])
     return Ending(text="the trace records no stop reason")
