@@ -7,7 +7,6 @@ logs goes to the logger of its name, which is silent until somebody gives it a h
 from __future__ import annotations
 
 import importlib
-import logging
 from typing import Any
 
 _HOME = {
@@ -39,8 +38,6 @@ _HOME = {
 
 __all__ = sorted(_HOME)  # pyright: ignore[reportUnsupportedDunderAll]
 __version__ = "0.1.0"
-
-logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 
 def __getattr__(name: str) -> Any:

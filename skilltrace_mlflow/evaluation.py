@@ -7,7 +7,6 @@ functions of the user's own.
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,10 +23,11 @@ from skilltrace_mlflow.results import Evaluation
 from skilltrace_mlflow.score import SESSION_PREFIX, Target, judge_traces
 from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.load import Evidence
+from skilltrace_mlflow.streams import module_logger
 
 __all__ = ["judge_with_gates", "trace_eval"]
 
-_log = logging.getLogger(__name__)
+_log = module_logger(__name__)
 
 
 def trace_eval(

@@ -1,4 +1,4 @@
-"""Who owns standard output: the result, and nothing else.
+"""Who owns standard output: the result, and nothing else; and where the package's log goes.
 
 MLflow prints to it, imported modules and users' functions do, and a progress bar of rich's puts
 itself in its place. Whoever runs such code does so inside `reserved_output`; the command line
@@ -9,11 +9,26 @@ from __future__ import annotations
 
 import contextlib
 import io
+import logging
 import sys
 from collections.abc import Iterator
 from typing import TextIO
 
-__all__ = ["reserved_output"]
+__all__ = ["module_logger", "reserved_output"]
+
+_PACKAGE = __name__.partition(".")[0]
+
+
+def module_logger(name: str) -> logging.Logger:
+    """The logger of the module `name` of this package, silent until somebody gives one a handler.
+
+    The package's own gets its `NullHandler` here and not in `__init__.py`: importing `logging`
+    costs as much as starting Python, and `--help` logs nothing.
+    """
+    package = logging.getLogger(_PACKAGE)
+    if not package.handlers:
+        package.addHandler(logging.NullHandler())
+    return logging.getLogger(name)
 
 
 @contextlib.contextmanager

@@ -90,6 +90,30 @@ def test_a_table_of_one_transcript_needs_no_store_and_no_other_format(code: str)
     assert heavy_modules_after(code, NEEDLESS) == []
 
 
+@pytest.mark.parametrize("code", ["import skilltrace_mlflow", command("--help")])
+def test_a_start_imports_no_logging(code: str) -> None:
+    assert heavy_modules_after(code, ("logging",)) == []
+
+
+def test_a_warning_of_the_package_is_silent_until_there_is_a_handler() -> None:
+    program = (
+        "import logging\nfrom skilltrace_mlflow.sources import load\n"
+        "load._log.warning('first')\n"
+        "logging.getLogger('skilltrace_mlflow').addHandler(logging.StreamHandler())\n"
+        "load._log.warning('second')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stderr.split() == ["second"]
+
+
+def test_modules_log_through_the_logger_that_is_silent() -> None:
+    package = ROOT / "skilltrace_mlflow"
+    own = [p.name for p in package.rglob("*.py") if "getLogger(__name__)" in p.read_text("utf-8")]
+    assert own == []
+
+
 def test_every_public_name_resolves_and_no_other_does() -> None:
     import skilltrace_mlflow
 

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import signal
 import threading
@@ -34,10 +33,11 @@ from skilltrace_mlflow.agent.protocol import Agent, Run, Task
 from skilltrace_mlflow.agent.records import Job, Record, RunFolder
 from skilltrace_mlflow.agent.skill import Skill
 from skilltrace_mlflow.errors import EvaluationError, SkillTraceError
+from skilltrace_mlflow.streams import module_logger
 
 __all__ = ["Budget", "Progress", "Runner", "terminated"]
 
-_log = logging.getLogger(__name__)
+_log = module_logger(__name__)
 
 
 class Budget:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import re
 import uuid
 from collections import Counter
@@ -49,11 +48,12 @@ from skilltrace_mlflow.sources.load import (
     evidence_of_whole,
 )
 from skilltrace_mlflow.sources.mlflow.names import said_test
+from skilltrace_mlflow.streams import module_logger
 from skilltrace_mlflow.text import counted
 
 __all__ = ["RUNS", "JobOptions", "JobReport", "parse_since", "parse_span", "run_job"]
 
-log = logging.getLogger(__name__)
+log = module_logger(__name__)
 
 _FIRST_LOOK = timedelta(days=7)
 _LONGEST_WAIT = timedelta(days=7)

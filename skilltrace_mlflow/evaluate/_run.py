@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import tempfile
 import time
 from collections import Counter
@@ -36,10 +35,11 @@ from skilltrace_mlflow.feedback import span_of
 from skilltrace_mlflow.responses import all_responses
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 from skilltrace_mlflow.score import SESSION_PREFIX
+from skilltrace_mlflow.streams import module_logger
 
 __all__ = ["EvaluationRun"]
 
-_log = logging.getLogger(__name__)
+_log = module_logger(__name__)
 
 
 @dataclass(kw_only=True)

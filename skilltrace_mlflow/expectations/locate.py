@@ -12,7 +12,6 @@ expectations being taken:
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 
 from skilltrace_mlflow.errors import ConfigurationError, InputError
 from skilltrace_mlflow.expectations.names import did_you_mean
+from skilltrace_mlflow.streams import module_logger
 
 __all__ = [
     "SKILLS_DIR_VARIABLE",
@@ -37,7 +37,7 @@ _NOWHERE = (
     "found no skills/, .claude/skills/ or .test/skills/ directory here or above; "
     f"give --skills-dir or set {SKILLS_DIR_VARIABLE}"
 )
-_log = logging.getLogger(__name__)
+_log = module_logger(__name__)
 
 
 def skills_root(skills_dir: str | os.PathLike[str] | None = None) -> Path | None:

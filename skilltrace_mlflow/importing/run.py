@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import threading
 from collections import Counter
@@ -32,6 +31,7 @@ from skilltrace_mlflow.sources.load import load_file
 from skilltrace_mlflow.sources.locate import find_sessions
 from skilltrace_mlflow.sources.mlflow import store as mlflow_store
 from skilltrace_mlflow.sources.transcript.subagents import agent_id_of
+from skilltrace_mlflow.streams import module_logger
 from skilltrace_mlflow.text import counted, without_password
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ImportReport", "import_transcripts"]
 
-_log = logging.getLogger(__name__)
+_log = module_logger(__name__)
 
 _WORKERS = 8
 SHOWN_DAYS = 7  # MLflow's page of traces begins with the last seven days

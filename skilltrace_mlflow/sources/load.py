@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -22,6 +21,7 @@ from skilltrace_mlflow.session import Session
 from skilltrace_mlflow.sources.locate import find_local_session, local_sessions
 from skilltrace_mlflow.sources.prefixes import store_is_named
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
+from skilltrace_mlflow.streams import module_logger
 
 if TYPE_CHECKING:
     from skilltrace_mlflow.sources.mlflow.stored import StoredTraces
@@ -42,7 +42,7 @@ __all__ = [
     "short_name",
 ]
 
-_log = logging.getLogger(__name__)
+_log = module_logger(__name__)
 
 _DOCUMENT_ENDING = ".json"
 _RUN_ID = re.compile(r"[0-9a-f]{32}")

@@ -129,8 +129,8 @@ def test_a_job_turns_the_log_on_and_nothing_is_said_otherwise() -> None:
         "if sys.argv[1] == 'on':\n"
         "    logging.basicConfig(level=logging.WARNING)\n"
         "    logging.getLogger('skilltrace_mlflow').setLevel(logging.INFO)\n"
-        "logging.getLogger('skilltrace_mlflow.x').warning('careful')\n"
         f"skilltrace_mlflow.trace_eval({str(SKILL)!r}, {str(GOOD)!r})\n"
+        "logging.getLogger('skilltrace_mlflow.evaluation').warning('careful')\n"
     )
 
     def said(word: str) -> str:

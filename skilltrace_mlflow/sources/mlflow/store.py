@@ -48,6 +48,7 @@ from skilltrace_mlflow.sources.mlflow.stored import (
     require_warehouse,
     windows,
 )
+from skilltrace_mlflow.streams import module_logger
 from skilltrace_mlflow.text import without_password
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ __all__ = [
     "with_agents",
 ]
 
-_log = logging.getLogger(__name__)
+_log = module_logger(__name__)
 
 ARTIFACTS = ("trace.jsonl", "session.jsonl", "transcript.jsonl")
 """Names under which a run may keep its transcript, in the order in which they are looked for."""
