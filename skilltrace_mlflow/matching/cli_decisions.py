@@ -322,7 +322,13 @@ def _covered(
             return None, "the working directory is not recorded"
         return inside, "reads in the working directory"
     if name == "Monitor":
-        meant += [rule for rule in rules if rule.selects_name("Bash") and not _skipped(rule)]
+        # covered by a rule on all of it or on the command, not by one on all of Bash
+        meant = [rule for rule in meant if rule.specifier is None]
+        meant += [
+            rule
+            for rule in rules
+            if rule.selects_name("Bash") and rule.specifier is not None and not _skipped(rule)
+        ]
     if is_shell(name):
         return _line(rules, meant, mode, call, session, links, folders)
     for rule in meant:

@@ -78,6 +78,8 @@ def remark_on(kind: str, text: str) -> str | None:
 def _of_allow(name: str, inner: str, *, globbing: bool) -> str | None:
     if name == "Cd":
         return "it is about a person's /cd; no call of a tool is meant"
+    if name == "Monitor" and inner not in ("", "*"):
+        return f"its command is for Bash(…): {_LEFT_OUT}"
     if globbing and not names_server(name):
         return f"a wildcard in a tool's name allows nothing: {_LEFT_OUT}"
     if inner in ("", "*"):
