@@ -62,6 +62,8 @@ def remark_on(kind: str, text: str) -> str | None:
     if name in (*EDITORS, *READERS) and name not in ("Read", "Edit") and not _parameter(inner):
         meant = "Edit" if name in EDITORS else "Read"
         return f"paths are for Read(…) and Edit(…), as {meant}({inner}): {_ENFORCED}"
+    if kind == "ask" and (starts_agent(name) or name == "Skill") and not _parameter(inner):
+        return f"nobody is asked about one agent or skill by its name: {_ENFORCED}"
     if starts_agent(name) and not _parameter(inner) and "*" in inner:
         return f"no wildcards in an agent's type: {_ENFORCED}"
     if name == "Skill" and "*" in inner.removesuffix(":*").removesuffix(" *"):
