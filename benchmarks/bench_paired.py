@@ -82,7 +82,8 @@ with tempfile.TemporaryDirectory() as scratch:
         with quiet_mlflow(progress=False):
             start = resource.getrusage(resource.RUSAGE_SELF).ru_utime
             driver(skill)
-            print(resource.getrusage(resource.RUSAGE_SELF).ru_utime - start)
+            took = resource.getrusage(resource.RUSAGE_SELF).ru_utime - start
+        print(took)  # out here: inside, standard output is nobody's
 """
 _EXPECTATIONS = (
     "skill: {name: bench}\nscorers: {enabled: []}\n"
