@@ -55,6 +55,7 @@ _READ_UNASKED = {
     "just": ("justfile", "Justfile", ".justfile"),
 }
 _OPEN = set(f"{UNKNOWN}{UNKNOWN_WORDS}*?[{{")  # a word that stands for others, or for none known
+_START_FILES = ("BASH_ENV", "ENV")  # name what a shell reads before its script
 _ENDING = ("exit", "return")  # what follows does not run
 _SHELL_NAMES = {*SHELLS, "source", "."}
 
@@ -353,8 +354,16 @@ class Walk(Words):
         self.variables[key] = text if len(text) <= LONGEST else UNKNOWN_WORDS
 
     def setting(self, name: Node | None, value: str) -> None:
-        """Read a variable's value as a command line where a program will run it."""
-        line = None if name is None else command_of_setting(text_of(name), value)
+        """Read a variable's value as a command line where a program will run it, and a file that it
+        names where a shell will."""
+        key = "" if name is None else text_of(name)
+        line = command_of_setting(key, value)
+        if key in _START_FILES:
+            line = (
+                UNKNOWN
+                if value.startswith("/dev/fd/")
+                else self.files.get(posixpath.normpath(value or "."))
+            )
         if line is not None:
             self.script(line, carried=True, stdin=None)
 
@@ -385,6 +394,8 @@ class Walk(Words):
                 words.append(text_of(child))
             else:
                 words.extend(self.word(child))
+        if words[0] == "unset" and "IFS" in words:
+            self.variables.pop("IFS", None)
         self.add(tuple(words), source_of(node), None)
         return ""
 

