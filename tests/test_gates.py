@@ -10,7 +10,7 @@ import pytest
 
 from skilltrace_mlflow.checks import Outcome, Verdict
 from skilltrace_mlflow.errors import ConfigurationError
-from skilltrace_mlflow.gates import judge_gates, parse_gate
+from skilltrace_mlflow.gates import gates_concerning, judge_gates, parse_gate
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult
 
 PASS, FAIL, UNKNOWN = Verdict.PASS, Verdict.FAIL, Verdict.UNKNOWN
@@ -244,3 +244,50 @@ def test_fail_under_is_name_and_value(text: str, parsed: tuple[str, float]) -> N
 def test_fail_under_refuses_anything_else(text: str) -> None:
     with pytest.raises(ConfigurationError, match="--fail-under"):
         parse_gate(text)
+
+
+@pytest.mark.parametrize(("count", "more"), [(3, False), (4, True)])
+def test_a_reason_names_three_tests_and_says_that_there_are_more(count: int, more: bool) -> None:
+    results = [result(f"t{n}", outcome("tool_count", UNKNOWN)) for n in range(count)]
+    reason = gate("tool_count", 0.5, results).reason
+    assert reason.startswith(f"not evaluated on {count}: t0 #1: ")
+    assert ("t2 #1" in reason, "t3 #1" in reason) == (True, False)
+    assert reason.endswith("; …") == more
+
+
+def test_a_reason_gives_the_verdict_where_there_is_no_rationale() -> None:
+    silent = Outcome(check="tool_count", verdict=UNKNOWN)
+    assert gate("tool_count", 0.5, [result("a", silent)]).reason.endswith("tool_count: unknown")
+    said = gate("tool_count", 0.5, [result("a", outcome("tool_count", UNKNOWN))]).reason
+    assert said.endswith("tool_count: tool_count said unknown")
+
+
+def test_the_gate_on_whole_tests_says_what_broke_one() -> None:
+    broken = result("a", error="its trace is gone")
+    assert gate("pass_rate", 0.5, [broken]).reason.endswith("a #1: its trace is gone")
+    open_test = result("b", outcome("tool_count", UNKNOWN))
+    assert gate("pass_rate", 0.5, [open_test]).reason.endswith("b #1: unknown")
+
+
+def test_of_tiers_without_groups_the_second_is_execution_and_the_third_the_rest() -> None:
+    results = [
+        result(
+            "a",
+            outcome("tool_count", PASS),
+            outcome("execution_success", FAIL),
+            outcome("my_own_judge", PASS),
+        )
+    ]
+    found = {name: gate(name, 0.5, results) for name in ("tier2_pass_rate", "tier3_pass_rate")}
+    assert found["tier2_pass_rate"].checks == ("execution_success",)
+    assert not found["tier2_pass_rate"].passed
+    assert found["tier3_pass_rate"].checks == ("my_own_judge",)
+    assert found["tier3_pass_rate"].passed
+
+
+def test_gates_on_what_is_not_judged_are_named_apart() -> None:
+    gates = {"tool_count": 0.9, "syntax_valid": 0.8, "tier1_pass_rate": 0.7}
+    groups = {"tier1": ["token_budget"]}
+    kept, others = gates_concerning(gates, ["tool_count", "python_syntax"], groups=groups)
+    assert kept == {"tool_count": 0.9, "syntax_valid": 0.8}
+    assert others == ("tier1_pass_rate",)
