@@ -372,18 +372,24 @@ class Walk(Words):
         name = node.child_by_field_name("variable")
         items = node.children_by_field_name("value")
         values = [word for item in items for word in self.word(item)]
+        # `for x in; do`, for which the grammar has no rule, and words that are known to be none
+        never = not values and any(text_of(child) == "in" for child in node.children)
         plain = bool(values) and not any(_OPEN & set(word) for word in values)
         if not plain or self.rounds + len(values) > _MOST_ROUNDS:
             values = [UNKNOWN]
         self.rounds += len(values)
         body = [c for c in node.named_children if c.type in ("do_group", "compound_statement")]
         outputs: list[str] = []
+        outside = self.within
+        if never:
+            self.within = (*outside, "otherwise")
         self.conditional += 1
         for word in values:
             if name is not None:
                 self.variables[text_of(name)] = word
             outputs.extend(self.visit(child, stdin) for child in body)
         self.conditional -= 1
+        self.within = outside
         return UNKNOWN if any(outputs) else ""
 
     def declaration(self, node: Node) -> str:

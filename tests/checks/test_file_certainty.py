@@ -35,6 +35,12 @@ FORBIDDEN = {"forbidden": ["infra/**"]}
         ("crontab <<< '* * * * * touch a.sql'", "unknown"),
         ("python -c \"open('a.sql', 'w')\"", "unknown"),
         ("touch(){ :; }; touch a.sql", "unknown"),
+        ("for i in; do touch a.sql; done", "unknown"),
+        ("X=; for i in $X; do touch a.sql; done", "unknown"),
+        ('f() { for i in "$@"; do touch a.sql; done; }; f', "unknown"),
+        ('f() { for i in "$@"; do touch a.sql; done; }; f x', "pass"),
+        ("for i in 1 2; do touch a.sql; done", "pass"),
+        ("for i in; do touch b; done; touch a.sql", "pass"),
     ],
 )
 def test_an_expected_file_is_certain(line: str, expected: str) -> None:
