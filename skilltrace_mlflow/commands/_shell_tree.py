@@ -431,7 +431,7 @@ class Walk(Words):
                 self.visit(child, stdin)
             elif child.type == "command_name":
                 words.extend(self.word(child, program=True))
-            elif child.is_named or child.type not in ("<<<", "<", ">"):
+            elif child.is_named or child.type not in ("<<<", "<", ">", "$"):
                 further = self.word(child)
                 if goes_on and further:
                     words[-1] += further.pop(0)
@@ -444,7 +444,7 @@ class Walk(Words):
 
         text = unmasked((node.text or b"")[source_from - node.start_byte :])
         program = program_of(words[0])
-        self.define(program, words)
+        self.define(program, words, stdin)
         unasked = _READ_UNASKED.get(program, ())
         named = [self.files[n] for n in (*map(_file_name, words[1:]), *unasked) if n in self.files]
         if program == "tee" and stdin is not None:
@@ -489,7 +489,7 @@ class Walk(Words):
         self.before = came_from
         self.folder = "" if self.folder == "." else self.folder
 
-    def define(self, program: str, words: Sequence[str]) -> None:
+    def define(self, program: str, words: Sequence[str], stdin: str | None) -> None:
         """Names that a command gives a new meaning."""
         if program == "alias":
             for word in words[1:]:
@@ -503,10 +503,16 @@ class Walk(Words):
         elif program == "shift" and self.parameters is not None:
             count = words[1] if len(words) > 1 else "1"
             self.parameters = self.parameters[int(count) :] if count.isdigit() else [UNKNOWN_WORDS]
+        elif program == "set" and "--" in words:
+            self.parameters = list(words[words.index("--") + 1 :])
+        elif program == "printf" and words[1:2] == ["-v"] and len(words) > 3:
+            self.variables[words[2]] = output_of(["printf", *words[3:]], None, read=False)
         elif program in ("read", "mapfile", "readarray", "getopts"):
-            for word in words[1:]:
-                if not word.startswith("-"):
-                    self.variables[word] = UNKNOWN
+            names = [word for word in words[1:] if not word.startswith("-")]
+            self.variables.update(dict.fromkeys(names, UNKNOWN))
+            line = (stdin or "").strip()
+            if program == "read" and len(names) == 1 and not self.conditional and "\n" not in line:
+                self.variables[names[0]] = line or UNKNOWN  # read x <<< value
 
     def add(self, words: tuple[str, ...], source: str, stdin: str | None) -> None:
         from skilltrace_mlflow.commands.other_shells import other_shell

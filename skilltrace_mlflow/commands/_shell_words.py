@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from skilltrace_mlflow.commands._shell_nodes import (
@@ -67,7 +68,7 @@ class Words(ABC):
         if self.parameters is not None and raw.strip('"') in _ALL_PARAMETERS:
             return list(self.parameters)
         if "{" in raw and has_braces(raw) and not set(raw) & set("\"'$`\\"):
-            return expand_braces(raw)
+            return [word for word in expand_braces(raw) if word]
         pieces = self.value(node)
         if program:
             # /bin/r? finds rm: a pattern in a program's place is resolved by the file system
@@ -121,7 +122,10 @@ class Words(ABC):
             return found
         if kind == "raw_string":
             return [(text_of(node)[1:-1], False, False)]
-        if kind in ("string", "translated_string"):
+        if kind == "translated_string":  # $"rm": as "rm" where nothing is translated
+            node = node.named_children[-1] if node.named_children else node
+            kind = "string"
+        if kind == "string":
             return [(self.quoted(node), False, False)]
         if kind == "ansi_c_string":
             return [(decoded(text_of(node)[2:-1]), False, False)]
@@ -195,6 +199,9 @@ class Words(ABC):
                 return next(iter(self.parameters[int(name) - 1 :]), "")
             if name in self.variables:
                 return self.variables[name]
+        changed = _changed(raw, self.variables)
+        if changed is not None:
+            return changed
         default = re.fullmatch(r"\$\{(\w+):?([-=+])(.*)\}", raw, re.DOTALL)
         if default:
             if default.group(2) == "=" and default.group(1) not in self.variables:
@@ -222,6 +229,41 @@ def _joined(pieces: Iterable[tuple[str, bool, bool]]) -> Iterator[tuple[str, boo
 def bounded(text: str) -> str:
     """What a line feeds to itself can double with every command."""
     return text if len(text) <= LONGEST else UNKNOWN
+
+
+_CHANGES = re.compile(
+    r"\$\{(?P<name>!?\w+)(?:(?P<cut>%%?|##?)(?P<glob>[^${}\\]*)|:(?P<start>\d+)(?::(?P<length>\d+))?"
+    r"|(?P<swap>//?)(?P<old>[^/${}\\*?\[]+)/?(?P<new>[^${}\\]*)|(?P<case>,,?|\^\^?))?\}"
+)
+
+
+def _changed(raw: str, variables: Mapping[str, str]) -> str | None:
+    """What an expansion makes of a known value: `${X%.py}`, `${X/a/b}`, `${X:2}`, `${!X}`."""
+    found = _CHANGES.fullmatch(raw)
+    if found is None:
+        return None
+    name = found["name"]
+    if name.startswith("!"):
+        name = variables.get(name[1:], "")
+    value = variables.get(name)
+    if value is None or len(value) > 1000 or UNKNOWN in value or UNKNOWN_WORDS in value:
+        return None
+    if found["cut"]:
+        glob, ends = found["glob"], list(range(len(value) + 1))
+        if found["cut"][0] == "%":
+            ends = ends if found["cut"] == "%%" else ends[::-1]
+            return next((value[:i] for i in ends if fnmatchcase(value[i:], glob)), value)
+        ends = ends[::-1] if found["cut"] == "##" else ends
+        return next((value[i:] for i in ends if fnmatchcase(value[:i], glob)), value)
+    if found["start"]:
+        start = int(found["start"])
+        return value[start:][: int(found["length"]) if found["length"] else None]
+    if found["swap"]:
+        return value.replace(found["old"], found["new"], -1 if found["swap"] == "//" else 1)
+    if found["case"]:
+        change = str.lower if found["case"][0] == "," else str.upper
+        return change(value) if len(found["case"]) == 2 else change(value[:1]) + value[1:]
+    return value
 
 
 # Of nothing they make nothing.

@@ -168,6 +168,10 @@ class CommandPattern:
         ):
             return None  # a whole script that is not known
         met = _words_meet(part, command.words[1:])
+        if met is False and command.words[0] == UNKNOWN and len(command.words) > 1:
+            named, *given = command.words[1:]  # sudo $X rm -rf y
+            if same_program(program_of(named)) == part.program:
+                return None if _words_meet(part, given) is not False else False
         return met if not met else sure
 
 
@@ -272,6 +276,8 @@ def _behind(part: _Part, program: str, command: Command) -> bool | None:
     start: int | None = 1
     if is_known(program):
         start = runs_operands(words)
+        if start is None and UNKNOWN in words and "--" in words[words.index(UNKNOWN) :]:
+            start = words.index("--", words.index(UNKNOWN)) + 1  # mise $X node -- npm publish
     elif program in LEAVE_ALONE:
         start = None
     named, *given = image_command(words) or ("",)

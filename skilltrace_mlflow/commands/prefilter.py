@@ -25,7 +25,9 @@ _MARKS = re.compile(r"[$`*?\[{]")
 _RUNNERS = re.compile(r"\b(?:eval|source|(?:ba|z|da|k|a|fi|mk|rba)?sh)\b")
 _BRACES = re.compile(r"(?<!\$)\{[^\s{}]*,")
 _SHELL = re.compile(r"(?:^|[\s/'\"])(?:(?:ba|z|da|k|a|fi|mk|rba)?sh|eval|source|\.)(?:$|[\s'\"<])")
-_PASSED_OVER = re.compile(r"(?:\s*(?:!|if|then|else|elif|fi|do|done|esac|while|until|time)\s)*\s*")
+_PASSED_OVER = re.compile(
+    r"(?:\s*(?:!|if|then|else|elif|fi|do|done|esac|while|until|time(?:\s+-p)?)\s)*\s*"
+)
 # $(echo rm) -rf x: the cut leaves the words behind the bracket as if they were a command
 _SUBSTITUTED = re.compile(r"(?:^|[;&|(\n{!]|\b(?:then|do|else|if)\s)\s*[\"']?(?:\$\(|`)")
 # A file that the line may have written itself, run; an alias.

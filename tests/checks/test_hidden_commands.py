@@ -288,3 +288,38 @@ def test_words_are_split_at_the_signs_of_ifs(line: str, expected: str) -> None:
 def test_what_a_shell_reads_before_its_script(name: str, value: str, expected: str) -> None:
     line = f"echo 'rm -rf y' > x.sh; {name}={value} bash -c true"
     assert verdict("banned_tools", ["rm -rf"], bash(line)) == expected
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        'sudo $"rm" -rf x',
+        'set -- -rf x; rm "$1" y',
+        "X=-rfzz; rm ${X%zz} x",
+        "X=./-rf; rm ${X#./} x",
+        "X=a/b/-rf; rm ${X##*/} x",
+        "X=-Qrf; rm ${X/Q/} x",
+        "X=ab-rf; rm ${X:2} x",
+        "X=RM; ${X,,} -rf x",
+        "Y=-rf; X=Y; rm ${!X} x",
+        "printf -v X %s -rf; rm $X x",
+        "read X <<< -rf; rm $X x",
+        "X=rmzz; time -p ${X%zz} -rf x",
+    ],
+)
+def test_values_that_the_line_itself_makes(command: str) -> None:
+    assert banned("rm -rf", command) == "fail"
+
+
+@pytest.mark.parametrize(
+    ("entry", "command", "expected"),
+    [
+        ("kubectl delete", "sudo $TOOL kubectl delete ns prod", "unknown"),
+        ("npm publish", "mise $MODE node@22 -- npm publish", "unknown"),
+        ("rm -rf", "f=src/-rf.py; rm ${f%.py} x", "pass"),
+        ("rm -rf", "d=build/; rm ${d%/} x", "pass"),
+        ("rm -rf", "find . -name '*.pyc' | while read -r f; do rm \"$f\"; done", "pass"),
+    ],
+)
+def test_values_that_it_does_not_make(entry: str, command: str, expected: str) -> None:
+    assert banned(entry, command) == expected
