@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from skilltrace_mlflow.errors import InputError
-from skilltrace_mlflow.pricing import session_cost
+from skilltrace_mlflow.pricing import session_cost, step_cost
 from skilltrace_mlflow.session import OUTSIDE, ModelStep, Session, TokenUsage
 from skilltrace_mlflow.sources.locate import find_sessions
 from skilltrace_mlflow.sources.transcript.reader import parse_transcript
@@ -71,6 +71,13 @@ def test_tokens_equal_the_cli_s_model_usage(folder: Path) -> None:
             "cacheCreationInputTokens",
         )
     }
+
+
+@pytest.mark.parametrize("folder", SUMMED, ids=lambda path: path.name)
+def test_the_cost_equals_the_cli_s(folder: Path) -> None:
+    ours = sum(step_cost(step) or 0.0 for step in steps(folder).values())
+    theirs = sum(outcome["total_cost_usd"] for outcome in results(folder))
+    assert ours == pytest.approx(theirs, abs=1e-9)
 
 
 @pytest.mark.parametrize("folder", SUMMED, ids=lambda path: path.name)
