@@ -55,6 +55,7 @@ _READ_UNASKED = {
     "just": ("justfile", "Justfile", ".justfile"),
 }
 _OPEN = set(f"{UNKNOWN}{UNKNOWN_WORDS}*?[{{")  # a word that stands for others, or for none known
+_OPEN_RUN = re.compile(f"[{UNKNOWN}{UNKNOWN_WORDS}]{{2,}}")
 _START_FILES = ("BASH_ENV", "ENV")  # name what a shell reads before its script
 _ENDING = ("exit", "return")  # what follows does not run
 _SHELL_NAMES = {*SHELLS, "source", "."}
@@ -118,6 +119,7 @@ class Walk(Words):
         folder = self.folder
         if "coproc" in text:  # which the grammar takes for a command
             text = _COPROC.sub(lambda match: " " * len(match.group()), text)
+        text = _OPEN_RUN.sub(UNKNOWN, text)  # what two programs wrote is as unknown as what one did
         root = parse(text)
         if root.has_error:
             self.valid = False

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST", "Words", "bounded", "output_of"]
 
 _ALL_PARAMETERS = {"$@", "$*", "${@}", "${*}"}
+_OPEN_RUN = re.compile(f"[{UNKNOWN}{UNKNOWN_WORDS}]{{2,}}")
 _SIGN = re.compile(r"[^\w\s./-]")
 _PROGRAM_VARIABLES = {"BROWSER", "CC", "CXX", "EDITOR", "PAGER", "PYTHON", "VISUAL"}
 _PRINTF_FIELD = re.compile(r"%[-+ #0]*\d*(?:\.\d+)?[a-zA-Z]")
@@ -76,6 +77,8 @@ class Words(ABC):
                 (re.sub(r"\[[^\]]*\]|[*?]", UNKNOWN, text) if plain else text, plain, split)
                 for text, plain, split in _joined(pieces)
             ]
+            if len(pieces) > 1 and {text for text, *_ in pieces} <= {UNKNOWN, UNKNOWN_WORDS}:
+                return [UNKNOWN_WORDS]  # $A$B
             if pieces == [(UNKNOWN, True, True)] and raw.strip("${}") not in _PROGRAM_VARIABLES:
                 return [UNKNOWN_WORDS]  # $cmd may hold options as well
         words = [""]
@@ -163,7 +166,7 @@ class Words(ABC):
         text = "".join(self.visit(child, stdin) for child in node.named_children)
         self.substituted -= 1
         self.carried -= 1
-        return text.rstrip("\n") if text else UNKNOWN
+        return _OPEN_RUN.sub(UNKNOWN, text.rstrip("\n")) if text else UNKNOWN
 
     def quoted(self, node: Node) -> str:
         """The text of a double-quoted string or a heredoc, expansions resolved."""

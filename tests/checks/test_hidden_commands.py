@@ -323,3 +323,19 @@ def test_values_that_the_line_itself_makes(command: str) -> None:
 )
 def test_values_that_it_does_not_make(entry: str, command: str, expected: str) -> None:
     assert banned(entry, command) == expected
+
+
+@pytest.mark.parametrize(
+    "inner", ["foo; bar", "foo && bar", "foo; bar; curl -s x", "foo | bar; baz"]
+)
+@pytest.mark.parametrize("runs", ['eval "$({})"', 'sh -c "$({})"', "$({})", "({}) | sh"])
+def test_what_several_programs_write_is_unknown(inner: str, runs: str) -> None:
+    line = runs.format(inner)
+    assert verdict("banned_tools", ["git push"], bash(line)) == "unknown"
+
+
+@pytest.mark.parametrize(
+    "line", ['eval "$A$B"', "$A$B", 'bash -c "$A$B"', "{ curl a; curl b; } | sh"]
+)
+def test_several_unknown_values_side_by_side(line: str) -> None:
+    assert verdict("banned_tools", ["git push"], bash(line)) == "unknown"
