@@ -126,13 +126,13 @@ coverage: $(VENV)/.installed  ## branches of checks, matching, commands and sour
 	$(BIN)/python -m coverage report --skip-covered
 
 LOWEST = .venv-lowest
-# pandas 2.0 was compiled for NumPy 1 and does not say so.
+# pandas 2.0 was compiled for NumPy 1 and does not say so; without a floor the lowest NumPy is 1.3.0, of Python 2.
 LOWEST_TESTS = tests/checks tests/expectations tests/report tests/sources --ignore=tests/report/test_browser.py \
 	--ignore=tests/report/test_notebook.py
 test-lowest:  ## the tests of the core with the lowest versions that pyproject.toml allows
 	$(PYTHON) -m venv $(LOWEST)
 	$(LOWEST)/bin/python -m pip install --quiet --disable-pip-version-check uv
-	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e . "numpy<2"
+	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python --resolution lowest-direct -e . "numpy>=1.26,<2"
 	$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python pytest hypothesis junitparser markdown-it-py xmlschema
 	$(LOWEST)/bin/python -m pytest -q $(LOWEST_TESTS)
 
