@@ -25,7 +25,7 @@ from skilltrace_mlflow.commands._shell_nodes import (
     unmasked,
 )
 from skilltrace_mlflow.commands._shell_segments import KEYWORDS
-from skilltrace_mlflow.commands._shell_words import LONGEST, Words, bounded, output_of
+from skilltrace_mlflow.commands._shell_words import LONGEST, Words, as_one, bounded, output_of
 from skilltrace_mlflow.commands._wrapper_table import SHELLS
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command, Redirect
 
@@ -55,7 +55,6 @@ _READ_UNASKED = {
     "just": ("justfile", "Justfile", ".justfile"),
 }
 _OPEN = set(f"{UNKNOWN}{UNKNOWN_WORDS}*?[{{")  # a word that stands for others, or for none known
-_OPEN_RUN = re.compile(f"[{UNKNOWN}{UNKNOWN_WORDS}]{{2,}}")
 _START_FILES = ("BASH_ENV", "ENV")  # name what a shell reads before its script
 _ENDING = ("exit", "return")  # what follows does not run
 _SHELL_NAMES = {*SHELLS, "source", "."}
@@ -119,7 +118,7 @@ class Walk(Words):
         folder = self.folder
         if "coproc" in text:  # which the grammar takes for a command
             text = _COPROC.sub(lambda match: " " * len(match.group()), text)
-        text = _OPEN_RUN.sub(UNKNOWN, text)  # what two programs wrote is as unknown as what one did
+        text = as_one(text)
         root = parse(text)
         if root.has_error:
             self.valid = False
@@ -506,9 +505,11 @@ class Walk(Words):
             count = words[1] if len(words) > 1 else "1"
             self.parameters = self.parameters[int(count) :] if count.isdigit() else [UNKNOWN_WORDS]
         elif program == "set" and "--" in words:
-            self.parameters = list(words[words.index("--") + 1 :])
+            given = list(words[words.index("--") + 1 :])
+            self.parameters = [UNKNOWN_WORDS] if self.conditional else given
         elif program == "printf" and words[1:2] == ["-v"] and len(words) > 3:
-            self.variables[words[2]] = output_of(["printf", *words[3:]], None, read=False)
+            made = output_of(["printf", *words[3:]], None, read=False)
+            self.variables[words[2]] = UNKNOWN_WORDS if self.conditional else made
         elif program in ("read", "mapfile", "readarray", "getopts"):
             names = [word for word in words[1:] if not word.startswith("-")]
             self.variables.update(dict.fromkeys(names, UNKNOWN))

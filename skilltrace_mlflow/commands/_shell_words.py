@@ -26,7 +26,7 @@ from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-__all__ = ["LONGEST", "Words", "bounded", "output_of"]
+__all__ = ["LONGEST", "Words", "as_one", "bounded", "output_of"]
 
 _ALL_PARAMETERS = {"$@", "$*", "${@}", "${*}"}
 _OPEN_RUN = re.compile(f"[{UNKNOWN}{UNKNOWN_WORDS}]{{2,}}")
@@ -166,7 +166,7 @@ class Words(ABC):
         text = "".join(self.visit(child, stdin) for child in node.named_children)
         self.substituted -= 1
         self.carried -= 1
-        return _OPEN_RUN.sub(UNKNOWN, text.rstrip("\n")) if text else UNKNOWN
+        return as_one(text.rstrip("\n")) if text else UNKNOWN
 
     def quoted(self, node: Node) -> str:
         """The text of a double-quoted string or a heredoc, expansions resolved."""
@@ -229,14 +229,22 @@ def _joined(pieces: Iterable[tuple[str, bool, bool]]) -> Iterator[tuple[str, boo
         yield text, True, False
 
 
+def as_one(text: str) -> str:
+    """What several programs or values make up side by side is as unknown as what one does."""
+    return _OPEN_RUN.sub(lambda run: max(run.group()), text)  # one of several words, if any is
+
+
 def bounded(text: str) -> str:
     """What a line feeds to itself can double with every command."""
     return text if len(text) <= LONGEST else UNKNOWN
 
 
+# Not where quotes, anchors or further patterns say more than is read here.
 _CHANGES = re.compile(
-    r"\$\{(?P<name>!?\w+)(?:(?P<cut>%%?|##?)(?P<glob>[^${}\\]*)|:(?P<start>\d+)(?::(?P<length>\d+))?"
-    r"|(?P<swap>//?)(?P<old>[^/${}\\*?\[]+)/?(?P<new>[^${}\\]*)|(?P<case>,,?|\^\^?))?\}"
+    r"\$\{(?P<name>!?\w+)(?:(?P<cut>%%?|##?)(?P<glob>[^${}\\\"'(]*)"
+    r"|:(?P<start>\d+)(?::(?P<length>\d+))?"
+    r"|(?P<swap>//?)(?P<old>[^#%/${}\\*?\[\"'][^/${}\\*?\[\"']*)/?(?P<new>[^${}\\\"']*)"
+    r"|(?P<case>,,?|\^\^?))?\}"
 )
 
 

@@ -43,7 +43,7 @@ _OTHER_SHELLS = re.compile(
 )
 # What takes up lines that it is given: echo "$JOB" | crontab -
 _FED = re.compile(
-    r"\|(?:[^|;&\n]*\s)?(?:at|batch|crontab|su)\b|\b(?:at|batch|crontab|su)\b[^|;&\n]*<"
+    r"\|(?:[^|;&\n]{0,200}\s)?(?:at|batch|crontab|su)\b|\b(?:at|batch|crontab|su)\b[^|;&\n]{0,200}<"
 )
 _GIT_RUNS = re.compile(r"\b(?:foreach|bisect|rebase|filter-branch|alias\.)")
 

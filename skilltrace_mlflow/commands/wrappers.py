@@ -73,7 +73,7 @@ def carried(command: Command) -> list[Carried]:
     if program in SHELLS:
         found.extend(_shell(rest, command.stdin))
     elif program == "eval":
-        found.append(" ".join(rest).replace(UNKNOWN_WORDS, UNKNOWN))
+        found.append(" ".join(rest))
     elif program == "trap":
         operands = [word for word in rest if not word.startswith("-")]
         found.extend(operands[:1] if len(operands) > 1 else [])
@@ -346,7 +346,7 @@ def _shell(words: list[str], stdin: str | None) -> list[Carried]:
         break
     operands = words[index:]
     if text_follows:
-        return [*read, *(word.replace(UNKNOWN_WORDS, UNKNOWN) for word in operands[:1])]
+        return [*read, *operands[:1]]
     if not operands or "-s" in words:
         return [*read, *([stdin] if stdin is not None else [])]
     return [*read, *_file(operands[0], stdin)]
@@ -400,7 +400,7 @@ def _ssh(words: list[str], stdin: str | None) -> list[Carried]:
             break
     remote = words[index:]
     if remote:
-        return [*found, " ".join(remote).replace(UNKNOWN_WORDS, UNKNOWN)]
+        return [*found, " ".join(remote)]
     return [*found, stdin] if stdin is not None and host else found
 
 
@@ -433,7 +433,7 @@ def _parallel(words: list[str], stdin: str | None) -> list[Carried]:
         for given in words[at + 1 :][:20] or [UNKNOWN]:
             given = given if given == UNKNOWN else shlex.quote(given)
             filled = line.replace("{}", given) if "{}" in line or given == UNKNOWN else ""
-            found.append((filled or f"{line} {given}").replace(UNKNOWN_WORDS, UNKNOWN))
+            found.append(filled or f"{line} {given}")
     return found
 
 

@@ -316,6 +316,13 @@ def test_values_that_the_line_itself_makes(command: str) -> None:
     [
         ("kubectl delete", "sudo $TOOL kubectl delete ns prod", "unknown"),
         ("npm publish", "mise $MODE node@22 -- npm publish", "unknown"),
+        ("rm -rf", 'eval "rm $OPTS$FILE x"', "unknown"),
+        ("rm -rf", 'sh -c "rm $OPTS x"', "unknown"),
+        ("rm -rf", 'ssh host "rm $OPTS x"', "unknown"),
+        ("rm -rf", 'sh -c "ls $OPTS x"', "pass"),
+        ("rm -rf", "X=rQ; ${X/%Q/m} -rf x", "unknown"),
+        ("rm -rf", "X=rmzz; ${X%'zz'} -rf x", "unknown"),
+        ("rm -rf", 'if a; then set -- -rf; else set -- -i; fi; rm "$1" x', "unknown"),
         ("rm -rf", "f=src/-rf.py; rm ${f%.py} x", "pass"),
         ("rm -rf", "d=build/; rm ${d%/} x", "pass"),
         ("rm -rf", "find . -name '*.pyc' | while read -r f; do rm \"$f\"; done", "pass"),
