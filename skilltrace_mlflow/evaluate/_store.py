@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import mlflow
-from mlflow.entities import Assessment, Feedback, Metric
+from mlflow.entities import Assessment, Metric
 from mlflow.exceptions import MlflowException
 from mlflow.tracking import MlflowClient
 from requests import RequestException
@@ -117,12 +117,12 @@ class RunStore:
         self._in_vain.discard(kind)
         return value
 
-    def log(self, trace_id: str, feedback: Feedback, span_id: str | None = None) -> None:
+    def log(self, trace_id: str, assessment: Assessment, span_id: str | None = None) -> None:
         """Put an assessment on a trace under this run; raises one of STORE_ERRORS."""
-        feedback.metadata = {**(feedback.metadata or {}), SOURCE_RUN: self.run_id}
-        feedback.trace_id = trace_id
-        feedback.span_id = span_id
-        self.patiently(mlflow.log_assessment, trace_id=trace_id, assessment=feedback)
+        assessment.metadata = {**(assessment.metadata or {}), SOURCE_RUN: self.run_id}
+        assessment.trace_id = trace_id
+        assessment.span_id = span_id
+        self.patiently(mlflow.log_assessment, trace_id=trace_id, assessment=assessment)
 
     def delete(self, trace_id: str, assessment_id: str) -> None:
         """Take an assessment off a trace."""

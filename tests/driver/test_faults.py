@@ -93,12 +93,19 @@ def assert_complete(evaluation: Evaluation, server: Server) -> None:
     with use_store(server.url, "Default"):
         assert verdicts(evaluation) == EXPECTED
         run = mlflow.get_run(str(evaluation.run_id))
-        assert len(held(evaluation)) == TRACES
+        traces = held(evaluation)
+        assert len(traces) == TRACES
+        assert all(expectations(trace) == ["trace_expectations"] for trace in traces)
     assert evaluation.incomplete == ()
     assert evaluation.exit_code == 1  # one case fails on purpose
     assert run.info.status == "FINISHED"
     assert run.data.tags["skilltrace.status"] == "complete"
     assert run.data.metrics["tool_count/mean"] == pytest.approx(1 - 1 / TRACES)
+
+
+def expectations(trace: mlflow.entities.Trace) -> list[str]:
+    """Names of the expectations on a trace."""
+    return [stored.name for stored in trace.info.assessments if stored.expectation is not None]
 
 
 def held(evaluation: Evaluation) -> list[mlflow.entities.Trace]:
