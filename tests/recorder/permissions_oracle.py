@@ -13,10 +13,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 from skilltrace_mlflow.expectations._files import resolve_files
 from tests.builders import make_call, make_session
@@ -51,6 +51,20 @@ def verdict_on(pair: Pair) -> str:
     return str(judge("permissions", rules, session).verdict)
 
 
+@contextmanager
+def _home(folder: Path) -> Iterator[None]:
+    """For as long as it lasts the home directory is `folder`."""
+    before = os.environ.get("HOME")
+    os.environ["HOME"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["HOME"]
+        else:
+            os.environ["HOME"] = before
+
+
 def _merged(files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """The rules of several settings files, as a YAML file that names them has them read."""
     problems: list[str] = []
@@ -62,7 +76,7 @@ def _merged(files: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(json.dumps({"permissions": files[place]}), encoding="utf-8")
                 named.append(name)
-        with patch.dict(os.environ, {"HOME": str(Path(folder) / "home")}):
+        with _home(Path(folder) / "home"):
             layer = {"permissions": {"settings": named}}
             found = resolve_files(layer, Path(folder), lambda *said: problems.append(str(said)))
     if problems:
