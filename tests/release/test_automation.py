@@ -10,6 +10,8 @@ import os
 import re
 import subprocess
 import sys
+import sysconfig
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -109,3 +111,56 @@ def test_the_hook_takes_the_files_of_skills_and_no_others() -> None:
     assert taken.search("skills/a/manifest.yaml")
     assert taken.search(".claude/skills/a/ground_truth.yaml")
     assert not taken.search("deploy/manifest.yaml")
+
+
+def probe(folder: Path, version: str) -> str:
+    """A requirement that needs no network: a wheel that holds nothing but its own name."""
+    wheel = folder / f"probe-{version}-py3-none-any.whl"
+    info = f"probe-{version}.dist-info"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(
+            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: probe\nVersion: {version}\n"
+        )
+        archive.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        archive.writestr(f"{info}/RECORD", "")
+    return f"probe @ {wheel.as_uri()}\n"
+
+
+def installed(repository: Path) -> list[str]:
+    """Names of the probe's versions in the hook's environment."""
+    return [p.name for p in repository.glob(".venv-light/lib/python*/site-packages/probe-*")]
+
+
+def test_the_hook_installs_anew_when_its_requirements_changed(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    (repository / "requirements").mkdir(parents=True)
+    (repository / "skilltrace_mlflow").symlink_to(ROOT / "skilltrace_mlflow")
+    (repository / "hooks").mkdir()
+    hook = repository / "hooks" / "skilltrace-validate"
+    hook.write_bytes((ROOT / "hooks" / "skilltrace-validate").read_bytes())
+    # The product's own requirements come from this environment, so that no network is needed.
+    packages = sysconfig.get_path("purelib")
+    (repository / "sitecustomize.py").write_text(f"import site\nsite.addsitedir({packages!r})\n")
+    requirements = repository / "requirements" / "light.txt"
+
+    def run() -> None:
+        command = ["bash", str(hook), str(SKILL / "manifest.yaml")]
+        environment = {**os.environ, "SKILLTRACE_PYTHON": sys.executable}
+        done = subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+
+    requirements.write_text(probe(tmp_path, "1.0"))
+    run()
+    assert installed(repository) == ["probe-1.0.dist-info"]
+    kept = repository / ".venv-light" / "kept"
+    kept.touch()
+    run()
+    assert kept.exists(), "nothing changed: the environment is used as it is"
+    requirements.write_text(probe(tmp_path, "2.0"))
+    run()
+    assert installed(repository) == ["probe-2.0.dist-info"]
+    assert not kept.exists()
