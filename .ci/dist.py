@@ -1,8 +1,10 @@
 """Build wheel and sdist of the committed tree, reproducibly: `python .ci/dist.py --outdir dist`.
 
 With `--tag v1.2.3` the version is the tag's, and `--notes FILE` gets that release's part of
-CHANGELOG.md; a tag without one is refused. Built from `git archive`, so that nothing that lies
-around gets in; file times are those of the commit. Needs hatchling and packaging.
+CHANGELOG.md; a tag without one is refused. With `--repository https://github.com/…` the metadata
+names it, and the README's links, which a package index cannot follow into a repository that it does
+not know, lead there. Built from `git archive`, so that nothing that lies around gets in; file times
+are those of the commit. Needs hatchling and packaging.
 """
 
 from __future__ import annotations
@@ -23,6 +25,18 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 _OWN = re.compile(r'^__version__ = "(.*)"$', re.MULTILINE)
+# Where a link leads, if that is a path of this repository: no address and no `#place`.
+_PATH = r"(?!#|[a-z]+:)([^)\s]+)\)"
+_PICTURE = re.compile(r"(!\[[^\]]*\]\()" + _PATH)
+_LINK = re.compile(r"(\]\()" + _PATH)
+_URLS = """\
+[project.urls]
+Homepage = "{repository}"
+Documentation = "{repository}/blob/{ref}/docs/index.md"
+Changelog = "{repository}/blob/{ref}/CHANGELOG.md"
+Issues = "{repository}/issues"
+
+"""
 
 
 def notes_of(changelog: str, version: str) -> str:
@@ -42,8 +56,32 @@ def version_of(tag: str) -> str:
     return text
 
 
-def build(outdir: Path, version: str | None = None) -> list[Path]:
-    """Wheel and sdist of HEAD in `outdir`."""
+def with_addresses(text: str, repository: str, ref: str) -> str:
+    """Markdown whose links into the repository are addresses there, at `ref`."""
+
+    def picture(found: re.Match[str]) -> str:
+        # GitHub gives an SVG out as a picture only where it is asked to.
+        ending = "?sanitize=true" if found[2].endswith(".svg") else ""
+        return f"{found[1]}{repository}/raw/{ref}/{found[2]}{ending})"
+
+    return _LINK.sub(rf"\1{repository}/blob/{ref}/\2)", _PICTURE.sub(picture, text))
+
+
+def at_home(tree: Path, repository: str, ref: str) -> None:
+    """Have metadata and README of `tree` lead to where the repository is; both are changed."""
+    if not re.fullmatch(r"https://[\w.:-]+(/[\w.-]+)+", repository):
+        raise SystemExit(f"{repository}: expected https://HOST/OWNER/NAME")
+    readme = tree / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    readme.write_text(with_addresses(text, repository, ref), encoding="utf-8")
+    project = tree / "pyproject.toml"
+    head, mark, rest = project.read_text(encoding="utf-8").partition("[project.scripts]\n")
+    urls = _URLS.format(repository=repository, ref=ref)
+    project.write_text(f"{head}{urls}{mark}{rest}", encoding="utf-8")
+
+
+def build(outdir: Path, version: str | None = None, repository: str | None = None) -> list[Path]:
+    """Wheel and sdist of HEAD in `outdir`; links lead to `repository`, where one is named."""
     git = ["git", "-C", str(ROOT)]
     moment = subprocess.check_output([*git, "log", "-1", "--format=%ct"], text=True).strip()
     outdir.mkdir(parents=True, exist_ok=True)
@@ -57,6 +95,9 @@ def build(outdir: Path, version: str | None = None) -> list[Path]:
             start = tree / "skilltrace_mlflow" / "__init__.py"
             text = start.read_text(encoding="utf-8")
             start.write_text(_OWN.sub(f'__version__ = "{version}"', text), encoding="utf-8")
+        if repository is not None:
+            head = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
+            at_home(tree, repository, head if version is None else f"v{version}")
         subprocess.run(
             [sys.executable, "-m", "hatchling", "build", "-d", str(outdir.resolve())],
             cwd=tree,
@@ -85,12 +126,13 @@ def main() -> int:
     parser.add_argument("--outdir", type=Path, default=Path("dist"))
     parser.add_argument("--tag")
     parser.add_argument("--notes", type=Path)
+    parser.add_argument("--repository", help="where the links of README and metadata lead")
     given = parser.parse_args()
     version = version_of(given.tag) if given.tag else None
     if version is not None and given.notes is not None:
         changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
         given.notes.write_text(notes_of(changelog, version), encoding="utf-8")
-    made = build(given.outdir, version)
+    made = build(given.outdir, version, given.repository)
     for path in made:
         if path.suffix == ".whl":
             check(path, version)

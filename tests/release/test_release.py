@@ -9,12 +9,16 @@ import subprocess
 import sys
 import tarfile
 import time
+import zipfile
+from email.message import Message
+from email.parser import BytesParser
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
+from markdown_it import MarkdownIt
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -52,6 +56,67 @@ def test_two_builds_are_equal_byte_for_byte(dist: ModuleType, tmp_path: Path) ->
     dist.check(first[0], "9.8.7")
     with pytest.raises(AssertionError):
         dist.check(first[0], "9.8.6")
+
+
+def metadata_of(made: list[Path]) -> list[Message]:
+    """The metadata that a package index shows: the wheel's and the sdist's."""
+    wheel, sdist = made
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [n for n in archive.namelist() if n.endswith(".dist-info/METADATA")]
+        first = archive.read(name)
+    with tarfile.open(sdist) as packed:
+        (name,) = [n for n in packed.getnames() if n.endswith("/PKG-INFO")]
+        file = packed.extractfile(name)
+        assert file is not None
+        second = file.read()
+    return [BytesParser().parsebytes(data) for data in (first, second)]
+
+
+def addresses(markdown: str) -> dict[str, list[str]]:
+    """Where the links (`a`) and pictures (`img`) of a page lead, as an index renders them."""
+    html = MarkdownIt("gfm-like", {"linkify": False}).render(markdown)
+    links = re.findall(r'<a href="([^"]*)"', html)
+    return {"a": links, "img": re.findall(r'<img src="([^"]*)"', html)}
+
+
+def test_a_release_leads_to_the_repository_that_made_it(dist: ModuleType, tmp_path: Path) -> None:
+    home = "https://github.com/someone/skilltrace"
+    made = dist.build(tmp_path, "9.8.7", home)
+    here = addresses((ROOT / "README.md").read_text(encoding="utf-8"))
+    for metadata in metadata_of(made):
+        urls = dict(line.split(", ") for line in metadata.get_all("Project-URL", []))
+        assert urls["Homepage"] == home
+        assert urls["Changelog"] == f"{home}/blob/v9.8.7/CHANGELOG.md"
+        shown = addresses(str(metadata.get_payload()))
+        assert [*map(len, shown.values())] == [*map(len, here.values())]
+        assert [a for a in (*shown["a"], *shown["img"]) if not a.startswith("https://")] == []
+        assert f"{home}/blob/v9.8.7/docs/checks.md#tool_limits" in shown["a"]
+        assert f"{home}/raw/v9.8.7/docs/images/verdicts.svg?sanitize=true" in shown["img"]
+        for address in shown["a"] + shown["img"]:
+            path = re.match(rf"{home}/(?:blob|raw)/v9\.8\.7/([^#?]+)", address)
+            assert path is None or (ROOT / path[1]).exists(), address
+
+
+def test_a_build_for_nobody_claims_no_home(dist: ModuleType, tmp_path: Path) -> None:
+    for metadata in metadata_of(dist.build(tmp_path)):
+        assert metadata.get_all("Project-URL") is None
+
+
+@pytest.mark.parametrize("home", ["github.com/a/b", "https://github.com", 'https://x/a"/b', ""])
+def test_a_repository_that_is_no_address_is_refused(
+    home: str, dist: ModuleType, tmp_path: Path
+) -> None:
+    with pytest.raises(SystemExit, match="expected https://HOST/OWNER/NAME"):
+        dist.at_home(tmp_path, home, "v1")
+
+
+def test_only_links_into_the_repository_are_changed(dist: ModuleType) -> None:
+    others = "[here](#d) <https://e.f> [e](https://e.f) [m](mailto:x@y.z)"
+    text = f"[a](docs/a.md#b) [![p](i.png)](c.md) {others}"
+    assert dist.with_addresses(text, "https://h/o/n", "r") == (
+        "[a](https://h/o/n/blob/r/docs/a.md#b) "
+        f"[![p](https://h/o/n/raw/r/i.png)](https://h/o/n/blob/r/c.md) {others}"
+    )
 
 
 @pytest.mark.parametrize("tag", ["1.2.3", "v1.2", "v01.2.3", "vnext", "v1.2.3-rc1"])
