@@ -147,7 +147,9 @@ def banned_tools(session: Session, parameters: BannedTools) -> Outcome:
     `python -m`, `ssh`) counts as run, as do a notebook's cell for a shell (`!git push`, `%sh`) and
     what another server's tool is given to run, in one argument or word by word; so do a variable
     that a program runs (`GIT_EDITOR='…'`), sed's `e`, `ssh -o ProxyCommand=…`, and the recipes of
-    a makefile that the same line writes. A function that is defined and never called did not run.
+    a makefile that the same line writes. Values that the line gives its variables are followed
+    (`${X%.py}`, `set --`, words taken apart at `IFS`, a script in `BASH_ENV`). A function that is
+    defined and never called did not run, nor did the body of a `for` over no words.
 
     Unknown: a command behind a program in no table (`frob git push`), an option in no table that
     could be the banned one in its other spelling, a command that is put together at run time
