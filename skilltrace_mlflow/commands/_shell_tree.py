@@ -25,7 +25,14 @@ from skilltrace_mlflow.commands._shell_nodes import (
     unmasked,
 )
 from skilltrace_mlflow.commands._shell_segments import KEYWORDS
-from skilltrace_mlflow.commands._shell_words import LONGEST, Words, as_one, bounded, output_of
+from skilltrace_mlflow.commands._shell_words import (
+    LONGEST,
+    Words,
+    as_one,
+    bounded,
+    in_turn,
+    output_of,
+)
 from skilltrace_mlflow.commands._wrapper_table import SHELLS
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS, Command, Redirect
 
@@ -123,7 +130,7 @@ class Walk(Words):
         if root.has_error:
             self.valid = False
         outside = self.within
-        output = "".join(self.visit(child, stdin) for child in root.named_children)
+        output = in_turn(self.visit(child, stdin) for child in root.named_children)
         self.within = outside
         if carried:
             self.folder = folder  # another shell's
@@ -180,7 +187,7 @@ class Walk(Words):
         self.conditional -= conditional
         if conditional or kind in ("test_command", "ERROR"):
             return UNKNOWN if any(outputs) else ""
-        return "".join(outputs)
+        return in_turn(outputs)
 
     def either(self, node: Node, stdin: str | None) -> str:
         """`a && b`, `a || b`; what stands behind `||` may not have run."""
@@ -192,7 +199,7 @@ class Walk(Words):
             self.within = (*outside, "otherwise")
         outputs += [self.visit(child, stdin) for child in rest]
         self.within = outside
-        return "".join(outputs)
+        return in_turn(outputs)
 
     def function(self, node: Node) -> str:
         """Remember a function; its body runs where it is called."""
@@ -252,7 +259,7 @@ class Walk(Words):
         before = ""
         while body and body[-1].type == "list":  # only the last command of `a && b > c` is meant
             *front, last = body.pop().named_children
-            before += "".join(self.visit(child, stdin) for child in front)
+            before = in_turn((before, *(self.visit(child, stdin) for child in front)))
             body.append(last)
         after: list[Node] = []
         behind: list[Node] = []
@@ -270,7 +277,7 @@ class Walk(Words):
                     stdin = self.content_of(child)
         if behind and body:
             self.behind[last_command(body[-1]).id] = behind
-        output = "".join(self.visit(child, stdin) for child in body)
+        output = in_turn(self.visit(child, stdin) for child in body)
         for name, appended in targets:
             earlier = self.files.get(name, "") if appended else ""
             self.files[name] = bounded(earlier + output)
@@ -278,7 +285,7 @@ class Walk(Words):
             return before
         for stage in after:
             output = self.visit(stage, output)
-        return before + output
+        return in_turn((before, output))
 
     def heredoc(self, node: Node, after: list[Node], targets: list[tuple[str, bool]]) -> str:
         """The text of a heredoc; what stands behind its start on the same line goes to `after`."""

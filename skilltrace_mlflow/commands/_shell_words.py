@@ -26,7 +26,7 @@ from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-__all__ = ["LONGEST", "Words", "as_one", "bounded", "output_of"]
+__all__ = ["LONGEST", "Words", "as_one", "bounded", "in_turn", "output_of"]
 
 _ALL_PARAMETERS = {"$@", "$*", "${@}", "${*}"}
 _OPEN_RUN = re.compile(f"[{UNKNOWN}{UNKNOWN_WORDS}]{{2,}}")
@@ -81,6 +81,8 @@ class Words(ABC):
                 return [UNKNOWN_WORDS]  # $A$B
             if pieces == [(UNKNOWN, True, True)] and raw.strip("${}") not in _PROGRAM_VARIABLES:
                 return [UNKNOWN_WORDS]  # $cmd may hold options as well
+            if raw == UNKNOWN:  # what another line left open, as in `sh -c "$cmd x"`
+                return [UNKNOWN_WORDS]
         words = [""]
         solid = False  # quotes make even an empty word a word
         for text, plain, split in pieces:
@@ -163,7 +165,7 @@ class Words(ABC):
     def substitution(self, node: Node, stdin: str | None = None) -> str:
         self.carried += 1
         self.substituted += 1
-        text = "".join(self.visit(child, stdin) for child in node.named_children)
+        text = in_turn(self.visit(child, stdin) for child in node.named_children)
         self.substituted -= 1
         self.carried -= 1
         return as_one(text.rstrip("\n")) if text else UNKNOWN
@@ -232,6 +234,18 @@ def _joined(pieces: Iterable[tuple[str, bool, bool]]) -> Iterator[tuple[str, boo
 def as_one(text: str) -> str:
     """What several programs or values make up side by side is as unknown as what one does."""
     return _OPEN_RUN.sub(lambda run: max(run.group()), text)  # one of several words, if any is
+
+
+def in_turn(outputs: Iterable[str]) -> str:
+    """What statements write in turn; a program whose output is not known ends its line."""
+    text = ""
+    open_end = False
+    for output in outputs:
+        if output and open_end:
+            text += "\n"
+        text += output
+        open_end = output == UNKNOWN or (open_end and not output)
+    return text
 
 
 def bounded(text: str) -> str:

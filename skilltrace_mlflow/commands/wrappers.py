@@ -175,11 +175,16 @@ def is_shell_program(program: str) -> bool:
 def runs_operands(words: Sequence[str]) -> int | None:
     """Where the words that a known program may run begin, in a way of it that is in no table.
 
-    `nomad alloc exec x rm`: behind a word that says so. None where the tables know what runs.
+    `nomad alloc exec x rm`: behind a word that says so; `uv $SUB rm`: behind one that may. None
+    where the tables know what runs.
     """
     program = program_of(words[0])
     if program in _OWN_ARGUMENTS or carried(Command(words=tuple(words))):
         return None
+    if any(_PATHS.get((SYNONYMS.get(program, program).split() or [""])[0], ())):
+        first = next((at for at, word in enumerate(words) if at and not word.startswith("-")), 0)
+        if UNKNOWN in words[first] or UNKNOWN_WORDS in words[first]:
+            return first + 1
     return next((at + 1 for at, word in enumerate(words) if at and word in _RUNNING), None)
 
 
