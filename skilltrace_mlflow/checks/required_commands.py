@@ -12,7 +12,7 @@ from skilltrace_mlflow.checks._parameters import About, Items, declare, each
 from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.commands.pattern import Pattern, parse_pattern
 from skilltrace_mlflow.errors import ParameterError
-from skilltrace_mlflow.matching.command_calls import calls_matching
+from skilltrace_mlflow.matching.command_calls import CallMatch, calls_matching
 from skilltrace_mlflow.session import Session
 
 __all__ = ["RequiredCommands", "required_commands"]
@@ -76,9 +76,12 @@ def required_commands(session: Session, parameters: RequiredCommands) -> Outcome
 
     Seen: command lines and SQL as `banned_tools` reads them, behind known launchers too.
 
-    Unknown: what stands behind `||` or `exit` or is a function of that name, what is put together
-    at run time and could be it, what an unknown program may run, and a command that is not found
-    where the record has gaps.
+    A program that is asked for its help or its version did not do its work, unless the pattern asks
+    for that, too.
+
+    Unknown: what may not have run (behind `||` or `exit`, in a branch of `if` or `case`) or is a
+    function of that name, a dry run, what is put together at run time and could be it, what an
+    unknown program may run, and a command that is not found where the record has gaps.
 
     Out of sight: the text of script files, and whether the command did what was wanted.
     """
@@ -88,16 +91,26 @@ def required_commands(session: Session, parameters: RequiredCommands) -> Outcome
     findings = []
     for pattern in parameters.commands:
         certain, possible = calls_matching(session, pattern, first=True)
-        sure = [found_call for found_call in certain if not found_call.otherwise]
-        if sure:
-            text, met = f"{pattern.text}: {sure[0].describe()}", True
-        elif certain:
-            why = "which ran only if the command in front of || failed"
-            text, met = f"{pattern.text}: {certain[0].describe()}, {why}", None
-        elif possible:
-            text, met = f"{pattern.text}: {possible[0].describe()}", None
-        else:
-            text, met = f"{pattern.text}: not run", False
-        calls = tuple(found_call.call for found_call in (*certain, *possible))
+        text, met = _said(certain, possible)
+        text = f"{pattern.text}: {text}"
+        calls = tuple(found.call for found in (*certain, *possible))
         findings.append(Finding(text=text, met=met, could_meet=True, calls=calls))
     return conclude(session, findings, threshold=parameters.threshold)
+
+
+def _said(certain: list[CallMatch], possible: list[CallMatch]) -> tuple[str, bool | None]:
+    """What is to be said of the calls that met a pattern or may have, and whether it was met."""
+    at_work = [found for found in certain if not found.held_back]
+    ran = [found for found in at_work if not found.otherwise]
+    if ran:
+        return ran[0].describe(), True
+    if at_work:
+        return f"{at_work[0].describe()}, which may not have run", None
+    rehearsed = [found for found in certain if found.held_back == "dry run"]
+    if rehearsed:
+        return f"{rehearsed[0].describe()}, a dry run", None
+    if possible:
+        return possible[0].describe(), None
+    if certain:
+        return f"not run; {certain[0].describe()} asks for its {certain[0].held_back}", False
+    return "not run", False

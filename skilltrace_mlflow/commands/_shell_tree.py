@@ -50,6 +50,7 @@ _CONDITIONAL = {
     "while_statement",
     "c_style_for_statement",
 }
+_ALWAYS = ("true", ":")
 _MOST_ROUNDS = 60
 _OPERATORS = ("<>", "&>>", "&>", ">>", ">|", ">&", ">", "<")  # `2>&1` writes no file
 _MOST_CALLS = 200
@@ -176,14 +177,22 @@ class Walk(Words):
         conditional = kind in _CONDITIONAL
         self.conditional += conditional
         outputs = []
-        condition = node.child_by_field_name("condition") if conditional else None
-        if condition is not None and text_of(condition) == "false":
+        asked = node.children_by_field_name("condition") if conditional else []
+        if asked and text_of(asked[0]) == "false":
             self.within = (*self.within, "otherwise")  # which `visit` takes back
+        decided = bool(asked) and text_of(asked[0]) in _ALWAYS
+        branches = kind == "case_item" or (kind == "if_statement" and not decided)
         for child in node.named_children:
             if child.type in EXPRESSIONS:
                 self.value(child)
-            else:
-                outputs.append(self.visit(child, stdin))
+                continue
+            outside = self.within
+            chosen = branches and child.id not in {part.id for part in asked}
+            if chosen:
+                self.within = (*outside, "otherwise")
+            outputs.append(self.visit(child, stdin))
+            if chosen:
+                self.within = outside
         self.conditional -= conditional
         if conditional or kind in ("test_command", "ERROR"):
             return UNKNOWN if any(outputs) else ""

@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from skilltrace_mlflow.commands._leave_alone import LEAVE_ALONE
 from skilltrace_mlflow.commands._option_match import could_become, option_meets, same_operand
@@ -51,18 +52,22 @@ from skilltrace_mlflow.commands.wrappers import (
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.text import cut
 
-__all__ = ["CommandMatch", "CommandPattern", "parse_command_pattern"]
+__all__ = ["CommandMatch", "CommandPattern", "HeldBack", "parse_command_pattern"]
 
 
 _CMD_SWITCH = re.compile(r"(?:/[A-Za-z])+")
+
+
+HeldBack = Literal["", "help", "version", "dry run"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class CommandMatch:
     """Where a pattern was met: the command as written, how sure that is, and how it was read.
 
-    `otherwise`: only where another command failed, as `b` in `a || b`.
+    `otherwise`: only under a condition, as `b` in `a || b`.
     `reason` says why it is not sure, where that is no matter of the reader.
+    `held_back` says what the program was asked for in place of its work.
     """
 
     met: bool | None
@@ -70,6 +75,12 @@ class CommandMatch:
     parser: str = ""
     reason: str = ""
     otherwise: bool = False
+    held_back: HeldBack = ""
+
+    @property
+    def in_earnest(self) -> bool:
+        """Whether the command certainly ran, and was to do its work."""
+        return self.met is True and not self.otherwise and not self.held_back
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,8 +121,9 @@ class CommandPattern:
                     command=_shown(command),
                     parser=script.parser,
                     otherwise="otherwise" in command.within,
+                    held_back=_held_back(self.parts[last], command),
                 )
-                if not found.otherwise:
+                if found.in_earnest:
                     return found
                 second = second or found
                 continue
@@ -247,6 +259,23 @@ def _part(command: Command) -> _Part:
     arguments, eager = read_arguments(program, words), read_arguments(program, words, eager=True)
     valued = any(option.value is not None and not option.known for option in eager.options)
     return _Part(program=program, arguments=arguments, eager=eager if valued else None)
+
+
+_HELP = {"--help", "-help"}
+_DRY = {"--dry-run", "--dryrun"}
+
+
+def _held_back(part: _Part, command: Command) -> HeldBack:
+    """What a program was asked for in place of its work; empty if the pattern asks for it, too."""
+    options = read_arguments(part.program, command.words[1:]).options
+    plain = (option for option in options if option.value in (None, "client", "server"))
+    names = {name for option in plain for name in option.names}
+    names -= {name for option in part.arguments.options for name in option.names}
+    if names & _HELP:
+        return "help"
+    if "--version" in names and command.words[-1] == "--version":
+        return "version"
+    return "dry run" if names & _DRY else ""
 
 
 def _why(part: _Part, command: Command) -> str:

@@ -152,7 +152,7 @@ def runs_where(words: Sequence[str]) -> tuple[str, ...]:
     """What is to be said of the place of what a command runs: on another machine or in a container
     (`elsewhere`), at another time (`otherwise`)."""
     program = program_of(words[0])
-    if program in _LATER:
+    if program in _LATER or (program == "trap" and not {"EXIT", "0"} & set(words[2:])):
         return ("otherwise",)
     first = (SYNONYMS.get(program, program).split() or [""])[0]
     subs = _AWAY_BY.get(first, ())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from skilltrace_mlflow.commands.command_pattern import CommandMatch, CommandPattern
+from skilltrace_mlflow.commands.command_pattern import CommandMatch, CommandPattern, HeldBack
 from skilltrace_mlflow.commands.pattern import Pattern
 from skilltrace_mlflow.commands.prefilter import Line
 from skilltrace_mlflow.commands.shell import reads_posix
@@ -28,7 +28,8 @@ __all__ = ["CallMatch", "calls_matching", "near_misses"]
 class CallMatch:
     """A call that meets a ban, or may meet it (then `reason` says what is not known).
 
-    `otherwise`: only where another command of its line failed.
+    `otherwise`: only under a condition, as where another command of its line failed. `held_back`
+    says what the program was asked for in place of its work.
     """
 
     call: ToolCall
@@ -36,6 +37,7 @@ class CallMatch:
     parser: str = ""
     reason: str = ""
     otherwise: bool = False
+    held_back: HeldBack = ""
 
     def describe(self) -> str:
         """For a rationale: what was called, whether it was refused, why it is doubtful."""
@@ -61,7 +63,7 @@ def calls_matching(
             match = _HIDDEN
         if match is not None:
             matched.append((call, match))
-            if first and match.met and not match.otherwise:
+            if first and match.in_earnest:
                 return [_call_match(call, match)], []
     if pattern.sql is not None:
         for name, calls in calls_by_name(session).items():
@@ -146,6 +148,7 @@ def _call_match(call: ToolCall, match: CommandMatch) -> CallMatch:
         parser=match.parser,
         reason=reason,
         otherwise=match.otherwise,
+        held_back=match.held_back,
     )
 
 
