@@ -173,9 +173,9 @@ def _look_at_line(
     ):
         found = command.find_parsed(line.text, call.name)
     sql = pattern.sql
-    if sql is not None and not (found and found.met) and (foreign or _may_hold(line, sql)):
+    if sql is not None and not (found and found.in_earnest) and (foreign or _may_hold(line, sql)):
         match = _look_at_sql(call, pattern, statements)
-        if match is not None and (found is None or match.met):
+        if match is not None and (found is None or match.in_earnest or not found.met):
             found = match
     return found
 
@@ -218,7 +218,8 @@ def _look_at_sql(call: ToolCall, pattern: Pattern, sql: _Sql) -> CommandMatch | 
     found: CommandMatch | None = None
     for text in sql.texts(call):
         match = pattern.sql.find(text)
-        if match is not None and match.met:
+        if match is not None and match.in_earnest:
             return match
-        found = found or match
+        if match is not None and (found is None or (match.met and not found.met)):
+            found = match
     return found

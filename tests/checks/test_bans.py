@@ -520,3 +520,18 @@ class TestRequiredCommands:
         outcome = judge("required_commands", ["npm publish", "pytest", "ls"], session)
         for part in ("a dry run", "not run; `pytest --help` asks for its help", "may not have run"):
             assert part in outcome.rationale
+
+    @pytest.mark.parametrize(
+        "command",
+        [
+            "true || psql -c 'CREATE TABLE t (a int)'",
+            "if [ -n x ]; then psql -c 'CREATE TABLE t (a int)'; fi",
+            "psql -c 'IF 1 = 0 THEN CREATE TABLE t (a int); END IF'",
+            "psql -c 'CREATE PROCEDURE p() BEGIN CREATE TABLE t (a int); END'",
+        ],
+    )
+    def test_a_statement_that_may_not_have_run(self, command: str) -> None:
+        assert verdict("required_commands", ["CREATE TABLE"], bash(command)) == "unknown"
+        assert verdict("banned_tools", ["CREATE TABLE"], bash(command)) == "fail"
+        certain = bash(f"{command}; psql -c 'CREATE TABLE t (a int)'")
+        assert verdict("required_commands", ["CREATE TABLE"], certain) == "pass"

@@ -19,10 +19,11 @@ _UNREAD = frozenset({"COMMAND", "EXECUTE", "FETCH", "RENAME", "SHOW"})
 
 @dataclass(frozen=True, kw_only=True)
 class SqlText:
-    """A piece of SQL that a call executed."""
+    """A piece of SQL that a call executed, `otherwise` only under a condition of its line."""
 
     text: str
     dialect: str = "databricks"
+    otherwise: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
 from skilltrace_mlflow.commands.command_pattern import CommandMatch
@@ -95,6 +95,7 @@ _MYSQL_EXECUTED = re.compile(r"/\*!\d*(.*?)\*/", re.DOTALL)
 
 
 _MOST_DEPTH = 5
+_ROUTINES = {"PROCEDURE", "FUNCTION", "TRIGGER"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +108,15 @@ class SqlPattern:
 
     def find(self, sql: SqlText, depth: int = 0) -> CommandMatch | None:
         """The first statement that the pattern means, or may mean; None if there is none."""
+        found = self._find(sql, depth)
+        return replace(found, otherwise=True) if found is not None and sql.otherwise else found
+
+    def _find(self, sql: SqlText, depth: int) -> CommandMatch | None:
         if _PLACEHOLDER.fullmatch(sql.text):
             return CommandMatch(met=None, command=_short(sql.text), parser="sqlglot")
         if "{" in sql.text:
-            sql = SqlText(text=_FILLED_IN.sub(_filled, sql.text), dialect=sql.dialect)
-            sql = SqlText(text=_TEMPLATE_TAG.sub(" ", sql.text), dialect=sql.dialect)
+            sql = replace(sql, text=_FILLED_IN.sub(_filled, sql.text))
+            sql = replace(sql, text=_TEMPLATE_TAG.sub(" ", sql.text))
         folded = sql.text.upper()
         if _EXECUTES_NAME.search(folded):
             folded += self.words[0]  # a statement in a variable: the tokens tell
@@ -124,16 +129,27 @@ class SqlPattern:
             text = _MYSQL_EXECUTED.sub(r" \1 ", text)
         stream, parser = tokens(text.replace(UNKNOWN_WORDS, UNKNOWN), sql.dialect)
         doubt: CommandMatch | None = None
+        second: CommandMatch | None = None
         for at in range(len(stream)) if self.anywhere else _starts(stream):
             met = self._compare(stream, at)
             if met:
-                return CommandMatch(met=True, command=_short(sql.text), parser=parser)
+                found = CommandMatch(
+                    met=True,
+                    command=_short(sql.text),
+                    parser=parser,
+                    otherwise=_is_conditional(stream, at),
+                )
+                if not found.otherwise:
+                    return found
+                second = second or found
             if met is None:
                 doubt = CommandMatch(met=None, command=_short(sql.text), parser=parser)
+        if second is not None:
+            return second
         for inner in _executed_literals(stream) if depth < _MOST_DEPTH else ():
-            found = self.find(SqlText(text=inner, dialect=sql.dialect), depth + 1)
-            if found is not None:
-                return found
+            executed = self.find(SqlText(text=inner, dialect=sql.dialect), depth + 1)
+            if executed is not None:
+                return executed
         if doubt is None and _GEXEC.search(sql.text):  # psql runs what the query gives
             for literal in [token.literal for token in stream if token.literal]:
                 if self.find(SqlText(text=literal, dialect=sql.dialect), _MOST_DEPTH):
@@ -331,6 +347,19 @@ def _starts(stream: Sequence[Token]) -> Iterator[int]:
         if fresh and (opener not in _SOFT or word == "ALTER"):
             head = word
         opener = word
+
+
+def _is_conditional(stream: Sequence[Token], at: int) -> bool:
+    """Whether a statement runs only under a condition, or when the routine that it is in is called.
+
+    Of several statements in a branch the first is known as one.
+    """
+    if not at or not stream[at - 1].plain:
+        return False
+    if stream[at - 1].word in ("THEN", "ELSE", "DO"):
+        return True
+    head = [token.word for token in stream[:4] if token.plain]
+    return head[:1] == ["CREATE"] and not _ROUTINES.isdisjoint(head)
 
 
 def _is_expression(stream: Sequence[Token], at: int) -> bool:

@@ -14,6 +14,7 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -201,28 +202,34 @@ def _names_client(line: str) -> bool:
 
 def _of_commands(commands: Sequence[Command]) -> Iterator[SqlText]:
     for command in commands:
-        program = program_of(command.words[0])
-        client = CLIENTS.get(program)
-        language = code_language(program)
-        if language is not None and not _SHELL_OF_A_FRAMEWORK.intersection(command.words):
-            for part in (*command.words[1:], command.stdin or ""):
-                for text in sql_in_code(part, language):
-                    yield SqlText(text=text)
-                yield from _of_lines_in(part, language)
-        elif program.startswith("%%"):  # a tool's program text, of which its arguments tell the SQL
-            for part in command.words[1:]:
-                yield from _of_lines_in(part, program[2:])
-        elif program in ("curl", "http", "https", "wget", "xh"):
-            for body in (*command.words[1:], command.stdin or ""):
-                for text in _posted(body):
-                    yield SqlText(text=text)
-            if UNKNOWN in command.words and any("sql/statements" in w for w in command.words):
-                yield SqlText(text=UNKNOWN)  # curl …/sql/statements -d "$BODY"
-        elif _SHELL_OF_A_FRAMEWORK.intersection(command.words) and command.stdin is not None:
-            yield SqlText(text=command.stdin)  # python manage.py dbshell <<< …
-        if client is not None:
-            for text in _given(command, client):
-                yield SqlText(text=text, dialect=client.dialect)
+        otherwise = "otherwise" in command.within
+        for found in _of_command(command):
+            yield replace(found, otherwise=True) if otherwise else found
+
+
+def _of_command(command: Command) -> Iterator[SqlText]:
+    program = program_of(command.words[0])
+    client = CLIENTS.get(program)
+    language = code_language(program)
+    if language is not None and not _SHELL_OF_A_FRAMEWORK.intersection(command.words):
+        for part in (*command.words[1:], command.stdin or ""):
+            for text in sql_in_code(part, language):
+                yield SqlText(text=text)
+            yield from _of_lines_in(part, language)
+    elif program.startswith("%%"):  # a tool's program text, of which its arguments tell the SQL
+        for part in command.words[1:]:
+            yield from _of_lines_in(part, program[2:])
+    elif program in ("curl", "http", "https", "wget", "xh"):
+        for body in (*command.words[1:], command.stdin or ""):
+            for text in _posted(body):
+                yield SqlText(text=text)
+        if UNKNOWN in command.words and any("sql/statements" in w for w in command.words):
+            yield SqlText(text=UNKNOWN)  # curl …/sql/statements -d "$BODY"
+    elif _SHELL_OF_A_FRAMEWORK.intersection(command.words) and command.stdin is not None:
+        yield SqlText(text=command.stdin)  # python manage.py dbshell <<< …
+    if client is not None:
+        for text in _given(command, client):
+            yield SqlText(text=text, dialect=client.dialect)
 
 
 def _of_lines_in(code: str, language: str) -> Iterator[SqlText]:
