@@ -29,9 +29,11 @@ from skilltrace_mlflow.commands.sql._tokens import SqlText
 from skilltrace_mlflow.commands.sql.patterns import parse_sql_pattern
 from skilltrace_mlflow.comparison.records import read_results
 from skilltrace_mlflow.errors import ParameterError, SkillTraceError
+from skilltrace_mlflow.evaluation import trace_eval
 from skilltrace_mlflow.expectations import load_ground_truth, load_manifest
 from skilltrace_mlflow.matching.selectors import parse_selector
 from skilltrace_mlflow.metrics import compute_metrics
+from skilltrace_mlflow.report.lines import to_jsonl
 from skilltrace_mlflow.score import parse_and_compute_metrics
 from skilltrace_mlflow.sources.load import load_file
 from skilltrace_mlflow.sources.metrics_dict import session_from_metrics_dict
@@ -119,6 +121,12 @@ def _metrics() -> dict[str, Any]:
 def _dumped() -> dict[str, Any]:
     session = parse_transcript(SKILL / "traces" / "demo-subagent.jsonl")
     return json.loads(json.dumps(session_to_json(session)))
+
+
+@cache
+def _result_lines() -> list[Any]:
+    traces = [SKILL / "traces" / f"demo-{name}.jsonl" for name in ("good", "failing")]
+    return [json.loads(line) for line in to_jsonl(trace_eval(SKILL, traces)).splitlines()]
 
 
 def _of(documents: list[Any], data: bytes) -> Any:
@@ -244,7 +252,13 @@ def command_pattern(data: bytes) -> None:
 
 
 def results(data: bytes) -> None:
-    """A file of result lines."""
+    """A file of result lines that an evaluation wrote, changed."""
+    lines = changed(_result_lines(), data)
+    read_results(_file("results.jsonl", "\n".join(map(_dump, lines)).encode()))
+
+
+def results_bytes(data: bytes) -> None:
+    """Bytes in place of a file of result lines."""
     read_results(_file("results.jsonl", data))
 
 
@@ -253,7 +267,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     for target in (
         transcript, transcript_bytes, trace, table_row, dumped_session, metrics_dictionary,
         trace_file, manifest, ground_truth, yaml_bytes, shell, powershell, sql, selector,
-        command_pattern, results,
+        command_pattern, results, results_bytes,
     )
 }  # fmt: skip
 
@@ -286,7 +300,7 @@ SEEDS: dict[str, tuple[bytes, ...]] = {
     "sql": tuple(text.encode() for text in _SQL),
     "selector": (b"Bash(git push:*)", b"mcp__databricks__delete_*", b"Read(./secrets/**)"),
     "command_pattern": (b"rm -rf", b"DROP DATABASE", b"git push ... --force", b"* | sh"),
-    "results": (_dump(_RESULT).encode(),),
+    "results_bytes": (_dump(_RESULT).encode(),),
 }
 """What a target begins from, where its bytes are the text itself."""
 
