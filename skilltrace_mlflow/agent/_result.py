@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import shutil
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,9 @@ def _response(result: Mapping[str, Any] | None, session: Session | None) -> str 
 
 def _cost(result: Mapping[str, Any] | None, session: Session | None) -> float | None:
     said = None if result is None else result.get("total_cost_usd")
-    if isinstance(said, (int, float)) and 0 <= said < math.inf:  # nothing else can be summed
+    if (
+        isinstance(said, (int, float)) and 0 <= said <= sys.float_info.max
+    ):  # nothing else can be summed
         return float(said)
     return None if session is None else compute_metrics(session).cost_usd
 

@@ -6,7 +6,6 @@ The writer is `report.lines`; a live result and its line read back give equal re
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import tempfile
@@ -31,6 +30,7 @@ __all__ = [
     "records_of",
 ]
 
+_LARGEST = 1e15  # of anything: tokens, seconds, dollars
 _VERDICTS = ("pass", "fail", "unknown", "error")
 
 
@@ -204,7 +204,12 @@ def _lower_bounds(numbers: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether it is one that can be a figure: JSON's integers have no end, and sums have to be
+    finite.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return False
+    return abs(value) <= _LARGEST
 
 
 RESULTS_ARTIFACT = "skilltrace/results.jsonl"

@@ -26,7 +26,7 @@ __all__ = [
 MOST_RECORDS = 1_000_000
 """No session has more of anything; a greater count would be unfolded until memory ends."""
 
-_LARGEST = 1e15  # of seconds or dollars: infinities and what is no number are none
+_LARGEST = 1e15  # of anything: endless integers, infinities and what is no number are none
 
 
 def as_time(value: Any, where: str) -> datetime | None:
@@ -109,7 +109,7 @@ def as_counts(container: Mapping[str, Any], key: str) -> dict[str, int] | None:
 def as_count(value: Any, where: str) -> int | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _LARGEST:
         raise InputError(f"{where}: expected a count, got {value!r:.80}")
     return value
 

@@ -8,7 +8,6 @@ Code's own result. A sub-agent's steps stand among the others, marked under `ext
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
@@ -31,6 +30,7 @@ from skilltrace_mlflow.session import (
 __all__ = ["is_atif", "session_from_atif"]
 
 _PREFIX = "ATIF-v1."
+_LARGEST = 1e15  # of tokens or dollars: sums and prices of them stay finite
 _FAILED = ("is_error", "tool_result_is_error")
 # What Claude Code tells the model of a skill that was loaded; no prompt of a person.
 _SKILL_TEXT = "Base directory for this skill:"
@@ -254,7 +254,7 @@ def _number(value: Any) -> float | None:
     """A finite number that is not negative; nothing else can be summed."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if 0 <= value < math.inf else None
+    return float(value) if 0 <= value <= _LARGEST else None
 
 
 def _count(value: Any) -> int | None:

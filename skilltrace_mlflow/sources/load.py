@@ -307,7 +307,7 @@ def _load_document(file: Path) -> Evidence:
     document: Any
     try:
         document = json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"{file}: not readable as JSON ({error}); a transcript's name ends in .jsonl"
         ) from None
@@ -337,9 +337,14 @@ def _load_document(file: Path) -> Evidence:
         from skilltrace_mlflow.sources.mlflow.trace import session_from_trace
 
         session = session_from_trace(document)
-        trace_id = document["info"].get("trace_id")
+        info = document["info"]
+        trace_id = info.get("trace_id") if isinstance(info, dict) else None
         return Evidence(
-            name=name, source=str(file), session=session, trace_id=trace_id, whole_session=False
+            name=name,
+            source=str(file),
+            session=session,
+            trace_id=trace_id if isinstance(trace_id, str) else None,
+            whole_session=False,
         )
     raise InputError(
         f"{file}: neither a dumped trace nor a trace's JSON; a transcript's name ends in .jsonl"

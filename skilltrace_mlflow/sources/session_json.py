@@ -27,6 +27,7 @@ FORMAT = "skilltrace.session/1"
 _BESIDE = frozenset({"format", "trace_id", "whole_session"})
 _LOADED = {"load_result": "result"}  # record field: key in the document
 _DROPPED = frozenset({"cache"})
+_LARGEST = 1e30  # beyond what any reader takes: JSON's integers have no end, and prices are floats
 _PRIMITIVES: dict[Any, tuple[type, ...]] = {
     int: (int,),
     float: (int, float),
@@ -136,7 +137,9 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if expected is not None and not isinstance(value, expected):
         raise InputError(f"{where}: expected {hint.__name__}, got {type(value).__name__}")
     if hint in (int, float) and value < 0 and not where.endswith(".position"):
-        raise InputError(f"{where}: expected a number that is not negative, got {value}")
+        raise InputError(f"{where}: expected a number that is not negative, got {value!r:.80}")
+    if hint in (int, float) and not value <= _LARGEST:
+        raise InputError(f"{where}: expected a number that a session can have, got {value!r:.80}")
     if (origin or hint) in (Mapping, dict) and not isinstance(value, Mapping):
         raise InputError(f"{where}: expected an object, got {type(value).__name__}")
     return value

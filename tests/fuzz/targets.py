@@ -27,13 +27,14 @@ from skilltrace_mlflow.commands.powershell.reader import read_powershell
 from skilltrace_mlflow.commands.shell import read_script
 from skilltrace_mlflow.commands.sql._tokens import SqlText
 from skilltrace_mlflow.commands.sql.patterns import parse_sql_pattern
-from skilltrace_mlflow.comparison.records import read_results
+from skilltrace_mlflow.comparison.compare import compare_results
+from skilltrace_mlflow.comparison.records import ResultRecord, read_results
 from skilltrace_mlflow.errors import ParameterError, SkillTraceError
 from skilltrace_mlflow.evaluation import trace_eval
 from skilltrace_mlflow.expectations import load_ground_truth, load_manifest
 from skilltrace_mlflow.matching.selectors import parse_selector
 from skilltrace_mlflow.metrics import compute_metrics
-from skilltrace_mlflow.report.lines import to_jsonl
+from skilltrace_mlflow.report.lines import to_json, to_jsonl
 from skilltrace_mlflow.score import parse_and_compute_metrics
 from skilltrace_mlflow.sources.load import load_file
 from skilltrace_mlflow.sources.metrics_dict import session_from_metrics_dict
@@ -129,6 +130,27 @@ def _result_lines() -> list[Any]:
     return [json.loads(line) for line in to_jsonl(trace_eval(SKILL, traces)).splitlines()]
 
 
+@cache
+def _evaluation() -> dict[str, Any]:
+    """The example skill on three sessions as one document, one of them tried twice."""
+    traces = [SKILL / "traces" / f"demo-{name}.jsonl" for name in ("good", "failing", "subagent")]
+    document = json.loads(to_json(trace_eval(SKILL, traces)))
+    document["results"].append({**document["results"][0], "attempt": 2})
+    return document
+
+
+@cache
+def _results() -> tuple[ResultRecord, ...]:
+    return read_results(_file("before.json", json.dumps(_evaluation(), indent=1).encode()))
+
+
+@cache
+def _steps() -> dict[str, Any]:
+    """A trajectory of another harness (ATIF)."""
+    kept = ROOT / "tests" / "data" / "bridges" / "atif-subagent.json"
+    return json.loads(kept.read_text(encoding="utf-8"))
+
+
 def _of(documents: list[Any], data: bytes) -> Any:
     """One of the documents, changed."""
     return changed(documents[data[0] % len(documents)] if data else documents[0], data[1:])
@@ -198,7 +220,13 @@ def metrics_dictionary(data: bytes) -> None:
 
 
 def trace_file(data: bytes) -> None:
-    """A file that `--trace` names and whose name says JSON."""
+    """A file that `--trace` names and whose name says JSON: one of several forms, changed."""
+    document = _of([*_traces(), _metrics(), _dumped(), _steps()], data)
+    load_file(_file("trace.json", _dump(document).encode()))
+
+
+def trace_file_bytes(data: bytes) -> None:
+    """The same file with bytes that are seldom JSON."""
     load_file(_file("trace.json", data))
 
 
@@ -257,6 +285,13 @@ def results(data: bytes) -> None:
     read_results(_file("results.jsonl", "\n".join(map(_dump, lines)).encode()))
 
 
+def evaluation(data: bytes) -> None:
+    """The same results as one document, changed, and what `compare` says of both."""
+    document = changed(_evaluation(), data)
+    after = read_results(_file("results.json", json.dumps(document, indent=1).encode()))
+    compare_results(_results(), after).to_dict()
+
+
 def results_bytes(data: bytes) -> None:
     """Bytes in place of a file of result lines."""
     read_results(_file("results.jsonl", data))
@@ -266,8 +301,8 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
         transcript, transcript_bytes, trace, table_row, dumped_session, metrics_dictionary,
-        trace_file, manifest, ground_truth, yaml_bytes, shell, powershell, sql, selector,
-        command_pattern, results, results_bytes,
+        trace_file, trace_file_bytes, manifest, ground_truth, yaml_bytes, shell, powershell, sql,
+        selector, command_pattern, results, evaluation, results_bytes,
     )
 }  # fmt: skip
 
@@ -293,7 +328,7 @@ _SQL = (
 )
 SEEDS: dict[str, tuple[bytes, ...]] = {
     "transcript_bytes": ("\n".join(map(_dump, _lines("read-edit")[:4])).encode(),),
-    "trace_file": (_dump(_traces()[0]).encode()[:4096], b'[{"type": "result"}]'),
+    "trace_file_bytes": (_dump(_traces()[0]).encode()[:4096], b'[{"type": "result"}]'),
     "yaml_bytes": tuple((SKILL / name).read_bytes() for name in ("manifest.yaml",)),
     "shell": tuple(text.encode() for text in _SHELL),
     "powershell": tuple(text.encode() for text in _POWERSHELL),

@@ -8,6 +8,7 @@ tool's arguments nothing or only path and command is exported, unless the user o
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -199,7 +200,6 @@ def _add_call(parts: Parts, span: SpanView, below: Iterable[SpanView], agent: st
     if text is None:
         parts.lacks("tool_results", "results: " + _NOT_LOGGED.format("OTEL_LOG_TOOL_CONTENT"))
     outcome, said = _outcome(span, below, text)
-    duration = span.get("duration_ms")
     call = ToolCall(
         id=span.text("tool_use_id") or span.text("gen_ai.tool.call.id") or span.id,
         name=name,
@@ -210,7 +210,7 @@ def _add_call(parts: Parts, span: SpanView, below: Iterable[SpanView], agent: st
         outcome=outcome,
         outcome_reason=said,
         agent=agent,
-        duration_ms=float(duration) if isinstance(duration, int | float) else None,
+        duration_ms=_duration(span.get("duration_ms")),
         load_result=text,
     )
     if parts.first("call", call.id):
@@ -246,6 +246,13 @@ def _result(span: SpanView) -> str | None:
             if isinstance(value, str) and value != _REDACTED:
                 return value
     return None
+
+
+def _duration(value: object) -> float | None:
+    """Milliseconds, None for what no duration can be."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if 0 <= value <= sys.float_info.max else None
 
 
 def _outcome(

@@ -16,6 +16,7 @@ so far, those of earlier processes and those that ran side by side: no time on t
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -71,7 +72,7 @@ def stated_of(models: object, cost: float | None, unknown_cost: bool | None) -> 
         for kind, value in known.items():
             sums[kind] = sums.get(kind, 0) + (value or 0)
         price = usage.get("costUSD")
-        if isinstance(price, (int, float)) and price >= 0:
+        if isinstance(price, (int, float)) and 0 <= price <= sys.float_info.max:
             costs[model] = costs.get(model, 0.0) + float(price)
     return Stated(models=figures, costs=costs, cost=None if unknown_cost else cost)
 

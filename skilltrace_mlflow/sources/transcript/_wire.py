@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from datetime import datetime, timezone
-from math import isfinite
+from sys import float_info
 from typing import Annotated, Any, get_type_hints
 
 import msgspec
@@ -309,7 +309,7 @@ def amount(value: float | None) -> float | None:
     """The number, None for infinities, what is no number (JSON has a spelling for both) and what is
     below zero: no duration and no cost.
     """
-    return value if value is not None and isfinite(value) and value >= 0 else None
+    return value if value is not None and 0 <= value <= float_info.max else None
 
 
 def text_of(content: object) -> str:
