@@ -2,9 +2,9 @@
 
 One change at a time (a comparison turned round, `and` for `or`, a `not` dropped, true for false,
 a number one off, `return None`) is written to a copy of the package, and the tests of that file
-run on
-it. A mutant that every test lets pass is alive. Files: `checks/`, `matching/` and `gates.py` unless
-named; `--sample N` mutants of each (a fixed draw), `--seconds` bounds the whole run.
+run on it. What these let pass is tried on all tests of checks, doors and expectations; a mutant
+that they let pass as well is alive. Files: `checks/`, `matching/` and `gates.py` unless named;
+`--sample N` mutants of each (a fixed draw), `--seconds` bounds the whole run.
 """
 
 from __future__ import annotations
@@ -42,6 +42,10 @@ _TESTS = {
     "gates.py": ["tests/test_gates.py", "tests/test_triggers.py"],
 }
 _SLOW = ("tests/checks/test_damage.py", "tests/checks/test_sql_properties.py")
+_ALL = [
+    *("-n", "2", "tests/checks", "tests/expectations", "tests/doors", "tests/test_scorers.py"),
+    *("tests/test_gates.py", "tests/test_attempts.py", "tests/test_figures.py"),
+]
 
 
 def changes(tree: ast.Module) -> Iterator[tuple[str, ast.Module, int]]:
@@ -138,6 +142,11 @@ def main() -> int:
             shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
         for part in ("pyproject.toml", "README.md"):
             shutil.copy(ROOT / part, root / part)
+        if _killed(root, _ALL, 1800):
+            sys.stderr.write(
+                "the tests of checks, doors and expectations fail without any change\n"
+            )
+            return 2
         for name in names:
             target = root / "skilltrace_mlflow" / name
             source = target.read_text(encoding="utf-8")
@@ -153,7 +162,7 @@ def main() -> int:
                 if time.monotonic() > end:
                     break
                 target.write_text(ast.unparse(mutant), encoding="utf-8")
-                dead = _killed(root, _tests_of(name), bound)
+                dead = _killed(root, _tests_of(name), bound) or _killed(root, _ALL, 1800)
                 killed += dead
                 alive.update([] if dead else [kind])
                 sys.stdout.write(f"{'killed' if dead else 'ALIVE '} {name}:{line} {kind}\n")
