@@ -369,14 +369,17 @@ class _Reader:
             if name == "session_expectations" and isinstance(names, list):
                 check_disabled(names, self.report, (*path, "disabled"))
                 off += names
-            layer = {k: v for k, v in flatten(layer).items() if k != "disabled"}
+            wrong = {str(b[len(path)]) for b in self.bad if b[: len(path)] == path != b}
+            layer = flatten(
+                {k: v for k, v in layer.items() if k != "trace_expectations" or k not in wrong}
+            )
+            layer.pop("disabled", None)
 
             def place(inner: KeyPath, message: str, at_key: bool, path: KeyPath = path) -> None:
                 self.report((*path, *inner), message, at_key)
 
-            skip = {k for k in layer if any(b[: len(path) + 1] == (*path, k) for b in self.bad)}
             layer = resolve_files(layer, self.document.path.parent, place)
-            build(layer, place, shapes=False, skip=skip)
+            build(layer, place, shapes=False, skip=wrong & layer.keys())
             flat.update(layer)
         return drop_disabled(flat, manifest=off, test=()) if off else flat
 
