@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from skilltrace_mlflow.checks import Verdict, run_check
+from skilltrace_mlflow.checks import run_check
 from skilltrace_mlflow.cli._app import run as cli
 from skilltrace_mlflow.confusion import confusion_of
 from skilltrace_mlflow.errors import ConfigurationError
@@ -140,26 +140,6 @@ def test_two_lists_are_many_cases(tmp_path: Path) -> None:
 def test_slips_are_named(tmp_path: Path, text: str, place: str) -> None:
     with pytest.raises(ConfigurationError, match=place):
         load_ground_truth(load_manifest(skill_folder(tmp_path, text)))
-
-
-@pytest.mark.parametrize(
-    ("status", "expected", "verdict"),
-    [
-        ("loaded", True, Verdict.PASS),
-        ("read", True, Verdict.PASS),
-        ("failed", True, Verdict.FAIL),
-        (None, True, Verdict.FAIL),
-        ("attempted", True, Verdict.UNKNOWN),
-        ("loaded", False, Verdict.FAIL),
-        ("read", False, Verdict.FAIL),
-        ("attempted", False, Verdict.FAIL),
-        ("failed", False, Verdict.FAIL),
-        (None, False, Verdict.PASS),
-    ],
-)
-def test_should_trigger(status: Any, expected: bool, verdict: Verdict) -> None:
-    outcome = judged("x", status, expected).outcomes[0]
-    assert outcome.verdict is verdict
 
 
 def judged(test: str, status: Any, expected: bool) -> TestResult:

@@ -11,7 +11,7 @@ from skilltrace_mlflow.expectations._merge import split_scope
 from skilltrace_mlflow.session import Session, ToolCall
 from tests.builders import make_call, make_session
 
-__all__ = ["bash", "judge", "parse", "sql", "verdict"]
+__all__ = ["bash", "ended", "judge", "parse", "sql", "verdict"]
 
 
 def parse(name: str, value: Any, **companions: Any) -> Any:
@@ -42,3 +42,8 @@ def bash(command: str, **fields: Any) -> ToolCall:
 def sql(query: str, **fields: Any) -> ToolCall:
     """A call of a tool that runs SQL."""
     return make_call("mcp__databricks__execute_sql", {"query": query}, **fields)
+
+
+def ended(*outcomes: str, name: str = "Bash", **fields: Any) -> list[ToolCall]:
+    """Calls of one tool that ended in these ways."""
+    return [make_call(name, outcome=outcome, **fields) for outcome in outcomes]

@@ -1,4 +1,4 @@
-"""Path patterns: names, components, absolute paths, Windows; expected_files and file_scope."""
+"""Path patterns: names, components, absolute paths, Windows."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from skilltrace_mlflow.patterns.paths import PathPattern, RulePath, clean_path, match_parts
-from tests.builders import make_call, make_session
-from tests.checks.judging import bash, judge, verdict
+from tests.builders import make_session
+from tests.checks.judging import bash, judge
 
 
 @pytest.mark.parametrize(
@@ -96,145 +96,6 @@ def test_many_stars_do_not_take_long() -> None:
 )
 def test_clean_path(path: str, expected: str) -> None:
     assert clean_path(path) == expected
-
-
-class TestExpectedFiles:
-    def test_created_or_edited(self) -> None:
-        fields = {"cwd": "/repo", "created": ["/repo/a.sql"], "edited": ["/repo/b.py"]}
-        assert verdict("file_existence", ["a.sql", "b.py"], **fields) == "pass"
-
-    def test_alternatives_in_braces(self) -> None:
-        assert verdict("file_existence", ["*.{sql,py}"], created=["/repo/a.py"]) == "pass"
-        assert verdict("file_existence", ["*.{sql,py}"], created=["/repo/a.md"]) == "fail"
-
-    def test_reading_is_not_writing(self) -> None:
-        assert verdict("file_existence", ["a.sql"], read=["/repo/a.sql"]) == "fail"
-
-    def test_a_failed_write_is_none(self) -> None:
-        call = make_call("Write", {"file_path": "/repo/a.sql"}, outcome="failed")
-        assert verdict("file_existence", ["a.sql"], call) == "fail"
-
-    def test_a_write_of_unknown_outcome_is_unknown(self) -> None:
-        call = make_call("Write", {"file_path": "/repo/a.sql"}, outcome="unknown")
-        assert verdict("file_existence", ["a.sql"], call) == "unknown"
-        assert verdict("file_existence", ["b.sql"], call) == "fail"
-
-    def test_share_and_threshold(self) -> None:
-        session = make_session([], created=["/repo/a.sql"])
-        assert judge("file_existence", ["a.sql", "b.sql"], session).score == 0.5
-        value = {"files": ["a.sql", "b.sql"], "threshold": 0.5}
-        assert judge("file_existence", value, session).verdict == "pass"
-
-    def test_lost_files_leave_what_was_found(self) -> None:
-        fields = {"created": ["/repo/a.sql"], "missing": {"files": "some inputs are not logged"}}
-        assert verdict("file_existence", ["a.sql"], **fields) == "pass"
-        outcome = judge("file_existence", ["b.sql"], make_session([], **fields))
-        assert outcome.verdict == "unknown"
-        assert "some inputs are not logged" in outcome.rationale
-
-
-class TestFileScope:
-    @pytest.mark.parametrize(
-        ("value", "written", "expected"),
-        [
-            ({"allowed": ["src/**"]}, "/repo/src/a.py", "pass"),
-            ({"allowed": ["src/**"]}, "/repo/a.py", "fail"),
-            ({"allowed": ["src/**"]}, "/repo/src/../a.py", "fail"),
-            ({"allowed": ["src/**", "*.md"]}, "/repo/docs/a.md", "pass"),
-            ({"forbidden": [".env"]}, "/repo/deep/.env", "fail"),
-            ({"forbidden": [".env"]}, "/repo/.env.example", "pass"),
-            ({"forbidden": [".git"]}, "/repo/.git/hooks/x", "fail"),
-            ({"forbidden": ["infra/**"]}, "/repo/infra/main.tf", "fail"),
-            ({"forbidden": ["infra/**"]}, "/repo/x/infra/main.tf", "pass"),
-            ({"forbidden": ["/etc"]}, "/etc/passwd", "fail"),
-            ({"forbidden": ["~/.ssh"]}, "/home/ann/.ssh/config", "fail"),
-            ({"allowed": ["src/**"], "forbidden": ["src/gen"]}, "/repo/src/gen/a", "fail"),
-            # outside of the working directory
-            ({"forbidden": [".env"]}, "/other/.env", "fail"),
-            ({"forbidden": ["../other/**"]}, "/other/a", "fail"),
-            ({"forbidden": ["*.{pem,key}"]}, "/repo/a.key", "fail"),
-            ({"allowed": ["src/{a,b}/**"]}, "/repo/src/b/c", "pass"),
-        ],
-    )
-    def test_written_files(self, value: dict, written: str, expected: str) -> None:
-        assert verdict("file_scope", value, cwd="/repo", created=[written]) == expected
-
-    @pytest.mark.parametrize(
-        ("command", "expected"),
-        [
-            ("echo A=1 > .env", "fail"),
-            ("echo A=1 >> deep/.env", "fail"),
-            ("cat x | tee .env", "fail"),
-            ("cp a .env", "fail"),
-            ("mv .env b", "fail"),
-            ("rm -f .env", "fail"),
-            ("sed -i 's/a/b/' .env", "fail"),
-            ("cd sub && touch .env", "fail"),
-            ("bash -c 'echo x > .env'", "fail"),
-            ("cat .env", "pass"),
-            ("grep x .env > out.txt", "pass"),
-            ("echo '> .env'", "pass"),
-            ("ls > /dev/null 2>&1", "pass"),
-            ('echo x > "$FILE"', "unknown"),
-        ],
-    )
-    def test_shell_commands(self, command: str, expected: str) -> None:
-        assert (
-            verdict("file_scope", {"forbidden": [".env"]}, bash(command), cwd="/repo") == expected
-        )
-
-    @pytest.mark.parametrize(
-        ("value", "command", "expected"),
-        [
-            ({"forbidden": ["secrets/**"]}, "cp a secrets/", "fail"),
-            ({"forbidden": ["secrets/**"]}, "cp -t secrets a b", "fail"),
-            ({"forbidden": ["secrets/**"]}, "rm -rf secrets", "fail"),
-            ({"forbidden": ["secrets/**"]}, "mv a secrets", "unknown"),
-            ({"forbidden": ["secrets/**"]}, "mv secrets old", "unknown"),
-            ({"forbidden": ["secrets/**"]}, "cp a b", "pass"),
-            ({"forbidden": ["*.pem"]}, "cp a.pem b/", "fail"),
-            ({"allowed": ["src/**"]}, "cp a src/", "pass"),
-            ({"allowed": ["src/**"]}, "cp a b src", "pass"),
-            ({"allowed": ["src/**"]}, "cp a src", "unknown"),
-            ({"allowed": ["src/**"]}, "cp a dst", "fail"),
-            ({"allowed": ["src/**"]}, "cp a .", "fail"),
-            ({"allowed": ["src/**"]}, "mv a src/b", "fail"),
-            ({"allowed": ["Makefile"]}, "cp Makefile.in Makefile", "pass"),
-        ],
-    )
-    def test_folders_as_targets(self, value: dict, command: str, expected: str) -> None:
-        assert verdict("file_scope", value, bash(command), cwd="/repo") == expected
-
-    @pytest.mark.parametrize("name", ["PowerShell", "mcp__shell__exec"])
-    def test_other_shells(self, name: str) -> None:
-        value = {"forbidden": [".env"]}
-        call = make_call(name, {"command": "echo A=1 > .env"})
-        assert verdict("file_scope", value, call, cwd="/repo") == "fail"
-        cut = make_call(name, {"command": "ls && "}, input_truncated=True)
-        assert verdict("file_scope", value, cut, cwd="/repo") == "unknown"
-
-    def test_calls_that_did_not_get_that_far(self) -> None:
-        value = {"forbidden": [".env"]}
-        assert (
-            verdict("file_scope", value, bash("rm .env", outcome="denied"), cwd="/repo") == "pass"
-        )
-        assert (
-            verdict("file_scope", value, bash("rm .env", outcome="failed"), cwd="/repo")
-            == "unknown"
-        )
-
-    def test_a_shell_that_has_moved(self) -> None:
-        calls = [bash("cd src"), bash("touch a.py")]
-        assert verdict("file_scope", {"allowed": ["src/**"]}, *calls, cwd="/repo") == "unknown"
-
-    def test_without_a_working_directory(self) -> None:
-        assert verdict("file_scope", {"allowed": ["src/**"]}, created=["/repo/src/a"]) == "unknown"
-        assert verdict("file_scope", {"allowed": ["src/**"]}, created=["/repo/lib/a"]) == "fail"
-
-    def test_a_write_of_unknown_outcome(self) -> None:
-        call = make_call("Write", {"file_path": "/repo/.env"}, outcome="unknown")
-        assert verdict("file_scope", {"forbidden": [".env"]}, call, cwd="/repo") == "unknown"
-        assert verdict("file_scope", {"forbidden": [".npmrc"]}, call, cwd="/repo") == "pass"
 
 
 _PIECES = st.sampled_from(

@@ -73,6 +73,14 @@ def test_every_check_is_registered() -> None:
     assert set(all_checks()) == NAMES
 
 
+@pytest.mark.parametrize("name", all_checks())
+def test_every_check_has_a_file_of_tests(name: str) -> None:
+    """Beside it may be more on one of its subjects, such as `test_hidden_commands.py`."""
+    tests = Path(__file__).with_name(f"test_{name}.py").read_text("utf-8")
+    assert f'"{name}"' in tests
+    assert "def test_" in tests
+
+
 @pytest.mark.parametrize("spec", all_checks().values(), ids=lambda spec: spec.name)
 def test_schemas_are_schemas(spec: CheckSpec) -> None:
     jsonschema.Draft202012Validator.check_schema(spec.schema)

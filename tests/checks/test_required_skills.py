@@ -1,0 +1,33 @@
+"""required_skills: loaded, which is neither asked for nor failed."""
+
+from __future__ import annotations
+
+import pytest
+
+from skilltrace_mlflow.session import SkillUse
+from tests.checks.judging import verdict
+
+
+def uses(*states: str) -> dict:
+    return {"skills": tuple(SkillUse(name="db:bronze", status=state) for state in states)}
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        (["loaded"], "pass"),
+        (["attempted"], "unknown"),
+        (["failed"], "fail"),
+        (["failed", "loaded"], "pass"),
+        ([], "fail"),
+    ],
+)
+def test_states_are_never_collapsed(states: list[str], expected: str) -> None:
+    for name in ("db:bronze", "bronze", "bro*"):
+        assert verdict("required_skills", [name], **uses(*states)) == expected
+
+
+def test_lost_evidence() -> None:
+    fields = {**uses("loaded"), "missing": {"skills": "some are not logged"}}
+    assert verdict("required_skills", ["bronze"], **fields) == "pass"
+    assert verdict("required_skills", ["silver"], **fields) == "unknown"

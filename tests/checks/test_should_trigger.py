@@ -1,0 +1,39 @@
+"""should_trigger: picked up where it should be, left alone where it should not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from skilltrace_mlflow.session import SkillUse
+from tests.checks.judging import verdict
+
+
+@pytest.mark.parametrize(
+    ("status", "expected", "answer"),
+    [
+        ("loaded", True, "pass"),
+        ("read", True, "pass"),
+        ("failed", True, "fail"),
+        (None, True, "fail"),
+        ("attempted", True, "unknown"),
+        ("loaded", False, "fail"),
+        ("read", False, "fail"),
+        ("attempted", False, "fail"),
+        ("failed", False, "fail"),
+        (None, False, "pass"),
+    ],
+)
+def test_should_trigger(status: Any, expected: bool, answer: str) -> None:
+    uses = () if status is None else (SkillUse(name="p:naming", status=status),)
+    skills = (SkillUse(name="other", status="loaded"), *uses)
+    value = {"skill": "naming", "expected": expected}
+    assert verdict("should_trigger", value, skills=skills) == answer
+
+
+def test_lost_evidence() -> None:
+    lost = {"missing": {"skills": "some are not logged"}}
+    for expected in (True, False):
+        value = {"skill": "naming", "expected": expected}
+        assert verdict("should_trigger", value, **lost) == "unknown"
