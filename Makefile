@@ -100,8 +100,10 @@ permissions-oracle: $(VENV)/.installed  ## play permission pairs on the real CLI
 	$(BIN)/python -m tests.recorder.permissions_oracle $(PAIRS)
 
 SAMPLE ?= 5
+# The data of `make coverage` (.coverage): each mutant is tried on the tests alone that reach it.
+REACHED ?=
 mutants: $(VENV)/.installed  ## small changes of checks, matching and gates: do the tests notice? (hours; FILES="gates.py")
-	$(BIN)/python -m tests.mutation.mutants $(FILES) --sample $(SAMPLE)
+	$(BIN)/python -m tests.mutation.mutants $(FILES) --sample $(SAMPLE) $(if $(REACHED),--reached $(REACHED))
 
 INPUTS ?= 10000
 .PHONY: fuzz
@@ -120,10 +122,14 @@ site: $(VENV)/.installed  ## build the documents as a site, in build/site
 dist: $(VENV)/.installed  ## wheel and sdist of the last commit, reproducibly
 	$(BIN)/python .ci/dist.py --outdir dist
 
-MEASURED = skilltrace_mlflow/checks/*,skilltrace_mlflow/matching/*,skilltrace_mlflow/commands/*,skilltrace_mlflow/sources/*
-coverage: $(VENV)/.installed  ## branches of checks, matching, commands and sources that tests reach (slow)
-	$(BIN)/python -m coverage run --branch --include='$(MEASURED)' -m pytest tests --ignore=tests/spark
-	$(BIN)/python -m coverage report --skip-covered
+MEASURED = checks matching commands sources
+BRANCHES ?= 95
+coverage: $(VENV)/.installed  ## lines and branches of checks, matching, commands and sources that tests reach (slow)
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --ignore=tests/spark
+	$(BIN)/python -m coverage combine --quiet
+	@failed=0; for room in $(MEASURED); do $(BIN)/python -m coverage report --skip-covered \
+		--include="skilltrace_mlflow/$$room/*" --fail-under=$(BRANCHES) || failed=1; done; exit $$failed
 
 LOWEST = .venv-lowest
 # pandas 2.0 was compiled for NumPy 1 and does not say so; without a floor the lowest NumPy is 1.3.0, of Python 2.

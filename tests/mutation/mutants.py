@@ -22,7 +22,10 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+
+from tests.mutation.reached import tests_reaching
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "skilltrace_mlflow"
@@ -125,6 +128,7 @@ def main() -> int:
     options.add_argument("files", nargs="*", help="relative to the package, such as checks/x.py")
     options.add_argument("--sample", type=int, default=5)
     options.add_argument("--seconds", type=float, default=3600)
+    options.add_argument("--reached", type=Path, help="coverage with contexts: see reached.py")
     chosen = options.parse_args()
     names = chosen.files or [
         str(path.relative_to(PACKAGE))
@@ -142,7 +146,7 @@ def main() -> int:
             shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
         for part in ("pyproject.toml", "README.md"):
             shutil.copy(ROOT / part, root / part)
-        if _killed(root, _ALL, 1800):
+        if not chosen.reached and _killed(root, _ALL, 1800):
             sys.stderr.write(
                 "the tests of checks, doors and expectations fail without any change\n"
             )
@@ -150,10 +154,15 @@ def main() -> int:
         for name in names:
             target = root / "skilltrace_mlflow" / name
             source = target.read_text(encoding="utf-8")
-            found = list(changes(ast.parse(source)))
+            tree = ast.parse(source)
+            found = list(changes(tree))
             draw = random.Random(name).sample(found, min(chosen.sample, len(found)))
             start = time.monotonic()
-            if draw and _killed(root, _tests_of(name), 600):
+            tests = {line: _tests_of(name) for _, _, line in draw}
+            if chosen.reached:
+                for line in tests:
+                    tests[line] = tests_reaching(chosen.reached, name, tree, line) or tests[line]
+            if draw and _killed(root, sorted({*chain(*tests.values())}), 900):
                 sys.stderr.write(f"{name}: its tests fail without any change\n")
                 failing = True
                 continue
@@ -162,7 +171,9 @@ def main() -> int:
                 if time.monotonic() > end:
                     break
                 target.write_text(ast.unparse(mutant), encoding="utf-8")
-                dead = _killed(root, _tests_of(name), bound) or _killed(root, _ALL, 1800)
+                dead = _killed(root, tests[line], bound)
+                if not dead and not chosen.reached:
+                    dead = _killed(root, _ALL, 1800)
                 killed += dead
                 alive.update([] if dead else [kind])
                 sys.stdout.write(f"{'killed' if dead else 'ALIVE '} {name}:{line} {kind}\n")
