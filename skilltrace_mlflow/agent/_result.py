@@ -30,6 +30,11 @@ _TOTALS = {
     "cache_read_input_tokens": "cacheReadInputTokens",
 }
 _NOT_LOGGED_IN = ("not logged in", "please run /login", "invalid api key", "authentication_error")
+# What the CLI advises does not help: each attempt has a configuration folder of its own.
+_WAY_IN = (
+    "no login of Claude Code's own is used here; set ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN or "
+    "CLAUDE_CODE_OAUTH_TOKEN"
+)
 
 
 def ended_as(
@@ -42,7 +47,7 @@ def ended_as(
         how = f"signal {-code}" if code is not None and code < 0 else f"exit code {code}"
         low = said.lower()
         if any(text in low for text in _NOT_LOGGED_IN):
-            return "not_logged_in", _short(said)
+            return "not_logged_in", _no_login(said)
         return "killed", _short(f"it ended without a result ({how})" + (f": {said}" * bool(said)))
     errors = result.get("errors")
     listed = "; ".join(map(str, errors)) if isinstance(errors, list) else ""
@@ -54,7 +59,7 @@ def ended_as(
         return "finished", ""
     status = result.get("api_error_status")
     if status in (401, 403) or any(word in text.lower() for word in _NOT_LOGGED_IN):
-        return "not_logged_in", _short(text)
+        return "not_logged_in", _no_login(text)
     reason = str(result.get("terminal_reason") or "")
     if status is not None or reason == "api_error" or text.startswith("API Error"):
         return "model_error", _short(text or reason)
@@ -159,6 +164,11 @@ def _differing(session: Session, result: Mapping[str, Any]) -> list[str]:
 def _count(model: Any, name: str) -> int:
     value = model.get(name) if isinstance(model, Mapping) else None
     return value if isinstance(value, int) else 0
+
+
+def _no_login(said: str) -> str:
+    """What the CLI said of a key, and the way out where it only knows its own."""
+    return f"{_short(said)}; {_WAY_IN}" if "/login" in said else _short(said)
 
 
 def _short(text: str) -> str:

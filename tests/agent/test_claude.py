@@ -165,7 +165,11 @@ def test_without_a_key(
     server([])
     monkeypatch.delenv("ANTHROPIC_API_KEY")
     done = attempt("Go on")
-    assert (done.end, done.reason) == ("not_logged_in", "Not logged in · Please run /login")
+    assert done.end == "not_logged_in"
+    said, _, way_out = done.reason.partition("; ")
+    assert said == "Not logged in · Please run /login"
+    assert "no login" in way_out, "what the CLI advises does not help here"
+    assert "ANTHROPIC_API_KEY" in way_out
 
 
 def test_interrupted(attempt: Callable[..., Run], server: Serve) -> None:
