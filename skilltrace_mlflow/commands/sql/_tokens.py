@@ -6,12 +6,13 @@ sqlglot's tokenizer of the client's dialect does it; without sqlglot a small sca
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from skilltrace_mlflow.commands.command import UNKNOWN
 
-__all__ = ["SqlText", "Token", "scan", "tokens"]
+__all__ = ["SqlText", "Token", "executed_literals", "scan", "tokens", "with_templates"]
 
 # Behind these sqlglot's tokenizer hands over the rest of the statement as one text.
 _UNREAD = frozenset({"COMMAND", "EXECUTE", "FETCH", "RENAME", "SHOW"})
@@ -37,6 +38,31 @@ class Token:
 
 _NAMED_LIST = "CATALOG DATABASE EXISTS FROM FUNCTION INTO JOIN SCHEMA TABLE UPDATE VIEW VOLUME ."
 _NAMED = frozenset(_NAMED_LIST.split())  # what a name follows
+
+
+_FILLED_IN = re.compile(r"\$\{[^{}]*\}|\{\{[^{}]*\}\}")
+_TEMPLATE_TAG = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)  # {% if full %}DROP …
+# What may stand between a template and the statement behind it, whose first word is the group.
+_IN_FRONT = re.compile(r"(?:[\s(]|--[^\n]*|/\*.*?\*/|\{\{[^{}]*\}\})*(\w*)", re.DOTALL)
+_SETTING = re.compile(r"\{\{-?\s*config\s*\(")
+
+
+def with_templates(text: str, verbs: frozenset[str]) -> str:
+    """The text with UNKNOWN for what a template fills in.
+
+    One in front of a statement that is written out, which begins with one of the verbs, stays what
+    it is, as `{{ config(…) }}` does, which is no SQL.
+    """
+
+    def filled(match: re.Match[str]) -> str:
+        before = match.string[: match.start()].rstrip()
+        if match.group()[0] != "{" or before[-1:] not in ("", ";", "}"):
+            return UNKNOWN
+        behind = _IN_FRONT.match(match.string, match.end())
+        begins = behind is not None and behind.group(1).upper() in verbs
+        return match.group() if begins or _SETTING.match(match.group()) else UNKNOWN
+
+    return _FILLED_IN.sub(filled, _TEMPLATE_TAG.sub(" ", text))
 
 
 @lru_cache(maxsize=2048)
@@ -79,6 +105,7 @@ def _identifier(inner: list[Token]) -> list[Token]:
         for token in inner
         if not (token.plain and token.word in ("||", "+", "("))
     )
+    name = re.sub(f"{UNKNOWN}+", UNKNOWN, name)
     parts: list[Token] = []
     for part in name.split("."):
         parts.extend((Token(".", True),) if parts else ())
@@ -136,3 +163,53 @@ def scan(text: str) -> list[Token]:
         elif kind != "skip":
             found.append(Token(value.upper(), True))
     return found
+
+
+_ENDS = (";", "DO", "EXEC", "EXECUTE", "INTO", "PREPARE", "USING")
+# Run a literal as SQL, the second row somewhere else.
+_DYNAMIC = {"DO", "EXEC", "EXECUTE", "IMMEDIATE", "SP_EXECUTESQL"}
+_GLUE = ("(", ")", "||", "+", ",", "CONCAT", "FROM", "IMMEDIATE", "N", "SP_EXECUTESQL")
+_ELSEWHERE = {
+    "DBLINK", "DBLINK_EXEC", "EXTERNAL_QUERY", "OPENQUERY", "OPENROWSET", "REMOTE_QUERY",
+}  # fmt: skip
+
+
+def executed_literals(stream: Sequence[Token]) -> Iterator[str]:
+    """Texts that a statement runs as SQL: EXECUTE IMMEDIATE '...', EXEC('...'), PREPARE x FROM."""
+    for index, token in enumerate(stream):
+        prepares = token.word == "PREPARE" and any(t.word == "FROM" for t in stream[index:][:4])
+        if not token.plain or not (token.word in _DYNAMIC | _ELSEWHERE or prepares):
+            continue
+        if token.word == "DO" and not _hands_over(stream[index + 1 : index + 2]):
+            continue
+        if token.word in _ELSEWHERE:
+            yield from _within_brackets(stream, index + 1)
+            continue
+        parts: list[str] = []
+        for following in stream[index + 1 :]:
+            if following.literal is not None:
+                parts.append(following.literal)
+            elif following.word in _ENDS:
+                break
+            elif following.word not in _GLUE:
+                parts.append(UNKNOWN)
+        if token.word == "IMMEDIATE" or prepares or any(part != UNKNOWN for part in parts):
+            yield "".join(parts)
+        yield from (part for part in parts if part != UNKNOWN)
+
+
+def _hands_over(following: Sequence[Token]) -> bool:
+    """Whether DO is followed by its text (`DO LANGUAGE x '…'`), not by the body of a loop."""
+    return any(token.literal is not None or token.word == "LANGUAGE" for token in following)
+
+
+def _within_brackets(stream: Sequence[Token], at: int) -> Iterator[str]:
+    """The literals of a function's arguments, each as it stands and all that are joined."""
+    depth = 0
+    for token in stream[at : at + 400]:
+        if token.literal is not None:
+            yield token.literal
+        elif token.plain and token.word in ("(", ")"):
+            depth += 1 if token.word == "(" else -1
+        if depth <= 0:
+            return

@@ -20,7 +20,13 @@ from dataclasses import dataclass, replace
 
 from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
 from skilltrace_mlflow.commands.command_pattern import CommandMatch
-from skilltrace_mlflow.commands.sql._tokens import SqlText, Token, tokens
+from skilltrace_mlflow.commands.sql._tokens import (
+    SqlText,
+    Token,
+    executed_literals,
+    tokens,
+    with_templates,
+)
 from skilltrace_mlflow.errors import ParameterError
 from skilltrace_mlflow.patterns.regex import wildcard
 from skilltrace_mlflow.text import cut
@@ -73,20 +79,11 @@ _NO_SECOND = {
 _FUNCTIONS = {"INSERT", "REPLACE", "TRUNCATE"}
 _SKIPPED = frozenset(_SKIPPED_LIST.split())
 _OPENERS = frozenset(_OPENER_LIST.split())
-_ENDS = (";", "DO", "EXEC", "EXECUTE", "INTO", "PREPARE", "USING")
-# Run a literal as SQL, the second row somewhere else.
-_DYNAMIC = {"DO", "EXEC", "EXECUTE", "IMMEDIATE", "SP_EXECUTESQL"}
-_ELSEWHERE = {
-    "DBLINK", "DBLINK_EXEC", "EXTERNAL_QUERY", "OPENQUERY", "OPENROWSET", "REMOTE_QUERY",
-}  # fmt: skip
 # What clients and notebooks read for themselves: %sql, \\c name, DELIMITER //.
 _EXECUTES_NAME = re.compile(r"\bEXECUTE\s+IMMEDIATE\b|\bPREPARE\s+\w+\s+FROM\b")
-_GLUE = ("(", ")", "||", "+", ",", "CONCAT", "FROM", "IMMEDIATE", "N", "SP_EXECUTESQL")
 _NOT_SQL = re.compile(r"^[ \t]*(?:\\[^\n]*$|DELIMITER\b[^\n]*$)", re.MULTILINE | re.IGNORECASE)
 _MAGIC = re.compile(r"^\ufeff?\s*(?:%%?sql\b)?")
 _HINT = re.compile(r"/\*\+.*?\*/", re.DOTALL)
-_FILLED_IN = re.compile(r"\$\{[^{}]*\}|\{\{[^{}]*\}\}")
-_TEMPLATE_TAG = re.compile(r"\{%.*?%\}|\{#.*?#\}", re.DOTALL)  # {% if full %}DROP …
 # A text that is nothing but one: `{{ sql }}`, `$query`, `:statement`.
 _PLACEHOLDER = re.compile(r"\s*(?:\{\{[^{}]*\}\}|[$:@]\{?\w+\}?|\{\w+\}|<\w+>|\?)\s*;?\s*")
 _GEXEC = re.compile(r"\\gexec\b")
@@ -115,15 +112,14 @@ class SqlPattern:
         if _PLACEHOLDER.fullmatch(sql.text):
             return CommandMatch(met=None, command=_short(sql.text), parser="sqlglot")
         if "{" in sql.text:
-            sql = replace(sql, text=_FILLED_IN.sub(_filled, sql.text))
-            sql = replace(sql, text=_TEMPLATE_TAG.sub(" ", sql.text))
+            sql = replace(sql, text=with_templates(sql.text, _VERBS | _CAPITAL_VERBS | {"FROM"}))
+        if "\r" in sql.text:  # alone it ends a comment, too
+            sql = replace(sql, text=sql.text.replace("\r", "\n"))
         folded = sql.text.upper()
         if _EXECUTES_NAME.search(folded):
             folded += self.words[0]  # a statement in a variable: the tokens tell
         if not any(variant in folded for variant in _variants(self.words[0])):
-            if UNKNOWN in sql.text and _begins_unknown(sql.text):
-                return CommandMatch(met=None, command=_short(sql.text), parser="sqlglot")
-            return None
+            return _filled_in(sql.text)
         text = _HINT.sub(" ", _MAGIC.sub("", _NOT_SQL.sub(";", sql.text)))
         if sql.dialect == "mysql":
             text = _MYSQL_EXECUTED.sub(r" \1 ", text)
@@ -146,17 +142,18 @@ class SqlPattern:
                 doubt = CommandMatch(met=None, command=_short(sql.text), parser=parser)
         if second is not None:
             return second
-        for inner in _executed_literals(stream) if depth < _MOST_DEPTH else ():
+        for inner in executed_literals(stream) if depth < _MOST_DEPTH else ():
             executed = self.find(SqlText(text=inner, dialect=sql.dialect), depth + 1)
-            if executed is not None:
+            if executed is not None and executed.met:
                 return executed
+            doubt = doubt or executed
         if doubt is None and _GEXEC.search(sql.text):  # psql runs what the query gives
             for literal in [token.literal for token in stream if token.literal]:
                 if self.find(SqlText(text=literal, dialect=sql.dialect), _MOST_DEPTH):
                     doubt = CommandMatch(met=None, command=_short(sql.text), parser=parser)
         if doubt is None and parser != "sqlglot" and all(word in folded for word in self.words):
             return CommandMatch(met=None, command=_short(sql.text), parser=parser)
-        return doubt
+        return doubt or _filled_in(sql.text)
 
     def _compare(self, stream: Sequence[Token], at: int) -> bool | None:
         """Whether the pattern stands at a place; None if names filled in at run time decide."""
@@ -178,7 +175,9 @@ class SqlPattern:
                 index, at = index + 1, at + 1
             elif not index:
                 return False
-            elif size := _end_of_name(words, index, stream, at):
+            elif size := _filled_name(words, index, stream, at) or _end_of_name(
+                words, index, stream, at
+            ):
                 index, at = index + 2 * size[0] - 1, at + 2 * size[1] - 1
                 doubtful = True
             elif stream[at + 1 : at + 2] and stream[at + 1].word == "." and words[index - 1] != ".":
@@ -219,6 +218,21 @@ def _end_of_name(
     return (len(wanted), len(found)) if same else None
 
 
+def _filled_name(
+    words: Sequence[str], index: int, stream: Sequence[Token], at: int
+) -> tuple[int, int] | None:
+    """As `_end_of_name`, where filling a part of the statement's name can give the pattern's."""
+    name = [token.word for token in stream[at : at + 8]]
+    found = _parts_of_name(name, 0)
+    if words[index - 1] == "." or words[index] == "*" or not any(UNKNOWN in p for p in found):
+        return None
+    if found[0] == UNKNOWN and len(found) == 1:
+        return None  # one name, or all the rest
+    wanted = _parts_of_name(words, index)
+    met = _could_mean(".".join(wanted), Token(".".join(found), True))
+    return (len(wanted), len(found)) if met else None
+
+
 def _parts_of_name(words: Sequence[str], at: int) -> list[str]:
     """The parts of a qualified name from a place on: `main`, `prod`, `users`."""
     parts = [words[at]]
@@ -254,12 +268,6 @@ def globs_a_verb(text: str, word: str) -> bool:
     if text != text.upper() or "*" not in word or not any(char.isalpha() for char in text):
         return False
     return any(wildcard(word, verb) for verb in _VERBS | _CAPITAL_VERBS)
-
-
-def _filled(match: re.Match[str]) -> str:
-    """The placeholder for a name; a template in front of a statement stays what it is."""
-    before = match.string[: match.start()].rstrip()
-    return match.group() if match.group()[0] == "{" and before[-1:] in ("", ";", "}") else UNKNOWN
 
 
 def _clause(stream: Sequence[Token], at: int, word: str) -> int | None:
@@ -298,47 +306,16 @@ def _behind_comma(stream: Sequence[Token], at: int) -> int:
     return len(stream)
 
 
-def _executed_literals(stream: Sequence[Token]) -> Iterator[str]:
-    """Texts that a statement runs as SQL: EXECUTE IMMEDIATE '...', EXEC('...'), PREPARE x FROM."""
-    for index, token in enumerate(stream):
-        prepares = token.word == "PREPARE" and any(t.word == "FROM" for t in stream[index:][:4])
-        if not token.plain or not (token.word in _DYNAMIC | _ELSEWHERE or prepares):
-            continue
-        if token.word in _ELSEWHERE:
-            yield from _within_brackets(stream, index + 1)
-            continue
-        parts: list[str] = []
-        for following in stream[index + 1 :]:
-            if following.literal is not None:
-                parts.append(following.literal)
-            elif following.word in _ENDS:
-                break
-            elif following.word not in _GLUE:
-                parts.append(UNKNOWN)
-        if token.word == "IMMEDIATE" or prepares or any(part != UNKNOWN for part in parts):
-            yield "".join(parts)
-        yield from (part for part in parts if part != UNKNOWN)
-
-
-def _within_brackets(stream: Sequence[Token], at: int) -> Iterator[str]:
-    """The literals of a function's arguments, each as it stands and all that are joined."""
-    depth = 0
-    for token in stream[at : at + 400]:
-        if token.literal is not None:
-            yield token.literal
-        elif token.plain and token.word in ("(", ")"):
-            depth += 1 if token.word == "(" else -1
-        if depth <= 0:
-            return
-
-
 def _starts(stream: Sequence[Token]) -> Iterator[int]:
     """Indexes at which a statement can begin."""
     head = ""  # the first word of the statement
     opener = ";"
+    upserts = False  # ON CONFLICT DO UPDATE is a part of its INSERT
     for index, token in enumerate(stream):
         word = token.word if token.plain else ""
+        upserts = word == "CONFLICT" or (upserts and word != ";")
         fresh = opener in _OPENERS and not (opener in _SOFT and _is_expression(stream, index))
+        fresh = fresh and not (opener == "DO" and upserts)
         # FROM a INSERT INTO b, as Hive and Spark have it
         action = head == "ALTER" and opener not in ("ON", "NO", "REFERENCES")  # ON DELETE CASCADE
         behind_condition = head in ("IF", "WHILE")  # T-SQL has no THEN
@@ -379,6 +356,13 @@ def _same(word: str) -> str:
 
 def _variants(word: str) -> set[str]:
     return {word, *(other for other, same in _SAME.items() if same == word)}
+
+
+def _filled_in(text: str) -> CommandMatch | None:
+    """The doubt about a statement whose beginning is filled in; None where there is none."""
+    if UNKNOWN not in text or not _begins_unknown(text):
+        return None
+    return CommandMatch(met=None, command=_short(text), parser="sqlglot")
 
 
 def _begins_unknown(text: str) -> bool:
