@@ -13,10 +13,11 @@ ROOT = Path(__file__).resolve().parents[1]
 SKILL = ROOT / "examples" / "skills" / "bronze-ingestion"
 HEAVY = ("mlflow", "pandas", "pyspark", "databricks.sdk", "numpy")
 # What only stores, reports in other formats and other languages need: a table of one transcript is
-# printed without it.
+# printed without it; jsonschema is asked where a file has a mistake.
 NEEDLESS = (
     "http.client",
     "jinja2",
+    "jsonschema",
     "sqlglot",
     "sqlite3",
     "ssl",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from skilltrace_mlflow.expectations.documents import KeyPath
@@ -14,7 +14,7 @@ from skilltrace_mlflow.text import cut
 if TYPE_CHECKING:
     from jsonschema.exceptions import ValidationError
 
-__all__ = ["describe", "find_problems"]
+__all__ = ["describe", "find_problems", "surely_fits"]
 
 _MISSING = "is missing"
 _ANY_OF = "expected at least one of"
@@ -28,6 +28,8 @@ _PLAIN = re.compile(r"[A-Za-z_][\w./()-]*")
 
 def find_problems(value: Any, schema: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, bool]]:
     """What `schema` finds in `value`: path, message, and whether it concerns the key itself."""
+    if surely_fits(value, schema, schema):
+        return
     from jsonschema import Draft202012Validator
 
     found = [
@@ -53,6 +55,90 @@ def find_problems(value: Any, schema: Mapping[str, Any]) -> Iterator[tuple[KeyPa
         if len(keys) > 1:
             message = f"the keys {' and '.join(map(repr, keys))} are missing"
         yield path, message, at_key
+
+
+_TYPES = {
+    bool: ("boolean",),
+    dict: ("object",),
+    float: ("number",),  # 1.0 is an integer, too, which is left to the validator
+    int: ("integer", "number"),
+    list: ("array",),
+    str: ("string",),
+    type(None): ("null",),
+}
+_ENTRIES = {"additionalProperties", "patternProperties", "properties"}
+_ANNOTATIONS = {"$defs", "$schema", "description", "each", "examples", "offer", "title"}
+_BOUNDS: dict[str, tuple[tuple[type, ...], Callable[[Any, Any], bool]]] = {
+    "exclusiveMinimum": ((int, float), lambda value, bound: value > bound),
+    "maximum": ((int, float), lambda value, bound: value <= bound),
+    "maxItems": ((list,), lambda value, bound: len(value) <= bound),
+    "maxProperties": ((dict,), lambda value, bound: len(value) <= bound),
+    "minimum": ((int, float), lambda value, bound: value >= bound),
+    "minItems": ((list,), lambda value, bound: len(value) >= bound),
+    "minLength": ((str,), lambda value, bound: len(value) >= bound),
+    "minProperties": ((dict,), lambda value, bound: len(value) >= bound),
+    "pattern": ((str,), lambda value, pattern: re.search(pattern, value) is not None),
+    "required": ((dict,), lambda value, names: all(name in value for name in names)),
+}
+
+
+def surely_fits(value: Any, schema: Any, root: Mapping[str, Any]) -> bool:
+    """Whether a value fits a schema, by the words that our schemas use; `False` says nothing.
+
+    Files without a mistake need no more than this, and loading jsonschema took a tenth of the
+    start. Only jsonschema finds a mistake: whatever is not known here is left to it.
+    """
+    if isinstance(schema, bool):
+        return schema
+    kinds = _TYPES.get(type(value))
+    if kinds is None or (type(value) is dict and not _entries_fit(value, schema, root)):
+        return False
+    return all(
+        _fits_word(value, kinds, word, rule, root)
+        for word, rule in schema.items()
+        if word not in _ANNOTATIONS and word not in _ENTRIES
+    )
+
+
+def _fits_word(
+    value: Any, kinds: tuple[str, ...], word: str, rule: Any, root: Mapping[str, Any]
+) -> bool:
+    if word == "type":
+        return rule in kinds if isinstance(rule, str) else any(kind in rule for kind in kinds)
+    if word in _BOUNDS:
+        concerned, holds = _BOUNDS[word]
+        return type(value) not in concerned or holds(value, rule)
+    if word in ("const", "enum"):
+        allowed = [rule] if word == "const" else rule  # True is not 1 here
+        return not isinstance(value, (dict, list)) and any(
+            type(value) is type(other) and value == other for other in allowed
+        )
+    if word == "anyOf":
+        return any(surely_fits(value, form, root) for form in rule)
+    if word == "items":
+        return type(value) is not list or all(surely_fits(v, rule, root) for v in value)
+    if word == "uniqueItems":
+        if type(value) is not list:
+            return True
+        return all(type(v) is str for v in value) and len(set(value)) == len(value)
+    if word == "$ref":
+        schema = root.get("$defs", {}).get(rule.removeprefix("#/$defs/"), False)
+        return surely_fits(value, schema, root)
+    return False
+
+
+def _entries_fit(value: dict[Any, Any], schema: Mapping[str, Any], root: Mapping[str, Any]) -> bool:
+    """Whether every value of a mapping fits what its key's name asks of it."""
+    named, patterns = schema.get("properties", {}), schema.get("patternProperties", {})
+    others = schema.get("additionalProperties", True)
+    for key, inner in value.items():
+        if type(key) is not str:
+            return False
+        rules = [named[key]] if key in named else []
+        rules += [rule for pattern, rule in patterns.items() if re.search(pattern, key)]
+        if not all(surely_fits(inner, rule, root) for rule in rules or [others]):
+            return False
+    return True
 
 
 def describe(value: Any) -> str:

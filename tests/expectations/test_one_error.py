@@ -1,18 +1,27 @@
 """One mistake in a file is one error, which names the file, the line, the key and the way out."""
 
 import copy
+import datetime
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
 from skilltrace_mlflow.checks import Spec, all_checks
 from skilltrace_mlflow.errors import ConfigurationError
-from skilltrace_mlflow.expectations import Manifest, load_ground_truth, load_manifest
+from skilltrace_mlflow.expectations import (
+    Manifest,
+    ground_truth_schema,
+    load_ground_truth,
+    load_manifest,
+    manifest_schema,
+)
 from skilltrace_mlflow.expectations.documents import KeyPath, show
+from skilltrace_mlflow.expectations.explain import surely_fits
 from skilltrace_mlflow.responses import all_responses
 
 OTHERS: tuple[Any, ...] = (None, True, -1, 2.5, "", "text", [], [None], {"x": 1}, [[1]])
@@ -116,6 +125,69 @@ def test_one_mistake_is_one_error_at_its_place(
         where, around = show(place), show(place[:-1])
         assert where.startswith(told[1]) or told[1].startswith(around), (where, told[1])
     assert refused > 5
+
+
+SCHEMAS = {"manifest.yaml": manifest_schema(), "ground_truth.yaml": ground_truth_schema()}
+
+
+@pytest.mark.parametrize(("name", "document"), [*_documents()])
+def test_what_surely_fits_has_no_mistake(name: str, document: dict[str, Any]) -> None:
+    """The quick look knows every word of our schemas, and takes nothing that jsonschema refuses."""
+    schema = SCHEMAS[name]
+    validator = jsonschema.Draft202012Validator(schema)
+    assert surely_fits(document, schema, schema) == validator.is_valid(document)
+    for place, new in _mistakes(document):
+        other = _with(document, place, new)
+        assert surely_fits(other, schema, schema) == validator.is_valid(other), (place, new)
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "integer"}, True),
+        ({"type": "number"}, False),
+        ({"type": "boolean"}, 1),
+        ({"type": "string"}, datetime.date(2026, 1, 1)),
+        ({"type": ["array", "null"]}, {}),
+        ({"enum": [1, "a"]}, True),
+        ({"const": True}, 1),
+        ({"enum": [[1]]}, [True]),
+        ({"uniqueItems": True}, ["a", "a"]),
+        ({"uniqueItems": True}, [1, 1.0]),
+        ({"minLength": 1}, ""),
+        ({"pattern": r"\S"}, "  "),
+        ({"minimum": 0}, -0.5),
+        ({"exclusiveMinimum": 0}, 0),
+        ({"maximum": 1}, 1.5),
+        ({"minItems": 1}, []),
+        ({"maxItems": 1}, [1, 2]),
+        ({"minProperties": 1}, {}),
+        ({"maxProperties": 1}, {"a": 1, "b": 2}),
+        ({"required": ["a"]}, {"b": None}),
+        ({"items": False}, [1]),
+        ({"items": {"type": "string"}}, ["a", None]),
+        ({"additionalProperties": False}, {"a": 1}),
+        ({"additionalProperties": False, "properties": {"a": {}}}, {"a": 1, "b": 1}),
+        ({"additionalProperties": {"type": "string"}}, {"a": 1}),
+        ({"properties": {"a": {"type": "string"}}}, {"a": 1}),
+        ({"properties": {"a": {}}, "patternProperties": {"a": {"type": "string"}}}, {"a": 1}),
+        ({"patternProperties": {"^t[1-9]$": False}}, {"t1": 1}),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, 1),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {"type": "string"}}}, 1),
+        ({"$ref": "#/$defs/a", "$defs": {"a": {}}, "type": "string"}, 1),
+        # words that the quick look does not know
+        ({"not": {"type": "string"}}, "a"),
+        ({"propertyNames": {"maxLength": 1}}, {"ab": 1}),
+        ({"oneOf": [{}, {}]}, 1),
+        ({"allOf": [{"type": "string"}]}, 1),
+        ({"prefixItems": [{"type": "string"}], "items": {}}, [1]),
+        ({"multipleOf": 2}, 3),
+        ({"if": {}, "then": False}, 1),
+    ],
+)
+def test_a_mistake_never_fits(schema: dict[str, Any], value: Any) -> None:
+    assert not jsonschema.Draft202012Validator(schema).is_valid(value)
+    assert not surely_fits(value, schema, schema)
 
 
 TE = "skill: {name: x}\nscorers:\n  trace_expectations:\n    "
