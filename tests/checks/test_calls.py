@@ -101,6 +101,11 @@ def test_a_place_reads_as_number_line_time_and_agent() -> None:
     )
 
 
+def test_two_calls_are_told_as_several() -> None:
+    told = judge("tool_count", {"Bash": 0}, scope="subagents").explanation
+    assert told.startswith("calls 8 and 9 (lines 80 and 90, from 10:00:08, sub-agent a1): ")
+
+
 def test_what_is_not_recorded_is_not_made_up() -> None:
     bare = make_session([make_call("Bash", {"command": "rm -rf x"})])
     assert judge("banned_tools", ["rm -rf"], bare).explanation.startswith(

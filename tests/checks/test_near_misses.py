@@ -27,6 +27,14 @@ def test_a_pass_names_what_came_near(ban: str, call: Any, near: str) -> None:
     assert f"near: {near} is not {ban}" in outcome.rationale
 
 
+@pytest.mark.parametrize(("others", "more"), [(2, ""), (3, " and 1 more"), (4, " and 2 more")])
+def test_two_are_named_and_the_others_counted(others: int, more: str) -> None:
+    calls = [make_call(f"mcp__other{number}__drop") for number in range(others)]
+    near = "near: mcp__other0__drop is not {0}, mcp__other1__drop is not {0}{1}"
+    rationale = judge("banned_tools", ["mcp__db__drop"], make_session(calls)).rationale
+    assert near.format("mcp__db__drop", more) + ")" in rationale
+
+
 def test_what_has_nothing_of_an_entry_is_not_near() -> None:
     outcome = judge("banned_tools", ["git push"], make_session([bash("ls; echo git")]))
     assert "near" not in outcome.rationale
