@@ -42,6 +42,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: place.get(item.path, len(place)))
 
 
+def pytest_sessionfinish() -> None:
+    """Save what coverage measured: a worker is killed soon after, while it may still be writing."""
+    coverage = sys.modules.get("coverage")
+    measuring = coverage and coverage.Coverage.current()
+    if measuring:
+        measuring.stop()
+        measuring.save()
+
+
 @pytest.fixture(autouse=True)
 def _tracking_uri() -> Iterator[None]:
     """MLflow keeps the tracking URI for the whole process, beside the environment variable: a test

@@ -9,7 +9,6 @@ A mutant is then tried on the tests alone that run its statement: seconds in pla
 from __future__ import annotations
 
 import ast
-import contextlib
 import functools
 from collections.abc import Iterator
 from pathlib import Path
@@ -58,10 +57,26 @@ def _spans(tree: ast.Module) -> Iterator[tuple[int, int]]:
 
 
 def _test_id(context: str) -> str | None:
-    """`tests.checks.test_bans.test_x` as pytest names it."""
+    """`tests.checks.test_bans.test_x` as pytest names it; None for what is no test of a file.
+
+    A method that hypothesis calls has lost the name of its class.
+    """
     parts = context.partition("|")[0].split(".")
     for cut in range(len(parts) - 1, 0, -1):
-        with contextlib.suppress(OSError):
-            if (path := Path(*parts[:cut]).with_suffix(".py")) and (ROOT / path).is_file():
-                return "::".join([path.as_posix(), *parts[cut:]])
+        path = Path(*parts[:cut]).with_suffix(".py")
+        if (ROOT / path).is_file():
+            return _names(path).get(parts[-1])
     return None
+
+
+@functools.cache
+def _names(path: Path) -> dict[str, str]:
+    """The ids of a file's tests by the name of their function."""
+    found: dict[str, str] = {}
+    for node in ast.parse((ROOT / path).read_text(encoding="utf-8")).body:
+        inner = node.body if isinstance(node, ast.ClassDef) else [node]
+        owner = [node.name] if isinstance(node, ast.ClassDef) else []
+        for each in inner:
+            if isinstance(each, ast.FunctionDef) and each.name.startswith("test"):
+                found[each.name] = "::".join([path.as_posix(), *owner, each.name])
+    return found
