@@ -8,7 +8,7 @@ from typing import Annotated
 from skilltrace_mlflow.checks._findings import Finding, Outcome, Verdict, conclude
 from skilltrace_mlflow.checks._parameters import LIFTED, About, Items, declare
 from skilltrace_mlflow.checks._registry import Example, check
-from skilltrace_mlflow.matching.skills import calls_for, has_nameless, states_of
+from skilltrace_mlflow.matching.skills import calls_for, has_nameless, may_show, states_of
 from skilltrace_mlflow.session import Session, SkillUse
 
 __all__ = ["BannedSkills", "banned_skills"]
@@ -57,8 +57,9 @@ def banned_skills(session: Session, parameters: BannedSkills) -> Outcome:
     Seen: skills that were loaded or asked for by the Skill tool, a slash command, a sub-agent
     or a skill that loads others, and a `SKILL.md` that was read.
 
-    Unknown: any skill where the record has gaps, or a call of the Skill tool does not say which
-    one it was.
+    Unknown: any skill where the record has gaps, a call of the Skill tool does not say which one
+    it was, or a command line is not recorded; one that a wildcard or a variable may mean
+    (`cat skills/*/SKILL.md`).
 
     Out of sight: a skill's text that came into the prompt in other ways (an `@` reference, a
     hook, a program that opens the file).
@@ -70,6 +71,8 @@ def banned_skills(session: Session, parameters: BannedSkills) -> Outcome:
         met: bool | None = not states
         if not states and has_nameless(session):
             met, said = None, "a skill was asked for whose name is not recorded"
+        elif not states and (why := may_show(session, name)):
+            met, said = None, why
         calls = calls_for(session, name) if states else ()
         findings.append(Finding(text=f"{name}: {said}", met=met, could_break=True, calls=calls))
     note = "; ".join(f"lifted by name: {text}" for text in parameters.lifted)

@@ -13,6 +13,7 @@ from skilltrace_mlflow.matching.files import (
     directories,
     meets,
     touched_files,
+    unlisted_writes,
     unsettled_writes,
     written_files,
 )
@@ -123,7 +124,7 @@ def file_existence(session: Session, parameters: ExpectedFiles) -> Outcome:
         session,
         findings,
         threshold=parameters.threshold,
-        lost=session.lacks("files"),
+        lost=session.lacks("files") or unlisted_writes(session),
         details=details,
     )
 

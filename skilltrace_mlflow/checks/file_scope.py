@@ -13,12 +13,12 @@ from skilltrace_mlflow.checks._registry import Example, check
 from skilltrace_mlflow.matching.files import (
     Touched,
     directories,
+    hidden_writes,
     meets,
     touched_files,
     unsettled_writes,
     written_files,
 )
-from skilltrace_mlflow.matching.session_calls import shell_lines
 from skilltrace_mlflow.patterns.paths import FolderPattern, PathPattern, any_matches, expand_braces
 from skilltrace_mlflow.session import Session, ToolCall
 
@@ -120,16 +120,10 @@ def file_scope(session: Session, parameters: FileScope) -> Outcome:
         session,
         findings,
         all_or_nothing=True,
-        lost=session.lacks("files", "tool_names") or _hidden_lines(session),
+        lost=session.lacks("files", "tool_names") or hidden_writes(session),
         note=note,
         details={"written": sorted({*settled, *certain})},
     )
-
-
-def _hidden_lines(session: Session) -> str | None:
-    """Why a shell command may have written what nobody sees, None if all lines are recorded."""
-    hidden = any(line is None or call.input_truncated for call, line in shell_lines(session))
-    return "some command lines are not recorded, or not whole" if hidden else None
 
 
 def _allowed(

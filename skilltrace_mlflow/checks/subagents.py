@@ -63,9 +63,9 @@ _EXPLORER = {"subagents": (SubAgent(id="a1", type="Explore"),)}
 def subagents(session: Session, parameters: SubAgents) -> Outcome:
     """The number of sub-agents stays within the limit, required types ran, banned ones did not.
 
-    A type may be written with or without its plugin's name in front (`ops:deployer`). For a ban the
-    attempt counts, even if it was denied. Agents that Claude Code 2.0 warmed up by
-    itself, before anything was asked, do not count.
+    A type may be written with or without its plugin's name in front (`ops:deployer`), in any letter
+    case. For a ban the attempt counts, even if it was denied. Agents that Claude Code 2.0 warmed up
+    by itself, before anything was asked, do not count.
 
     Seen: sub-agents with transcripts or spans of their own, and calls that asked for one.
 
@@ -139,5 +139,8 @@ def _used(name: str, types: Sequence[str | None]) -> bool | None:
 
 
 def _is_meant(name: str, kind: str) -> bool:
-    """A plugin's agent is `<plugin>:<name>`, and its own name alone means it too."""
+    """A plugin's agent is `<plugin>:<name>`, and its own name alone means it too. Claude Code takes
+    a type in any letter case.
+    """
+    name, kind = name.casefold(), kind.casefold()
     return glob_match(name, kind) or glob_match(name, kind.rsplit(":", 1)[-1])

@@ -19,7 +19,7 @@ from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
 from skilltrace_mlflow.commands.file_use import FileUse, file_uses
 from skilltrace_mlflow.commands.prefilter import Line
 from skilltrace_mlflow.commands.shell import reads_posix
-from skilltrace_mlflow.matching.mcp_files import mcp_uses
+from skilltrace_mlflow.matching.mcp_files import may_write, mcp_uses
 from skilltrace_mlflow.matching.selectors import Selector
 from skilltrace_mlflow.matching.session_calls import calls_by_name, shell_lines
 from skilltrace_mlflow.patterns.paths import RulePath, is_absolute, relative_to
@@ -32,11 +32,13 @@ __all__ = [
     "attempted_files",
     "could_name",
     "directories",
+    "hidden_writes",
     "lines_without",
     "meets",
     "rule_hits",
     "sure_hits",
     "touched_files",
+    "unlisted_writes",
     "unsettled_writes",
     "written_files",
 ]
@@ -170,6 +172,26 @@ def _of_servers(session: Session) -> Iterator[Touched]:
                 yield Touched(
                     use=use, certain=certain, line=name, cwd=_directory(session, call), call=call
                 )
+
+
+def unlisted_writes(session: Session) -> str | None:
+    """Whether Claude Code says that a command changed more files than it lists, in words."""
+    if any("more_files" in call.details for call in session.tool_calls):
+        return "a command changed more files than the record lists"
+    return None
+
+
+def hidden_writes(session: Session) -> str | None:
+    """Why a command or a server's tool may have written what nobody sees; None if what each of them
+    was given is recorded.
+    """
+    if any(line is None or call.input_truncated for call, line in shell_lines(session)):
+        return "some command lines are not recorded, or not whole"
+    for name, calls in calls_by_name(session).items():
+        hidden = any(call.input is None or call.input_truncated for call in calls)
+        if hidden and name.startswith("mcp__") and may_write(name):
+            return f"the arguments of {name} are not recorded, or not whole"
+    return unlisted_writes(session)
 
 
 def directories(session: Session) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from skilltrace_mlflow.commands.file_use import FileUse, Kind
 
-__all__ = ["mcp_uses"]
+__all__ = ["may_write", "mcp_uses"]
 
 # Tools of @modelcontextprotocol/server-filesystem, serena, desktop-commander and their like:
 # what becomes of which argument.
@@ -59,11 +59,24 @@ _PATCHED = re.compile(
 _WORDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|[-.]")
 
 
+def may_write(name: str) -> bool:
+    """Whether an MCP tool of that name writes, moves or deletes files, or may."""
+    tool = _own_name(name)
+    row = _TABLE.get(tool)
+    if row is not None:
+        return any(kind not in ("read", "list") for kind in row.values())
+    return _WRITING.search(tool) is not None
+
+
+def _own_name(name: str) -> str:
+    return _WORDS.sub("_", name.rsplit("__", 1)[-1]).lower()
+
+
 def mcp_uses(name: str, given: Mapping[str, Any] | None) -> Iterator[FileUse]:
     """The files that a call of an MCP tool is about."""
     if not given:
         return
-    tool = _WORDS.sub("_", name.rsplit("__", 1)[-1]).lower()
+    tool = _own_name(name)
     row = _TABLE.get(tool)
     if row is not None:
         for key, kind in row.items():

@@ -5,12 +5,23 @@ from __future__ import annotations
 import posixpath
 from typing import Literal
 
+from skilltrace_mlflow.commands.command import UNKNOWN, UNKNOWN_WORDS
 from skilltrace_mlflow.commands.file_use import file_uses
 from skilltrace_mlflow.matching.session_calls import shell_lines
 from skilltrace_mlflow.patterns.regex import glob_match
 from skilltrace_mlflow.session import MAIN_AGENT, Session, ToolCall
+from skilltrace_mlflow.text import cut, one_line
 
-__all__ = ["WAYS", "Way", "calls_for", "has_nameless", "is_skill", "loads_of", "states_of"]
+__all__ = [
+    "WAYS",
+    "Way",
+    "calls_for",
+    "has_nameless",
+    "is_skill",
+    "loads_of",
+    "may_show",
+    "states_of",
+]
 
 Way = Literal["tool", "slash", "nested", "read", "forked"]
 WAYS: tuple[Way, ...] = ("tool", "slash", "nested", "read", "forked")
@@ -45,22 +56,64 @@ def calls_for(session: Session, name: str) -> tuple[ToolCall, ...]:
     return (*(call for call in session.tool_calls if call.id in asked), *shown)
 
 
+def may_show(session: Session, name: str) -> str | None:
+    """Why a skill of that name may have been read all the same: the line that may have shown it, or
+    what is not recorded. None if nothing may have.
+    """
+    own = name.lstrip("/").rsplit(":", 1)[-1]
+    for folder, sure, call, line in _named_by_lines(session):
+        if not sure and _could_be(own, folder):
+            return f"`{cut(one_line(line), 80)}` of call {call.id} may have read it"
+    if any(line is None or call.input_truncated for call, line in shell_lines(session)):
+        return "some command lines are not recorded, or not whole"
+    return None
+
+
+def _could_be(own: str, folder: str) -> bool:
+    shape = folder.replace(UNKNOWN_WORDS, "*").replace(UNKNOWN, "*")
+    if _is_open(own):
+        return shape != folder or _is_open(folder) or glob_match(own, folder)
+    return glob_match(shape, own)
+
+
 def _shown_by_lines(session: Session) -> list[tuple[str, ToolCall]]:
     """Skills whose `SKILL.md` a command line reads: `cat skills/deploy/SKILL.md`."""
-    found: list[tuple[str, ToolCall]] = []
+    return [(name, call) for name, sure, call, _ in _named_by_lines(session) if sure]
+
+
+def _is_open(name: str) -> bool:
+    return any(sign in name for sign in ("*", "?", "[", UNKNOWN, UNKNOWN_WORDS))
+
+
+def _named_by_lines(session: Session) -> list[tuple[str, bool, ToolCall, str]]:
+    """The folder of every `SKILL.md` that a line reads, whether it is sure to, call and line.
+
+    Not sure is what the shell fills in (`skills/*/SKILL.md`, `$S/SKILL.md`), and what is read with
+    others of a folder (`skills/deploy/*`).
+    """
+    return session.from_calls("skills_in_lines", _named)
+
+
+def _named(session: Session) -> list[tuple[str, bool, ToolCall, str]]:
+    found: list[tuple[str, bool, ToolCall, str]] = []
     for call, line in shell_lines(session):
-        if line is None or "SKILL.md" not in line.text or call.outcome == "denied":
+        if line is None or "skill" not in line.text.lower() or call.outcome == "denied":
             continue
-        for use in file_uses(line.text):
-            folder, name = posixpath.split(use.path)
-            if (
-                use.kind == "read"
-                and not use.spoken
-                and name == "SKILL.md"
-                and posixpath.basename(folder)
-            ):
-                found.append((posixpath.basename(folder), call))
+        for use in file_uses(line.text, call.name):
+            path, name = posixpath.split(use.path)
+            folder = posixpath.basename(path)
+            if use.kind != "read" or use.spoken or use.below or not folder:
+                continue
+            if _is_its_text(name, path):
+                sure = name == "SKILL.md" and not _is_open(folder)
+                found.append((folder, sure, call, line.text))
     return found
+
+
+def _is_its_text(name: str, folder: str) -> bool:
+    """Whether a file's name is a skill's text, or a glob for it in a folder of skills."""
+    wide = _is_open(name) and "skill" in (folder + name).lower()
+    return name == "SKILL.md" or (wide and glob_match(name.replace(UNKNOWN, "*"), "SKILL.md"))
 
 
 def loads_of(session: Session) -> tuple[tuple[str, Way], ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.builders import make_call
@@ -110,3 +112,29 @@ class TestFileScope:
         call = make_call("Write", {"file_path": "/repo/.env"}, outcome="unknown")
         assert verdict("file_scope", {"forbidden": [".env"]}, call, cwd="/repo") == "unknown"
         assert verdict("file_scope", {"forbidden": [".npmrc"]}, call, cwd="/repo") == "pass"
+
+
+@pytest.mark.parametrize(
+    ("tool", "expected"),
+    [
+        ("mcp__fs__write_file", "unknown"),
+        ("mcp__fs__move_file", "unknown"),
+        ("mcp__any__deleteRow", "unknown"),
+        ("mcp__fs__read_file", "pass"),
+        ("mcp__any__query", "pass"),
+    ],
+)
+def test_a_writing_tool_whose_arguments_are_not_recorded(tool: str, expected: str) -> None:
+    for call in (
+        replace(make_call(tool), input=None),
+        make_call(tool, {"content": "x"}, input_truncated=True),
+    ):
+        assert verdict("file_scope", {"forbidden": [".env"]}, call) == expected
+        assert verdict("file_scope", {"allowed": ["src/**"]}, call) == expected
+
+
+def test_more_files_than_the_record_lists() -> None:
+    call = bash("make", details={"more_files": 3})
+    assert verdict("file_scope", {"forbidden": [".env"]}, call) == "unknown"
+    assert verdict("file_existence", ["a.py"], call) == "unknown"
+    assert verdict("file_existence", ["a.py"], call, created=["/repo/a.py"]) == "pass"

@@ -17,6 +17,12 @@ class TestSubAgents:
         assert verdict("subagents", {"banned": ["Pl*"]}, subagents=agents) == "fail"
         assert verdict("subagents", {"required": ["Review"]}, subagents=agents) == "fail"
 
+    @pytest.mark.parametrize("written", ["Explore", "explore", "EXP*", "ops:explore"])
+    def test_letter_case_is_no_other_type(self, written: str) -> None:
+        agent = (SubAgent(id="a", type="Ops:Explore"),)
+        assert verdict("subagents", {"banned": [written]}, subagents=agent) == "fail"
+        assert verdict("subagents", {"required": [written]}, subagents=agent) == "pass"
+
     def test_launches_without_a_record_of_their_own(self) -> None:
         launch = make_call("Task", {"subagent_type": "Explore"}, id="toolu_x")
         assert verdict("subagents", {"required": ["Explore"], "max": 1}, launch) == "pass"

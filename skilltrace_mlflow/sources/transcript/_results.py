@@ -263,6 +263,8 @@ def _detail(call: ToolCall, structured: ToolUseResult) -> None:
                 details[key] = figure
     if structured.backgroundTaskId is not None:
         details["background_task_id"] = structured.backgroundTaskId
+    if structured.bashEditDiff is not None and structured.bashEditDiff.moreFiles:
+        details["more_files"] = structured.bashEditDiff.moreFiles  # changed, and not listed
     for stated in (structured.totalDurationMs, structured.durationMs):
         if stated is not None and (duration := amount(stated)) is not None:
             call.__dict__["duration_ms"] = duration
