@@ -280,6 +280,9 @@ def guarded(name: str, judge: Callable[[], Outcome]) -> Outcome:
     """The outcome of a check; what it raises, or an impossible score, is an `error` of its own."""
     try:
         outcome = judge()
+    except RecursionError:
+        message = "a command line or a value is nested more deeply than can be read"
+        return Outcome(check=name, verdict=Verdict.ERROR, rationale=message)
     except Exception as error:  # a check's crash is a verdict on that check, not on the run
         message = f"{type(error).__name__}: {error}"
         return Outcome(check=name, verdict=Verdict.ERROR, rationale=message)

@@ -119,7 +119,7 @@ class Walk(Words):
     def script(self, text: str, *, carried: bool, stdin: str | None) -> str:
         """Read a whole script; its output as far as it is known."""
         if self.depth >= _MAX_DEPTH:
-            self.valid = False
+            self.not_followed()
             return UNKNOWN
         self.depth += 1
         self.carried += carried
@@ -567,9 +567,16 @@ class Walk(Words):
                     self.add(item, "", stdin)
                     self.depth -= 1
                 else:
-                    self.valid = False
+                    self.not_followed()
                 self.carried -= 1
         self.within, self.folder = outside, folder
+
+    def not_followed(self) -> None:
+        """What stands here is carried by too much to be read: it may run and touch anything."""
+        self.valid = False
+        self.found.append(Command(words=(UNKNOWN_WORDS,), carried=True))
+        ways = ((">", UNKNOWN), ("<", "/**/*"), ("<", "**/*"))
+        self.redirects.extend(Redirect(path=path, way=way, carried=True) for way, path in ways)
 
     def known(self, words: tuple[str, ...]) -> Iterator[str]:
         """Scripts that the line itself wrote and now runs; what its aliases stand for."""

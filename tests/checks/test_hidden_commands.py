@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.checks.judging import bash, verdict
+from tests.builders import make_call, make_session
+from tests.checks.judging import bash, judge, verdict
 
 
 def banned(entry: str, command: str) -> str:
@@ -355,3 +356,35 @@ def test_what_several_programs_write_is_unknown(inner: str, runs: str) -> None:
 )
 def test_several_unknown_values_side_by_side(line: str) -> None:
     assert verdict("banned_tools", ["git push"], bash(line)) == "unknown"
+
+
+@pytest.mark.parametrize(
+    "check", ["banned_tools", "permissions", "file_scope", "file_existence", "a rule on files"]
+)
+@pytest.mark.parametrize(
+    ("tool", "before", "after"),
+    [
+        pytest.param("Bash", "{ ", "; }", id="groups"),
+        pytest.param("Bash", "echo $(", ")", id="substitutions"),
+        pytest.param("Bash", "if true; then ", "; fi", id="conditions"),
+        pytest.param("Bash", "eval ", "", id="evaluations"),
+        pytest.param("Bash", "env ", "", id="launchers"),
+        pytest.param("PowerShell", "(", ")", id="powershell"),
+    ],
+)
+def test_what_is_nested_without_end_passes_nothing(
+    check: str, tool: str, before: str, after: str
+) -> None:
+    rules = {
+        "banned_tools": ("banned_tools", ["rm -rf"]),
+        "permissions": ("permissions", {"deny": [f"{tool}(rm:*)"]}),
+        "file_scope": ("file_scope", {"forbidden": ["kept/**"]}),
+        "file_existence": ("file_existence", ["kept/x"]),
+        "a rule on files": ("banned_tools", ["Read(kept/**)", "Edit(kept/**)"]),
+    }
+    removal = "ri -r -fo kept/x" if tool == "PowerShell" else "rm -rf kept/x"
+    for depth in (11, 12, 13, 14, 30, 2_000):
+        line = before * depth + removal + after * depth
+        outcome = judge(*rules[check], make_session([make_call(tool, {"command": line})]))
+        assert str(outcome.verdict) in ("fail", "unknown", "error"), depth
+        assert "RecursionError" not in (outcome.rationale or ""), "a word of Python's"

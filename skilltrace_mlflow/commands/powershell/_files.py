@@ -77,6 +77,15 @@ _VALUED = frozenset({"delimiter", "depth", "encoding", "inputobject", "source", 
 _BY_NAME = frozenset(role for row in _ROWS.values() for role in row.roles)
 
 
+# Of a script that is not read to its end: any file may be among those that it touches.
+UNREAD_USES = (
+    FileUse(kind="write", path=UNKNOWN, certain=False),
+    FileUse(kind="delete", path=UNKNOWN, certain=False),
+    FileUse(kind="read", path="/**/*", certain=False),
+    FileUse(kind="read", path="**/*", certain=False),
+)
+
+
 def uses_of_cmdlet(name: str, words: Sequence[tuple[str, bool]], folder: str) -> Iterator[FileUse]:
     """What a command does with files; `words` are its arguments, and whether each is an option.
 

@@ -105,7 +105,10 @@ class _Reader:
     def script(self, text: str, *, fed: str | None, carried: bool) -> str | None:
         """Read a script; the text it gives, if that is a literal."""
         if self.depth > _MOST_BRACKETS or len(text) > MOST:
+            from skilltrace_mlflow.commands.powershell._files import UNREAD_USES
+
             self.found.append(_UNREAD)
+            self.uses.extend(UNREAD_USES)
         if self.depth > _MOST_BRACKETS:
             return None
         before, self.carried = self.carried, self.carried or carried
