@@ -62,6 +62,15 @@ def test_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
         stage.play(block)
 
 
+@pytest.mark.parametrize("page", WITH_BLOCKS, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_a_reader_is_told_where_each_file_goes(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    for block in blocks_of(page):
+        path = block.said("file")
+        before = "\n".join(text.splitlines()[: block.line])
+        assert path is None or f"`{path}`" in before, f"{page.name} names {path} in a comment alone"
+
+
 def test_blocks_that_are_not_run_say_why() -> None:
     assert all(len(block.said("not run") or "") > 10 for block in LEFT)
     run = [
