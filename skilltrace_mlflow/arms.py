@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
-from statistics import fmean, stdev
 from typing import Any, Literal
 
 from skilltrace_mlflow.attempts import AttemptStats, attempt_stats, clustered_interval
@@ -143,6 +142,8 @@ def _rate_row(name: str, arms: _Arms, judge: _Judge, *, of_the_skill: bool = Fal
     if not shared:
         return row
     one, other = ([found[test] for test in shared] for found in counts)
+    from statistics import fmean
+
     difference = fmean(a[0] / a[1] - b[0] / b[1] for a, b in zip(one, other, strict=True))
     (p, low, high), (q, low2, high2) = (
         (_rate(part) or 0.0, *clustered_interval(part)) for part in (one, other)
@@ -178,6 +179,8 @@ def _rate(counts: Iterable[tuple[int, int]]) -> float | None:
 
 
 def _figure_row(key: str, arms: _Arms) -> ArmRow:
+    from statistics import fmean
+
     values = [_values(arm, key) for arm in arms]
     means = [
         fmean(v for test in found.values() for v in test.values()) if found else None
@@ -217,6 +220,8 @@ def _values(results: Sequence[TestResult], key: str) -> dict[str, dict[int, floa
 def _student(differences: Sequence[float]) -> tuple[float, float] | None:
     if len(differences) < 2:
         return None
+    from statistics import fmean, stdev
+
     degrees = len(differences) - 1
     t = _T[degrees - 1] if degrees <= len(_T) else 1.96 + 2.4 / degrees
     half = t * stdev(differences) / sqrt(len(differences))

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import comb, sqrt
-from statistics import NormalDist
 
 from skilltrace_mlflow.checks import Verdict
 from skilltrace_mlflow.confusion import confusion_of
@@ -94,6 +93,10 @@ def wilson_interval(passed: float, attempts: float, *, confidence: float = 0.95)
         raise ValueError(f"confidence is between 0 and 1, not {confidence!r}")
     if attempts <= 0:
         return 0.0, 1.0
+    from statistics import (
+        NormalDist,
+    )  # with fractions and random, which a table of one test needs not
+
     z = NormalDist().inv_cdf(0.5 + confidence / 2)
     rate = passed / attempts
     scale = 1 + z * z / attempts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,9 +22,11 @@ NEEDLESS = (
     "sqlglot",
     "sqlite3",
     "ssl",
+    "statistics",
     "skilltrace_mlflow.agent",
     "skilltrace_mlflow.evaluate",
     "skilltrace_mlflow.importing",
+    "skilltrace_mlflow.report.dump",
     "skilltrace_mlflow.report.html",
     "skilltrace_mlflow.report.junit",
     "skilltrace_mlflow.sources.mlflow.store",
@@ -91,6 +94,25 @@ def test_a_table_of_one_transcript_needs_no_store_and_no_other_format(code: str)
     assert heavy_modules_after(code, NEEDLESS) == []
 
 
+def test_the_tables_of_options_are_read_from_an_archive_too(tmp_path: Path) -> None:
+    """Spark's executors may have the package as a zip file, where no folder is beside a module."""
+    archive = tmp_path / "package.zip"
+    with zipfile.ZipFile(archive, "w") as packed:
+        for path in sorted((ROOT / "skilltrace_mlflow").rglob("*")):
+            if path.suffix in (".py", ".txt"):
+                packed.write(path, path.relative_to(ROOT))
+    program = (
+        f"import sys; sys.path.insert(0, {str(archive)!r})\n"
+        "from skilltrace_mlflow.commands import options\n"
+        "print(options.__file__); print('--force' in options.table_of('git', ('push',)).options)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.startswith(str(archive))
+    assert done.stdout.split()[-1] == "True"
+
+
 @pytest.mark.parametrize("code", ["import skilltrace_mlflow", command("--help")])
 def test_a_start_imports_no_logging(code: str) -> None:
     assert heavy_modules_after(code, ("logging",)) == []
@@ -122,3 +144,9 @@ def test_every_public_name_resolves_and_no_other_does() -> None:
         assert getattr(skilltrace_mlflow, name) is not None
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = skilltrace_mlflow.no_such_name
+
+
+def test_what_judges_loads_no_resources_before_a_command_line_is_parsed() -> None:
+    """`importlib.resources` brings `tempfile` and what packs files; tree-sitter-bash needs it."""
+    code = "import skilltrace_mlflow.evaluation"
+    assert heavy_modules_after(code, ("importlib.resources", "tempfile", "tree_sitter_bash")) == []

@@ -337,9 +337,11 @@ def emit(
 
     Files are written before anything is printed, so that a full disk is not hidden behind a table.
     """
-    from skilltrace_mlflow.report import dump_sessions, render, write_atomic
+    from skilltrace_mlflow.report import render
 
     if dump_traces is not None:
+        from skilltrace_mlflow.report import dump_sessions
+
         for path in dump_sessions(evaluation, dump_traces):
             if verbose:
                 note(f"trace written to {path}")
@@ -348,6 +350,8 @@ def emit(
     )
     comparison = None if baseline is None else _compared(evaluation, *baseline, quiet=quiet)
     if report is not None:
+        from skilltrace_mlflow.report import write_atomic
+
         write_atomic(report, render(evaluation, "html", comparison=comparison))
         if not quiet:
             note(f"report written to {report}")

@@ -15,7 +15,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from importlib.abc import Traversable
 
 __all__ = ["Option", "Table", "deepens", "has_subcommands", "implied_options", "table_of"]
 
@@ -70,10 +74,24 @@ class Table:
         return longer.popitem()[1] if len(longer) == 1 else None
 
 
+def _folder() -> Path | Traversable:
+    """Where the tables are: beside this file, unless the package is read from an archive.
+
+    Loading `importlib.resources`, with `tempfile` and what packs files, takes longer than reading
+    them.
+    """
+    folder = Path(__file__).parent
+    if folder.is_dir():
+        return folder
+    from importlib import resources
+
+    return resources.files(__name__)
+
+
 @lru_cache(maxsize=1)
 def _lines() -> dict[str, str]:
     found: dict[str, str] = {}
-    for file in resources.files(__name__).iterdir():
+    for file in _folder().iterdir():
         if not file.name.endswith(".txt"):
             continue
         key = ""

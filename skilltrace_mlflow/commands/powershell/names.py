@@ -162,7 +162,7 @@ _SHORT = {
     "pspath": "literalpath", "pv": "pipelinevariable", "s": "recurse", "vb": "verbose",
     "wa": "warningaction", "wi": "whatif", "wv": "warningvariable", "args": "argumentlist",
 }  # fmt: skip
-_VERBS = (
+_APPROVED_VERBS = (
     "Add|Approve|Assert|Backup|Block|Clear|Close|Complete|Compress|Confirm|Connect|Convert|Copy|"
     "Debug|Deny|Deploy|Disable|Disconnect|Dismount|Edit|Enable|Enter|Exit|Expand|Export|Find|"
     "Format|Get|Grant|Hide|Import|Initialize|Install|Invoke|Join|Limit|Lock|Measure|Merge|Mount|"
@@ -171,7 +171,8 @@ _VERBS = (
     "Skip|Split|Start|Step|Stop|Submit|Suspend|Switch|Sync|Test|Trace|Unblock|Undo|Uninstall|"
     "Unlock|Unprotect|Unpublish|Unregister|Update|Use|Wait|Watch|Write"
 )
-_CMDLET = re.compile(rf"(?:{_VERBS})-[A-Z]\w+")
+_VERBS = frozenset(_APPROVED_VERBS.split("|"))
+_NOUN = re.compile(r"[A-Z]\w+")
 
 
 def cmdlet_named(name: str) -> str | None:
@@ -184,7 +185,12 @@ def cmdlet_named(name: str) -> str | None:
 def looks_like_cmdlet(word: str) -> bool:
     """Whether a pattern's first word is a cmdlet: `Remove-Item`, `remove-item`, `Stop-VM`, `ri`."""
     lower = word.lower()
-    return lower in CMDLETS or lower in PATTERN_ALIASES or bool(_CMDLET.fullmatch(word))
+    verb, _, noun = word.partition("-")
+    return (
+        lower in CMDLETS
+        or lower in PATTERN_ALIASES
+        or (verb in _VERBS and _NOUN.fullmatch(noun) is not None)
+    )
 
 
 def parameter_named(cmdlet: Cmdlet | None, text: str) -> str | None:
