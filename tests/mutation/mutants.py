@@ -44,7 +44,10 @@ _FLIPS: dict[type[ast.cmpop], type[ast.cmpop]] = {
 _TESTS = {
     "gates.py": ["tests/test_gates.py", "tests/test_triggers.py"],
 }
-_SLOW = ("tests/checks/test_damage.py", "tests/checks/test_sql_properties.py")
+_SLOW = (
+    *("tests/checks/test_damage.py", "tests/checks/test_evidence_damage.py"),
+    *("tests/checks/test_lookahead.py", "tests/checks/test_sql_properties.py"),
+)
 _ALL = [
     *("-n", "2", "tests/checks", "tests/expectations", "tests/doors", "tests/test_scorers.py"),
     *("tests/test_gates.py", "tests/test_attempts.py", "tests/test_figures.py"),
@@ -163,7 +166,9 @@ def main() -> int:
             tests = {line: _tests_of(name) for _, _, line in draw}
             if chosen.reached:
                 for line in tests:
-                    tests[line] = tests_reaching(chosen.reached, name, tree, line) or tests[line]
+                    reaching = tests_reaching(chosen.reached, name, tree, line)
+                    quick = [test for test in reaching if not test.startswith(_SLOW)]
+                    tests[line] = quick or reaching or tests[line]
             if draw and _killed(root, sorted({*chain(*tests.values())}), 900):
                 sys.stderr.write(f"{name}: its tests fail without any change\n")
                 failing = True
