@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -128,12 +129,12 @@ def pattern_adherence(response: Response, parameters: tuple[Pattern, ...]) -> Ou
     """Every pattern of `expected_patterns` matches often enough and not too often.
 
     An item is a regular expression, or `{pattern, min_count, max_count, description}`; the minimum
-    is 1, or 0 where the maximum is 0 (the pattern must be absent). Case does not matter. The score
-    is the share of patterns that are met.
+    is 1, or 0 where the maximum is 0 (the pattern must be absent). Case does not matter, nor
+    whether an accent is a sign of its own. The score is the share of patterns that are met.
     """
     hits, misses = [], []
     for item in parameters:
-        count = count_matches(item.pattern, response.text or "")
+        count = _count(item.pattern, response.text or "")
         if count < item.minimum:
             misses.append(f"{item.label}: {count} < {item.minimum}")
         elif item.maximum is not None and count > item.maximum:
@@ -147,3 +148,12 @@ def pattern_adherence(response: Response, parameters: tuple[Pattern, ...]) -> Ou
         misses=tuple(misses),
         rationale="; ".join(misses) or f"{len(hits)} pattern(s) match",
     )
+
+
+def _count(pattern: str, text: str) -> int:
+    """How often the pattern matches the text, as both are written or composed (é, not e and ´)."""
+    count = count_matches(pattern, text)
+    if text.isascii() or pattern.isascii():
+        return count
+    composed = [unicodedata.normalize("NFC", one) for one in (pattern, text)]
+    return max(count, count_matches(*composed)) if composed != [pattern, text] else count

@@ -38,3 +38,18 @@ def test_facts_are_present_and_unexpected_ones_absent(
         "says the caf\u00e9: soft hy\u00adphen, 2*3*4."
     )
     assert judge("expected_facts_present", text, expectations).verdict is verdict
+
+
+@pytest.mark.parametrize(
+    ("text", "fact", "verdict"),
+    [
+        ("Mode **over**write.", "overwrite", FAIL),
+        ("Mode over**write**.", "overwrite", FAIL),
+        ("Call drop\\_table.", "drop_table", FAIL),
+        ("2**3**4", "234", PASS),
+        ("over ** write", "overwrite", PASS),
+    ],
+)
+def test_what_a_reader_sees_is_there(text: str, fact: str, verdict: Verdict) -> None:
+    outcome = judge("expected_facts_present", text, {"unexpected_facts": [fact]})
+    assert outcome.verdict is verdict

@@ -54,3 +54,13 @@ def test_a_runaway_pattern_is_an_error_and_not_a_hang() -> None:
     outcome = judge("pattern_adherence", "a" * 5000, {"expected_patterns": [r"(a+)+b$"]})
     assert outcome.verdict is ERROR
     assert "still searching" in outcome.rationale
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text"), [("caf\u00e9", "cafe\u0301"), ("cafe\u0301", "caf\u00e9")]
+)
+def test_an_accent_of_its_own_is_no_other_letter(pattern: str, text: str) -> None:
+    absent = {"expected_patterns": [{"pattern": pattern, "max_count": 0}]}
+    assert judge("pattern_adherence", text, absent).verdict is FAIL
+    assert judge("pattern_adherence", text, {"expected_patterns": [pattern]}).verdict is PASS
+    assert judge("pattern_adherence", "cafe", absent).verdict is PASS

@@ -141,6 +141,17 @@ class TestCallsWithoutASpan:
         assert len(session.tool_calls) == 1
         assert not session.incomplete
 
+    def test_a_response_that_is_lost_may_exceed_the_turns(self) -> None:
+        """Where each message has its span, a call that none asked for had one more."""
+        turn = Turn()
+        turn.llm([tool_use("t1", "Bash", {"command": "ls"})], counts=usage(1, 1, read=0))
+        turn.tool("t1", "Bash", {"command": "ls"}, "a")
+        turn.tool("t2", "Read", {"file_path": "/a"}, "a")
+        turn.llm("Done.", counts=usage(1, 1, read=0))
+        session = session_from_trace(turn.end())
+        assert verdict(session, "turn_limit", {"max_turns": 2}) == "unknown"
+        assert verdict(session, "turn_limit", {"max_turns": 1}) == "fail"
+
     def test_a_sub_agent_s_call_is_the_sub_agent_s(self) -> None:
         turn = Turn()
         task = turn.tool("t1", "Task", {"subagent_type": "Explore"}, "Found.", ended=False)

@@ -477,6 +477,9 @@ class _Reader:
             uncovered = bare
         if not self.generation.per_message and bare:
             parts.lacks("turns", f"{name} keeps no span of a message without text")
+        unasked = [c for c in bare if c.agent == MAIN_AGENT and c.id not in self.asked]
+        if self.generation.per_message and unasked:
+            parts.lacks("turns", f"the response that asked for {unasked[0].name} has no span")
         if uncovered:
             parts.usage_gap(
                 f"usage of the messages behind {len(uncovered)} tool calls is not recorded"
