@@ -37,3 +37,11 @@ def test_sequence_with_rules_and_lost_arguments() -> None:
 
 def test_an_incomplete_record() -> None:
     assert verdict("tool_sequence", ["Read", "Edit"], "Read", incomplete=("x",)) == "unknown"
+
+
+def test_twelve_calls_are_named_and_no_more() -> None:
+    for number in (12, 13):
+        calls = make_session([f"Tool{n}" for n in range(number)])
+        told = judge("tool_sequence", ["Read"], calls).rationale
+        assert ("Tool11 → …" in told) is (number == 13)
+        assert "Tool12" not in told

@@ -102,6 +102,14 @@ def test_the_whole_dictionary_gives_the_same_figures() -> None:
         ({"tools": {"calls": [{"name": "x", "outcome": "fine"}]}}, "outcome"),
         ({"start_time": "yesterday"}, "start_time"),
         ({"skills": [{"name": "x", "status": "perhaps"}]}, r"skills\[0\]"),
+        ({"usage_notes": [3]}, "usage_notes"),
+        ({"cost_usd": 1, "cost_source": "guessed"}, "cost_source"),
+        ({"ending": {"kind": "somehow"}}, "ending.kind"),
+        ({"tools": {"calls": "Bash"}}, "tools.calls"),
+        ({"files": {"operations": "x"}}, "files.operations"),
+        ({"files": {"operations": [3]}}, r"files.operations\[0\]"),
+        ({"files": {"operations": [{"type": "deleted", "path": "a"}]}}, r"files.operations\[0\]"),
+        ({"tokens": {"input": 10**400}}, "tokens.input"),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_named(metrics: dict[str, Any], key: str) -> None:
@@ -125,6 +133,63 @@ def test_counts_that_contradict_the_list_of_calls_leave_it_open(
 ) -> None:
     listed = [{"name": "Bash", "outcome": "succeeded", "agent": "main", "input": {}}] * 2
     assert judge({"tools": {"calls": listed, **beside}}, expectations) is verdict
+
+
+TOKENS = {"input": 60, "output": 5, "cache_creation": 0, "cache_read": 0}
+
+
+@pytest.mark.parametrize(
+    ("tokens", "verdict"),
+    [
+        (TOKENS, Verdict.PASS),
+        ({**TOKENS, "total": 65}, Verdict.PASS),
+        ({**TOKENS, "total": 900}, Verdict.UNKNOWN),
+        ({**TOKENS, "output": None, "total": 65}, Verdict.PASS),
+        ({**TOKENS, "input": None, "total": 900}, Verdict.FAIL),
+        ({**TOKENS, "output": None, "total": 7}, Verdict.UNKNOWN),
+        ({**TOKENS, "output": None}, Verdict.UNKNOWN),
+        ({"total": 65}, Verdict.PASS),
+        ({"total": 900}, Verdict.FAIL),
+        ({}, Verdict.UNKNOWN),
+    ],
+)
+def test_parts_and_total_of_tokens_make_one_figure_or_leave_it_open(
+    tokens: dict[str, Any], verdict: Verdict
+) -> None:
+    assert judge({"tokens": tokens}, {"token_budget": {"max_total": 100}}) is verdict
+
+
+@pytest.mark.parametrize(
+    ("metrics", "expectations"),
+    [
+        (
+            {"conversation": {"turns": 0, "user_messages": 1}, "tokens": TOKENS},
+            {"turn_limit": {"max_turns": 3}},
+        ),
+        ({"tools": {"calls": [{"name": "Bash", "input": {}}]}}, {"tool_errors": {"max": 0}}),
+        (
+            {
+                "files": {
+                    "created": ["a.sql"],
+                    "modified": [],
+                    "operations": [{"type": "create", "path": "b.sql"}],
+                }
+            },
+            {"expected_files": ["c.sql"]},
+        ),
+        ({"tokens": TOKENS, "usage_complete": False}, {"token_budget": {"max_total": 100}}),
+    ],
+)
+def test_what_contradicts_itself_or_says_less_than_it_lists_leaves_it_open(
+    metrics: dict[str, Any], expectations: dict[str, Any]
+) -> None:
+    assert judge(metrics, expectations) is Verdict.UNKNOWN
+
+
+def test_categories_of_mcp_servers_are_counted() -> None:
+    metrics = {"tools": {"by_category": {"mcp_db": 2}}}
+    assert judge(metrics, {"category_limits": {"mcp_db": 1}}) is Verdict.FAIL
+    assert judge(metrics, {"category_limits": {"mcp_db": 2}}) is Verdict.PASS
 
 
 def test_a_time_without_a_zone_is_utc() -> None:
