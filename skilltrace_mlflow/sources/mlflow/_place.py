@@ -1,4 +1,4 @@
-"""Where a tracking store is, whether it is there, and how it may be named to people.
+"""Where a tracking store is, whether it is there, and how it may be named; asking it at all.
 
 A SQLite store that is being created is waited for. MLflow makes its tables on first use, one after
 the other, and two processes that do so at once break each other: "table already exists". Here one
@@ -11,25 +11,50 @@ import contextlib
 import logging
 import os
 import sqlite3
+import sys
 import time
+import traceback
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from skilltrace_mlflow._internals import databricks_host
-from skilltrace_mlflow.errors import EvaluationError
+from skilltrace_mlflow._internals import databricks_host, set_uri
+from skilltrace_mlflow.errors import EvaluationError, SkillTraceError, TraceNotFoundError
+from skilltrace_mlflow.streams import module_logger
 from skilltrace_mlflow.text import without_password
 
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
 __all__ = [
+    "BOUNDS",
+    "MISSING",
     "await_store",
+    "connect",
+    "name_of_store",
     "probe",
     "require_local",
     "sqlite_path",
+    "store_errors",
     "store_exists",
     "tracking_uri_of",
 ]
 
+_log = module_logger(__name__)
+
+# A request may be tried again, but a command may not hang: MLflow's own defaults (120 s, 7 retries
+# with up to 128 s between them) add up to minutes. These bridge a restart of some ten seconds.
+# And it draws its progress bars on whatever standard error is. A user's own setting is kept.
+BOUNDS = {
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+}
+MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "RESOURCE_NOT_FOUND"})
+_URI = "MLFLOW_TRACKING_URI"
 _PROBES = 3
 _LONGEST = 120.0
 _PAUSE = 0.1
@@ -81,6 +106,105 @@ def probe(tracking_uri: str | None = None, *, timeout: float = 5.0) -> None:
         f"the MLflow server at {without_password(uri)} does not answer ({reason}); "
         "start it, or name another with --tracking-uri or MLFLOW_TRACKING_URI"
     )
+
+
+@contextlib.contextmanager
+def connect(tracking_uri: str | None = None, *, create: bool = False) -> Iterator[MlflowClient]:
+    """A client for the store, with bounded requests; what was set before is restored afterwards.
+
+    The URI is set globally meanwhile, since artifacts (where plugins keep spans) are resolved
+    against the global one. A local database that does not exist is an EvaluationError unless
+    `create`: asking for something must not leave an empty store behind.
+    """
+    import mlflow
+
+    uri = tracking_uri_of(tracking_uri)
+    if not create:
+        require_local(uri)
+    with _without_chatter():
+        await_store(uri)
+    _log.debug("asking %s", without_password(uri))
+    before, named = set_uri(), os.environ.get(_URI)
+    change = uri != mlflow.get_tracking_uri()
+    bounded = [name for name in BOUNDS if name not in os.environ]
+    os.environ.update({name: BOUNDS[name] for name in bounded})
+    if change:
+        mlflow.set_tracking_uri(uri)
+    try:
+        yield mlflow.MlflowClient(tracking_uri=uri)
+    finally:
+        # What somebody else set meanwhile is theirs: a call that was given up on ends late.
+        if change and set_uri() == uri:
+            mlflow.set_tracking_uri(before)  # type: ignore[arg-type] # None unsets it
+            if named is None:
+                os.environ.pop(_URI, None)
+            else:
+                os.environ[_URI] = named
+        for name in bounded:
+            if os.environ.get(name) == BOUNDS[name]:
+                os.environ.pop(name, None)
+
+
+@contextlib.contextmanager
+def _without_chatter() -> Iterator[None]:
+    """MLflow tells on standard error that it makes the tables of a new database."""
+    loggers = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def store_errors(what: str, tracking_uri: str | None) -> Iterator[None]:
+    """The store's exceptions as ours: not there, or not to be asked; `what` names what was wanted.
+
+    An exception of our own making (a NameError, a TypeError of code in this package) passes
+    unchanged: it says nothing about the store.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except SkillTraceError:
+        raise
+    except MlflowException as error:
+        text = str(error).strip().split("\n", 1)[0]
+        if error.error_code in MISSING:
+            raise TraceNotFoundError(
+                f"{what}: not found in {name_of_store(tracking_uri)}"
+            ) from None
+        raise EvaluationError(f"{what}: {name_of_store(tracking_uri)} answered: {text}") from None
+    except Exception as error:
+        if not _is_the_stores(error):
+            raise
+        text = (str(error).strip() or type(error).__name__).split("\n", 1)[0]
+        raise EvaluationError(
+            f"{what}: {name_of_store(tracking_uri)} cannot be read: {text}"
+        ) from error
+
+
+def _is_the_stores(error: Exception) -> bool:
+    """Whether the store raised it. Requests, SQLAlchemy and cloud clients each have classes of
+    their own; one of Python's own classes is the store's if other people's code raised it.
+    """
+    if isinstance(error, OSError) or type(error).__module__ != "builtins":
+        return True
+    raised_in = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if package not in sys.stdlib_module_names:
+            raised_in = package
+    return raised_in != __name__.partition(".")[0]
+
+
+def name_of_store(tracking_uri: str | None) -> str:
+    """The store as people may be told it: without a password."""
+    return without_password(tracking_uri_of(tracking_uri))
 
 
 def require_local(uri: str) -> None:

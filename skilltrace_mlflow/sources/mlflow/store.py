@@ -9,28 +9,26 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
 import os
-import sys
 import tempfile
-import traceback
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from skilltrace_mlflow._internals import set_uri, tracing_client
+from skilltrace_mlflow._internals import tracing_client
 from skilltrace_mlflow.errors import (
     ConfigurationError,
-    EvaluationError,
     ExperimentNotFoundError,
-    SkillTraceError,
     TraceNotFoundError,
 )
 from skilltrace_mlflow.sources.mlflow._place import (
-    await_store,
+    BOUNDS,
+    MISSING,
+    connect,
+    name_of_store,
     probe,
-    require_local,
+    store_errors,
     store_exists,
     tracking_uri_of,
 )
@@ -48,8 +46,6 @@ from skilltrace_mlflow.sources.mlflow.stored import (
     require_warehouse,
     windows,
 )
-from skilltrace_mlflow.streams import module_logger
-from skilltrace_mlflow.text import without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -80,25 +76,12 @@ __all__ = [
     "with_agents",
 ]
 
-_log = module_logger(__name__)
-
 ARTIFACTS = ("trace.jsonl", "session.jsonl", "transcript.jsonl")
 """Names under which a run may keep its transcript, in the order in which they are looked for."""
 
 _PARENT_CALL = "mlflow.claude_code.parent_tool_use_id"
-_URI = "MLFLOW_TRACKING_URI"
 _PAGE = 100
 _BATCH = 20
-_MISSING = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "RESOURCE_NOT_FOUND"})
-# A request may be tried again, but a command may not hang: MLflow's own defaults (120 s, 7 retries
-# with up to 128 s between them) add up to minutes. These bridge a restart of some ten seconds.
-# And it draws its progress bars on whatever standard error is. A user's own setting is kept.
-BOUNDS = {
-    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "5",
-    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
-}
 # Downloads live as long as the process: results of tool calls are read from them on demand.
 _downloads: list[tempfile.TemporaryDirectory[str]] = []
 
@@ -113,7 +96,9 @@ def fetch_trace(trace_id: str, *, tracking_uri: str | None = None) -> Trace:
     with store_errors(f"trace {trace_id}", tracking_uri), connect(tracking_uri) as client:
         trace: Trace | None = client.get_trace(trace_id, display=False)
         if trace is None:
-            raise TraceNotFoundError(f"trace {trace_id}: not found in {_where(tracking_uri)}")
+            raise TraceNotFoundError(
+                f"trace {trace_id}: not found in {name_of_store(tracking_uri)}"
+            )
         return trace
 
 
@@ -368,7 +353,9 @@ def resolve_experiment(
             found = _experiment_by_id(client, wanted)
         if found is None or found.lifecycle_stage != "active":
             names = [item.name for item in client.search_experiments(max_results=50)]
-            raise ExperimentNotFoundError(_unknown_experiment(wanted, names, _where(tracking_uri)))
+            raise ExperimentNotFoundError(
+                _unknown_experiment(wanted, names, name_of_store(tracking_uri))
+            )
         if DESTINATION in found.tags:
             require_warehouse(f"experiment {wanted}", tracking_uri_of(tracking_uri))
         return str(found.experiment_id)
@@ -381,57 +368,6 @@ def experiment_of() -> str:
         or os.environ.get("MLFLOW_EXPERIMENT_NAME")
         or "Default"
     )
-
-
-@contextlib.contextmanager
-def connect(tracking_uri: str | None = None, *, create: bool = False) -> Iterator[MlflowClient]:
-    """A client for the store, with bounded requests; what was set before is restored afterwards.
-
-    The URI is set globally meanwhile, since artifacts (where plugins keep spans) are resolved
-    against the global one. A local database that does not exist is an EvaluationError unless
-    `create`: asking for something must not leave an empty store behind.
-    """
-    import mlflow
-
-    uri = tracking_uri_of(tracking_uri)
-    if not create:
-        require_local(uri)
-    with _without_chatter():
-        await_store(uri)
-    _log.debug("asking %s", without_password(uri))
-    before, named = set_uri(), os.environ.get(_URI)
-    change = uri != mlflow.get_tracking_uri()
-    bounded = [name for name in BOUNDS if name not in os.environ]
-    os.environ.update({name: BOUNDS[name] for name in bounded})
-    if change:
-        mlflow.set_tracking_uri(uri)
-    try:
-        yield mlflow.MlflowClient(tracking_uri=uri)
-    finally:
-        # What somebody else set meanwhile is theirs: a call that was given up on ends late.
-        if change and set_uri() == uri:
-            mlflow.set_tracking_uri(before)  # type: ignore[arg-type] # None unsets it
-            if named is None:
-                os.environ.pop(_URI, None)
-            else:
-                os.environ[_URI] = named
-        for name in bounded:
-            if os.environ.get(name) == BOUNDS[name]:
-                os.environ.pop(name, None)
-
-
-@contextlib.contextmanager
-def _without_chatter() -> Iterator[None]:
-    """MLflow tells on standard error that it makes the tables of a new database."""
-    loggers = [logging.getLogger(name) for name in ("mlflow.store.db.utils", "alembic")]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
 
 
 def _pages(client: MlflowClient, place: str, *, page: int = _PAGE, **query: Any) -> Iterator[Trace]:
@@ -499,48 +435,9 @@ def _experiment_by_id(client: MlflowClient, experiment_id: str) -> Experiment | 
     try:
         return client.get_experiment(experiment_id)
     except MlflowException as error:
-        if error.error_code in _MISSING:
+        if error.error_code in MISSING:
             return None
         raise
-
-
-@contextlib.contextmanager
-def store_errors(what: str, tracking_uri: str | None) -> Iterator[None]:
-    """The store's exceptions as ours: not there, or not to be asked; `what` names what was wanted.
-
-    An exception of our own making (a NameError, a TypeError of code in this package) passes
-    unchanged: it says nothing about the store.
-    """
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except SkillTraceError:
-        raise
-    except MlflowException as error:
-        text = str(error).strip().split("\n", 1)[0]
-        if error.error_code in _MISSING:
-            raise TraceNotFoundError(f"{what}: not found in {_where(tracking_uri)}") from None
-        raise EvaluationError(f"{what}: {_where(tracking_uri)} answered: {text}") from None
-    except Exception as error:
-        if not _is_the_stores(error):
-            raise
-        text = (str(error).strip() or type(error).__name__).split("\n", 1)[0]
-        raise EvaluationError(f"{what}: {_where(tracking_uri)} cannot be read: {text}") from error
-
-
-def _is_the_stores(error: Exception) -> bool:
-    """Whether the store raised it. Requests, SQLAlchemy and cloud clients each have classes of
-    their own; one of Python's own classes is the store's if other people's code raised it.
-    """
-    if isinstance(error, OSError) or type(error).__module__ != "builtins":
-        return True
-    raised_in = ""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if package not in sys.stdlib_module_names:
-            raised_in = package
-    return raised_in != __name__.partition(".")[0]
 
 
 def _quoted(value: str) -> str:
@@ -557,7 +454,3 @@ def _unknown_experiment(wanted: str, names: list[str], where: str) -> str:
     near = difflib.get_close_matches(wanted, names, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else f"; there are: {', '.join(names) or 'none'}"
     return f"experiment {wanted!r}: not found in {where}{hint}"
-
-
-def _where(tracking_uri: str | None) -> str:
-    return without_password(tracking_uri_of(tracking_uri))
