@@ -114,3 +114,72 @@ def test_the_cache_is_told_apart_from_input(translated: bool) -> None:
         cache_creation_input_tokens=14908,
         cache_read_input_tokens=72726,
     )
+
+
+def spans_of(document: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [s for s in document["data"]["spans"] if s["name"] == name]
+    return sorted(found, key=lambda span: int(span["start_time_unix_nano"]))
+
+
+def test_a_request_that_failed_last_cut_the_session_off() -> None:
+    document = load("default-failing-bash")
+    whole = session_from_trace(document)
+    last = spans_of(document, "claude_code.llm_request")[-1]
+    last["attributes"].update(success="false", error='"529 overloaded"')
+    session = session_from_trace(document)
+    assert (session.ending.kind, session.ending.text) == ("cut_off", "529 overloaded")
+    assert len(session.steps) == len(whole.steps) - 1
+    assert session.usage.output_tokens < whole.usage.output_tokens
+
+
+def test_a_session_that_ended_in_a_call_had_no_last_word() -> None:
+    document = load("default-failing-bash")
+    last = spans_of(document, "claude_code.llm_request")[-1]
+    document["data"]["spans"].remove(last)
+    assert session_from_trace(document).ending.kind not in ("finished", "unknown")
+
+
+def test_without_a_request_or_a_call_the_ending_is_unknown() -> None:
+    document = load("default-failing-bash")
+    document["data"]["spans"] = spans_of(document, "claude_code.interaction")
+    session = session_from_trace(document)
+    assert (session.ending.kind, session.ending.text) == ("unknown", "the trace holds no response")
+
+
+def test_an_export_that_comes_twice_counts_once() -> None:
+    document = load("default-failing-bash")
+    once = session_from_trace(document)
+    request = spans_of(document, "claude_code.llm_request")[0]
+    document["data"]["spans"].append({**request, "span_id": "AAAAAAAAAAE="})
+    assert session_from_trace(document).usage == once.usage
+
+
+@pytest.mark.parametrize(
+    ("execution", "tool", "outcome"),
+    [
+        ({"success": "false", "error": '"Interrupted"'}, {}, "interrupted"),
+        ({"success": "false", "error": '"ShellError"'}, {}, "failed"),
+        ({"success": "true"}, {}, "succeeded"),
+        ({}, {"success": "true"}, "succeeded"),
+        ({}, {"success": "false", "error": '"ShellError"'}, "failed"),
+        ({}, {}, "unknown"),
+    ],
+)
+def test_how_a_call_ended_is_what_its_execution_or_itself_says(
+    execution: dict[str, str], tool: dict[str, str], outcome: str
+) -> None:
+    document = load("default-failing-bash")
+    inner = spans_of(document, "claude_code.tool.execution")[-1]
+    for name in ("success", "error"):
+        inner["attributes"].pop(name, None)
+    inner["attributes"].update(execution)
+    spans_of(document, "claude_code.tool")[-1]["attributes"].update(tool)
+    assert session_from_trace(document).tool_calls[-1].outcome == outcome
+
+
+@pytest.mark.parametrize("length", [10**400, -1, True, "12"])
+def test_what_is_no_duration_is_none(length: Any) -> None:
+    document = load("default-failing-bash")
+    tool = spans_of(document, "claude_code.tool")[-1]
+    tool["attributes"]["duration_ms"] = json.dumps(length)
+    assert session_from_trace(document).tool_calls[-1].duration_ms is None
