@@ -15,8 +15,7 @@ from typing import Any
 from skilltrace_mlflow.checks import all_checks
 from skilltrace_mlflow.errors import ConfigurationError
 from skilltrace_mlflow.expectations import Manifest, load_ground_truth, load_manifest
-from skilltrace_mlflow.expectations.manifest import gate_names
-from skilltrace_mlflow.expectations.names import MLFLOW_SCORERS
+from skilltrace_mlflow.expectations.names import MLFLOW_SCORERS, gate_names
 from skilltrace_mlflow.gates import gates_concerning, judge_gates
 from skilltrace_mlflow.options import EvaluationOptions
 from skilltrace_mlflow.results import Evaluation

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from skilltrace_mlflow.checks import Outcome, Verdict, all_checks
 from skilltrace_mlflow.confusion import TRIGGER_CHECK, TRIGGER_GATES, trigger_figures
 from skilltrace_mlflow.errors import ConfigurationError
-from skilltrace_mlflow.expectations.manifest import gate_hint, gate_names
 from skilltrace_mlflow.expectations.names import (
     FIGURE_GATES,
     GATE_GROUPS,
+    gate_hint,
+    gate_names,
     outcome_name,
 )
 from skilltrace_mlflow.responses import all_responses

@@ -32,7 +32,7 @@ from skilltrace_mlflow.expectations import (
     load_manifest,
     select_cases,
 )
-from skilltrace_mlflow.expectations.manifest import gate_names
+from skilltrace_mlflow.expectations.names import gate_names
 from skilltrace_mlflow.gates import judge_gates
 from skilltrace_mlflow.options import EvaluationOptions
 from skilltrace_mlflow.results import Evaluation, GateResult, TestResult

@@ -18,13 +18,10 @@ from skilltrace_mlflow.expectations.documents import Document, KeyPath, Problems
 from skilltrace_mlflow.expectations.explain import describe, find_problems
 from skilltrace_mlflow.expectations.locate import find_manifest
 from skilltrace_mlflow.expectations.names import (
-    CUSTOM_SCORER,
-    FIGURE_GATES,
-    GATE_GROUPS,
-    MLFLOW_SCORERS,
-    did_you_mean,
+    gate_hint,
+    gate_names,
     misspelt,
-    snake_case,
+    scorer_problem,
 )
 from skilltrace_mlflow.expectations.responses import response_keys
 from skilltrace_mlflow.responses import all_responses
@@ -32,11 +29,8 @@ from skilltrace_mlflow.responses import all_responses
 __all__ = [
     "Manifest",
     "ScorerEntry",
-    "gate_hint",
-    "gate_names",
     "load_manifest",
     "manifest_from_mapping",
-    "scorer_problem",
 ]
 
 _TOP = (
@@ -143,44 +137,9 @@ def load_manifest(
     return replace(manifest, notices=(*notices, *manifest.notices)) if notices else manifest
 
 
-def gate_names(scorers: Iterable[ScorerEntry] = ()) -> set[str]:
-    """Every name that `quality_gates` may use, given the scorers that are listed."""
-    names = {*all_checks(), *all_responses(), *GATE_GROUPS, *FIGURE_GATES}
-    names |= {f"session.{name}" for name in all_checks()}
-    names |= {f"tier{n}_pass_rate" for n in (1, 2, 3)}
-    names |= set(MLFLOW_SCORERS) | {snake_case(name) for name in MLFLOW_SCORERS}
-    for entry in scorers:
-        names |= {entry.name, entry.name.rpartition(":")[2]}
-        if isinstance(entry.arguments.get("name"), str):
-            names.add(entry.arguments["name"])
-    return names
-
-
-def gate_hint(name: str, known: Iterable[str]) -> str:
-    """What may be meant by the name of a gate that is none of `known`."""
-    return _by_key(name) or did_you_mean(name, sorted(known))
-
-
 def _default_dataset(folder: Path) -> tuple[Path, ...]:
     path = folder / "ground_truth.yaml"
     return (path,) if path.is_file() else ()
-
-
-def scorer_problem(name: str) -> str | None:
-    """Why nothing can be run by this name, None if something can."""
-    known = [*all_checks(), *all_responses(), *sorted(MLFLOW_SCORERS)]
-    if name in known or CUSTOM_SCORER.fullmatch(name):
-        return None  # `Guidelines:name` has the shape of a custom scorer
-    if name.isidentifier() and name[:1].isupper() and _is_mlflow_scorer(name):
-        return None
-    hint = _by_key(name) or did_you_mean(name, known)
-    return f"no scorer is named {name!r}; {hint}"
-
-
-def _by_key(name: str) -> str | None:
-    """The check that is meant where the key of its expectation stands instead of its name."""
-    names = {spec.key: spec.name for spec in all_checks().values()}
-    return f"did you mean {names[name]!r}?" if name in names else None
 
 
 class _Reader:
@@ -415,15 +374,6 @@ class _Reader:
                 self.report(at, f"there is no file {path}")
             found.append(path)
         return tuple(found)
-
-
-def _is_mlflow_scorer(name: str) -> bool:
-    """Whether the installed MLflow has a scorer class that this version does not list."""
-    try:
-        import mlflow.genai.scorers as module
-    except ImportError:
-        return False
-    return isinstance(getattr(module, name, None), type)
 
 
 def _at(data: Any, *path: str) -> Any:

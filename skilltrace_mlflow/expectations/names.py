@@ -1,4 +1,4 @@
-"""Names that may stand in a manifest, and the nearest one to a name that is none.
+"""Names of scorers and gates that a manifest may hold, and the nearest one to a name that is none.
 
 Names of checks, their keys and schemas are not listed here: they follow from the registry.
 """
@@ -8,6 +8,13 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from skilltrace_mlflow.checks import all_checks
+from skilltrace_mlflow.responses import all_responses
+
+if TYPE_CHECKING:
+    from skilltrace_mlflow.expectations.manifest import ScorerEntry
 
 __all__ = [
     "CUSTOM_SCORER",
@@ -16,8 +23,11 @@ __all__ = [
     "MLFLOW_SCORERS",
     "SYNONYMS",
     "did_you_mean",
+    "gate_hint",
+    "gate_names",
     "misspelt",
     "outcome_name",
+    "scorer_problem",
     "snake_case",
 ]
 
@@ -133,3 +143,47 @@ def outcome_name(scorer: str) -> str:
 def snake_case(name: str) -> str:
     """`ToolCallCorrectness` → `tool_call_correctness`, as MLflow names its scorers."""
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def gate_names(scorers: Iterable[ScorerEntry] = ()) -> set[str]:
+    """Every name that `quality_gates` may use, given the scorers that are listed."""
+    names = {*all_checks(), *all_responses(), *GATE_GROUPS, *FIGURE_GATES}
+    names |= {f"session.{name}" for name in all_checks()}
+    names |= {f"tier{n}_pass_rate" for n in (1, 2, 3)}
+    names |= set(MLFLOW_SCORERS) | {snake_case(name) for name in MLFLOW_SCORERS}
+    for entry in scorers:
+        names |= {entry.name, entry.name.rpartition(":")[2]}
+        if isinstance(entry.arguments.get("name"), str):
+            names.add(entry.arguments["name"])
+    return names
+
+
+def gate_hint(name: str, known: Iterable[str]) -> str:
+    """What may be meant by the name of a gate that is none of `known`."""
+    return _by_key(name) or did_you_mean(name, sorted(known))
+
+
+def scorer_problem(name: str) -> str | None:
+    """Why nothing can be run by this name, None if something can."""
+    known = [*all_checks(), *all_responses(), *sorted(MLFLOW_SCORERS)]
+    if name in known or CUSTOM_SCORER.fullmatch(name):
+        return None  # `Guidelines:name` has the shape of a custom scorer
+    if name.isidentifier() and name[:1].isupper() and _is_mlflow_scorer(name):
+        return None
+    hint = _by_key(name) or did_you_mean(name, known)
+    return f"no scorer is named {name!r}; {hint}"
+
+
+def _by_key(name: str) -> str | None:
+    """The check that is meant where the key of its expectation stands instead of its name."""
+    names = {spec.key: spec.name for spec in all_checks().values()}
+    return f"did you mean {names[name]!r}?" if name in names else None
+
+
+def _is_mlflow_scorer(name: str) -> bool:
+    """Whether the installed MLflow has a scorer class that this version does not list."""
+    try:
+        import mlflow.genai.scorers as module
+    except ImportError:
+        return False
+    return isinstance(getattr(module, name, None), type)
