@@ -520,6 +520,12 @@ class Session:
         others = {agent_gap(agent.id) for agent in self.subagents}
         return tuple(reason for reason in self.incomplete if reason not in others)
 
+    @property
+    def _lost_of_others(self) -> bool:
+        """Whether all usage that is lost is that of sub-agents whose transcripts are missing."""
+        gaps = {agent_gap(agent.id) for agent in self.subagents}
+        return bool(self.usage_notes) and gaps.issuperset(self.usage_notes)
+
     def from_calls(self, name: Any, derive: Callable[[Session], T]) -> T:
         """What `derive` makes of the session's calls; made once and kept under the name."""
         calls = self.tool_calls
@@ -574,7 +580,10 @@ class Session:
                 skills=_of_agents(self.skills, agents),
                 subagents=() if want_main else self.subagents,
                 incomplete=self._incomplete_main if want_main else self.incomplete,
-                usage_complete=not self.lost_apart
+                usage_complete=(
+                    not self.lost_apart
+                    or (want_main and self._lost_of_others and not self._incomplete_main)
+                )
                 and all(s.usage_complete for s in steps)
                 and not any(s.agent == OUTSIDE for s in self.steps),
                 cost_usd=None,
