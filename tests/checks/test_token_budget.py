@@ -62,6 +62,23 @@ class TestTokenBudget:
         sign = ">" if limit < 100 else "≤"
         assert outcome.rationale == f"input: 100 {sign} {limit}"
 
+    @pytest.mark.parametrize(
+        ("missing", "limit", "expected"),
+        [
+            ("output_tokens", 99, "fail"),
+            ("output_tokens", 100, "unknown"),
+            ("input_tokens", 9, "fail"),
+            ("input_tokens", 10, "unknown"),
+        ],
+    )
+    def test_a_total_without_one_part_is_at_least_the_other(
+        self, missing: str, limit: int, expected: str
+    ) -> None:
+        usage = TokenUsage(input_tokens=100, output_tokens=10)
+        lacks = {missing: "not logged", "total_tokens": "a part is missing"}
+        session = make_session(["Bash"], usage=usage, missing=lacks)
+        assert judge("token_budget", {"max_total": limit}, session).verdict == expected
+
     def test_without_usage(self) -> None:
         session = used(missing={"usage": "the trace carries no token usage"})
         assert judge("token_budget", {"max_input": 200}, session).verdict == "unknown"
