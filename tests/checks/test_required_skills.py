@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from skilltrace_mlflow.session import SkillUse
-from tests.checks.judging import verdict
+from tests.builders import make_session
+from tests.checks.judging import judge, verdict
 
 
 def uses(*states: str) -> dict:
@@ -25,6 +26,20 @@ def uses(*states: str) -> dict:
 def test_states_are_never_collapsed(states: list[str], expected: str) -> None:
     for name in ("db:bronze", "bronze", "bro*"):
         assert verdict("required_skills", [name], **uses(*states)) == expected
+
+
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        (["failed"], "failed to load"),
+        (["read"], "not loaded as a skill; its SKILL.md was read as a file"),
+        (["failed", "read"], "failed to load"),
+        ([], "not asked for"),
+    ],
+)
+def test_a_failure_says_what_became_of_the_skill(states: list[str], said: str) -> None:
+    outcome = judge("required_skills", ["bronze"], make_session(["Bash"], **uses(*states)))
+    assert (str(outcome.verdict), outcome.misses) == ("fail", (f"bronze: {said}",))
 
 
 def test_lost_evidence() -> None:

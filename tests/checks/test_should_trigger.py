@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from skilltrace_mlflow.session import SkillUse
-from tests.checks.judging import verdict
+from tests.builders import make_session
+from tests.checks.judging import judge, verdict
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,18 @@ def test_lost_evidence() -> None:
     for expected in (True, False):
         value = {"skill": "naming", "expected": expected}
         assert verdict("should_trigger", value, **lost) == "unknown"
+
+
+@pytest.mark.parametrize("expected", [True, False])
+@pytest.mark.parametrize("state", ["loaded", "attempted", "failed", None])
+def test_a_skill_that_was_only_asked_for_triggered_where_it_should_not(
+    state: str | None, expected: bool
+) -> None:
+    uses = (SkillUse(name="review", status=state),) if state else ()
+    outcome = judge(
+        "should_trigger",
+        {"skill": "review", "expected": expected},
+        make_session(["Bash"], skills=uses),
+    )
+    wanted = state == "loaded" or (state is not None and not expected)
+    assert outcome.details["triggered"] is wanted
