@@ -336,6 +336,8 @@ def test_the_home_folder(cwd: str, path: str, expected: str) -> None:
         (["ln -s secrets/a b", "head b"], "fail"),
         (["cd sub && ln -s ../secrets notes", "cat sub/notes/a"], "fail"),
         (["ln -s secrets sub/", "cat sub/secrets/a"], "fail"),
+        (["ln -s -t sub secrets/a", "cat sub/a"], "fail"),
+        (["ln -st sub b secrets/a", "cat sub/a"], "fail"),
         (["cat notes/a", "ln -s secrets notes"], "pass"),  # no link yet
         (["ln secrets/b notes", "cat notes/a"], "pass"),
         (["ln -s public notes", "cat notes/a"], "pass"),
