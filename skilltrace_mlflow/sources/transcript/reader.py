@@ -6,8 +6,8 @@ How the work is divided: `_lines` opens a source and numbers its lines, `_wire` 
 
 A wrong file is an error, a damaged one is not: a source without a single entry of Claude Code's is
 refused, since an empty session would meet every ban. Lines that cannot be read become diagnostics
-and leave the session marked `incomplete`. Only a cut last line is forgiven, since a session that is
-being written ends so; what it was going to say is missing from the token counts.
+and leave the session marked `incomplete`. Only a cut last line is forgiven that shows that it is no
+response, since a session that is being written ends so.
 
 Order. Each agent's own order is kept; the agents are merged by time, where the time of an entry is
 the latest seen so far in its agent (clocks step back, timestamps are missing). On ties the main
@@ -18,6 +18,7 @@ an equal session.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, timezone
@@ -53,6 +54,11 @@ from skilltrace_mlflow.sources.transcript.subagents import (
 
 __all__ = ["assemble", "merge_order", "parse_transcript"]
 
+_FIRST_TYPE = re.compile(rb'"type"\s*:\s*"([^"]*)"')
+_NO_RESPONSES = (
+    *(b"user", b"tool_result", b"system", b"attachment", b"summary", b"queue-operation"),
+    *(b"file-history-snapshot", b"last-prompt", b"permission-mode", b"cost-state", b"result"),
+)
 _BLANK = b"\0 \t\r\n"
 _NO_RESULT = "the output of the run ends before its result line"
 _BEFORE = datetime.min.replace(tzinfo=timezone.utc)
@@ -150,11 +156,11 @@ def _without_nul(data: bytes) -> Entry | None:
 def _last_line(collector: Collector, problem: str, number: int, data: bytes) -> None:
     """Judge a bad last line.
 
-    Cut before its newline, it is a live session's, unless it shows a call that is lost; NUL bytes
-    there are a file system's padding.
+    Cut before its newline, it is a live session's. It leaves no gap if what is there shows that it
+    is no response, which may hold a call and is a turn. NUL bytes are a file system's padding.
     """
     cut = not data.endswith(b"\n") and data.lstrip(_BLANK).startswith(b"{")
-    if (cut and b'"tool_use"' not in data) or not data.strip(_BLANK):
+    if (cut and _is_no_response(data)) or not data.strip(_BLANK):
         message = f"the last line is {'cut' if cut else problem}"
         collector.notes.note(message, number)
         collector.notes.usage_gaps.append(f"{collector.notes.where(number)}: {message}")
@@ -164,6 +170,12 @@ def _last_line(collector: Collector, problem: str, number: int, data: bytes) -> 
         damaged = True
     if damaged:
         collector.lost_end()
+
+
+def _is_no_response(data: bytes) -> bool:
+    """Whether the beginning of a line tells that it is none; in one, the first type is another."""
+    kind = _FIRST_TYPE.search(data)
+    return kind is not None and kind.group(1) in _NO_RESPONSES
 
 
 def _session_id(collector: Collector, path: Path | None) -> str | None:
