@@ -19,7 +19,14 @@ from skilltrace_mlflow.matching.files import (
     unsettled_writes,
     written_files,
 )
-from skilltrace_mlflow.patterns.paths import FolderPattern, PathPattern, any_matches, expand_braces
+from skilltrace_mlflow.matching.links import links_of, through
+from skilltrace_mlflow.patterns.paths import (
+    FolderPattern,
+    PathPattern,
+    any_matches,
+    clean_path,
+    expand_braces,
+)
 from skilltrace_mlflow.session import Session, ToolCall
 
 __all__ = ["FileScope", "file_scope"]
@@ -99,7 +106,8 @@ def file_scope(session: Session, parameters: FileScope) -> Outcome:
     `patch -p1`, `find -delete`), a name composed at run time, a call whose end is not recorded, a
     tool of an MCP server whose name says that it writes, a command on another machine or in a
     container, a forbidden file that program text names (`python -c "open('infra/a', 'w')"`), the
-    same path in another directory that the session worked in.
+    same path in another directory that the session worked in, a path through a link that the
+    session made or showed (`ln -s /etc/x x`, `ls -l`).
 
     Out of sight: what programs and scripts write by themselves (`python build.py`, `make`), and
     what git takes from other commits when it switches branches, pulls or merges.
@@ -146,6 +154,11 @@ def _allowed(
         "a file" if path is None else path
         for path in doubtful
         if path is None or inside(path, session.cwd) is not True
+    ]
+    open_ += [
+        shown
+        for target, shown in _behind_links(session, settled, touched)
+        if target is None or inside(target, session.cwd) is not True
     ]
     for item in touched:
         if item.use.kind != "folder" and not item.use.spoken:
@@ -215,6 +228,11 @@ def _forbidden(
         for path in doubtful
         if path is None or any_matches(patterns, path, session.cwd) is not False
     ]
+    open_ += [
+        shown
+        for target, shown in _behind_links(session, settled, touched)
+        if target is None or any_matches(patterns, target, session.cwd) is not False
+    ]
     paths = [*settled, *(item.use.path for item in touched if not item.use.unknown)]
     open_ += [
         path
@@ -223,6 +241,32 @@ def _forbidden(
         if any_matches(patterns, path, cwd) is not False
     ]
     return _rest(f"{name}: not written", unplaced, open_)
+
+
+def _behind_links(
+    session: Session, settled: Sequence[str], touched: Sequence[Touched]
+) -> list[tuple[str | None, str]]:
+    """Where written paths lead by links that the session made or showed, and what is to be said.
+
+    For doubts: whether a link was there when the file was written is not looked at. To make a link
+    writes nothing to what it points at.
+    """
+    if not links_of(session):
+        return []
+    written: list[tuple[str, ToolCall | None]] = [
+        (posixpath.join(session.cwd or "", path), None) for path in settled
+    ]
+    written += [
+        (posixpath.join(item.cwd or "", item.use.path), item.call)
+        for item in touched
+        if item.use.kind == "write" and not item.use.unknown
+    ]
+    return [
+        (target, f"{path} ({link.shown})")
+        for path, call in written
+        for target, link in through(session, path, None)
+        if not (link.made and link.call is call and clean_path(path) == clean_path(link.place))
+    ]
 
 
 def _writers(

@@ -141,10 +141,13 @@ def _target(target: str, folder: str, place: str, cwd: str | None) -> str | None
     return clean_path(whole)
 
 
-def through(session: Session, path: str, call: ToolCall) -> Iterator[tuple[str | None, Link]]:
+def through(
+    session: Session, path: str, call: ToolCall | None
+) -> Iterator[tuple[str | None, Link]]:
     """Where a path leads by links that calls before `call` made, or that any call showed.
 
-    `path` is absolute where the working directory is known; None for a target nobody knows.
+    Without a call, by those that were made at any time. `path` is absolute where the working
+    directory is known; None for a target nobody knows.
     """
     cleaned = clean_path(path)
     links = links_of(session)
@@ -154,7 +157,8 @@ def through(session: Session, path: str, call: ToolCall) -> Iterator[tuple[str |
     ahead, seen = [(cleaned, True)], {cleaned}
     for at, sure in ahead:  # grows: a link may lead to another
         for link in links:
-            if link.made and order[id(link.call)] >= order.get(id(call), -1):
+            later = call is not None and order[id(link.call)] >= order.get(id(call), -1)
+            if link.made and later:
                 continue
             place = clean_path(link.place)
             if at != place and not at.startswith(place + "/"):

@@ -138,3 +138,25 @@ def test_more_files_than_the_record_lists() -> None:
     assert verdict("file_scope", {"forbidden": [".env"]}, call) == "unknown"
     assert verdict("file_existence", ["a.py"], call) == "unknown"
     assert verdict("file_existence", ["a.py"], call, created=["/repo/a.py"]) == "pass"
+
+    @pytest.mark.parametrize(
+        ("lines", "value", "expected"),
+        [
+            (["ln -s /etc/x d/x", "echo a > d/x"], {"forbidden": ["/etc/**"]}, "unknown"),
+            (["ln -s ../infra d", "echo a > d/x"], {"forbidden": ["../infra/**"]}, "unknown"),
+            (["ln -s /etc src/etc", "touch src/etc/x"], {"allowed": ["src/**"]}, "unknown"),
+            (["ln -s $T d", "echo a > d/x"], {"forbidden": ["/etc/**"]}, "unknown"),
+            (["ln -s /opt/x d/x", "echo a > d/x"], {"forbidden": ["/etc/**"]}, "pass"),
+            (["ln -s AGENTS.md CLAUDE.md"], {"forbidden": ["AGENTS.md"]}, "pass"),
+            (["ln -s AGENTS.md CLAUDE.md", "rm CLAUDE.md"], {"forbidden": ["AGENTS.md"]}, "pass"),
+            (["ln -s AGENTS.md CLAUDE.md", "cat CLAUDE.md"], {"forbidden": ["AGENTS.md"]}, "pass"),
+        ],
+    )
+    def test_links_of_the_session(self, lines: list[str], value: dict, expected: str) -> None:
+        calls = [bash(line) for line in lines]
+        assert verdict("file_scope", value, *calls, cwd="/repo") == expected
+
+    def test_a_tool_that_writes_through_a_link(self) -> None:
+        link = bash("ln -s AGENTS.md CLAUDE.md")
+        fields = {"cwd": "/repo", "edited": ["/repo/CLAUDE.md"]}
+        assert verdict("file_scope", {"forbidden": ["AGENTS.md"]}, link, **fields) == "unknown"
