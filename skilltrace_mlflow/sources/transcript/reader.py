@@ -166,7 +166,7 @@ def _last_line(collector: Collector, problem: str, number: int, data: bytes) -> 
         collector.notes.usage_gaps.append(f"{collector.notes.where(number)}: {message}")
         damaged = cut
     else:
-        collector.notes.damage(problem, number)
+        collector.notes.damage("the last line is cut" if cut else problem, number)
         damaged = True
     if damaged:
         collector.lost_end()
